@@ -1,0 +1,249 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Configurations of the DCGAN generator and discriminator."""
+
+import math
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class DCGANConfig(PreTrainedConfig):
+    r"""
+    What the generator's and the discriminator's configuration have in common. Use [`DCGANGeneratorConfig`] and
+    [`DCGANDiscriminatorConfig`].
+
+    Args:
+        image_size (`int`, *optional*, defaults to 64):
+            Height and width of the (square) images, in pixels.
+        num_channels (`int`, *optional*, defaults to 3):
+            Channels of the images: 1 (grey), 3 (RGB) or 4 (RGBA).
+        hidden_size (`int`, *optional*, defaults to 64):
+            Width of the convolution next to the image (`ngf`/`ndf` in the PyTorch tutorial). Each layer further from
+            the image is twice as wide, up to `8 * hidden_size`.
+        hidden_sizes (`list[int]`, *optional*):
+            Explicit widths, in the order in which the network uses them. Overrides `hidden_size`.
+        strides (`list[int]`, *optional*):
+            Stride of each convolution, in the order in which the network uses them. By default the image is halved
+            as long as at least 4 pixels remain, as in the paper (64 = 4 * 2 * 2 * 2 * 2, 28 = 7 * 2 * 2).
+        kernel_size (`int` or `list[int]`, *optional*, defaults to 4):
+            Kernel size of all convolutions, or of each.
+        padding (`str`, *optional*, defaults to `"same"`):
+            `"same"` pads as Keras and TensorFlow do: a feature map of `n` pixels becomes `ceil(n / stride)` in the
+            discriminator and `n * stride` in the generator, and an odd amount of padding has its larger half at the
+            bottom and right. `"symmetric"` is PyTorch's `padding=(kernel_size - stride) / 2`, which must be a whole
+            number, and drops the last row and column of a map that the stride does not divide. Both are the same
+            for the paper's 4x4 kernels of stride 2 on even feature maps.
+        use_bias (`bool`, *optional*, defaults to `False`):
+            Whether convolutions and linear layers have a bias.
+        norm_type (`str`, *optional*, defaults to `"batch"`):
+            `"batch"` or `"group"` normalise activations after each convolution, except next to the image (paper,
+            section 3). `"spectral"` normalises the weights of every layer instead, `"none"` nothing.
+        norm_eps (`float`, *optional*, defaults to 1e-5):
+            Epsilon of batch and group normalisation (Keras: 1e-3, StudioGAN: 1e-4).
+        num_groups (`int`, *optional*, defaults to 32):
+            Number of groups of group normalisation. Must divide all normalised widths.
+        hidden_act (`str`, *optional*):
+            `"relu"` (default of the generator) or `"leaky_relu"` (default of the discriminator).
+        leaky_relu_slope (`float`, *optional*, defaults to 0.2):
+            Slope of `"leaky_relu"` for negative inputs.
+        num_classes (`int`, *optional*, defaults to 0):
+            Number of classes of a class-conditional network, 0 for an unconditional one. The names of the classes
+            go into `id2label`. (`num_labels` is not used: transformers sets it to 2 where it has no meaning.)
+        initializer (`str`, *optional*, defaults to `"normal"`):
+            `"normal"` draws weights from N(0, `initializer_range`) as the paper does, `"xavier_uniform"` as Keras
+            does.
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            Standard deviation of the `"normal"` initialisation, and of the scale of batch normalisation around 1.
+    """
+
+    image_size: int = 64
+    num_channels: int = 3
+    hidden_size: int = 64
+    hidden_sizes: list[int] | tuple[int, ...] | None = None
+    strides: list[int] | tuple[int, ...] | None = None
+    kernel_size: int | list[int] | tuple[int, ...] = 4
+    padding: Literal["same", "symmetric"] = "same"
+    use_bias: bool = False
+    norm_type: Literal["batch", "group", "spectral", "none"] = "batch"
+    norm_eps: float | int = 1e-5
+    num_groups: int = 32
+    hidden_act: Literal["relu", "leaky_relu"] = "relu"
+    leaky_relu_slope: float | int = 0.2
+    num_classes: int = 0
+    initializer: Literal["normal", "xavier_uniform"] = "normal"
+    initializer_range: float | int = 0.02
+
+    def __post_init__(self, **kwargs):
+        if self.strides is None:
+            num_halvings, remaining = 0, self.image_size
+            while remaining % 2 == 0 and remaining >= 8:
+                num_halvings, remaining = num_halvings + 1, remaining // 2
+            # One halving would leave a stem of half the image's size: leave it to the validation to say so.
+            self.strides = [2] * num_halvings if num_halvings >= 2 else []
+        if self.hidden_sizes is None:
+            self.hidden_sizes = [self.hidden_size * min(2**i, 8) for i in range(len(self.strides))]
+        if self.id2label is None and "num_labels" not in kwargs:
+            kwargs["num_labels"] = self.num_classes
+        super().__post_init__(**kwargs)
+
+    @property
+    def kernel_sizes(self) -> list[int]:
+        """Kernel size of each convolution."""
+        return [self.kernel_size] * len(self.strides) if isinstance(self.kernel_size, int) else list(self.kernel_size)
+
+    def validate_architecture(self):
+        if self.num_channels not in (1, 3, 4):
+            raise ValueError(f"`num_channels` must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.num_channels}.")
+        for name in ("image_size", "num_groups"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        for name in ("norm_eps", "leaky_relu_slope", "num_classes", "initializer_range"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be 0 or a positive number, got {getattr(self, name)}.")
+        if not self.strides:
+            raise ValueError(
+                f"`image_size={self.image_size}` has no default `strides`, because it is not a multiple of 4 that is"
+                " at least 16. Choose such a size or pass `strides`, e.g. `image_size=30, strides=[3, 2]`."
+            )
+        for name in ("strides", "hidden_sizes", "kernel_sizes"):
+            values = getattr(self, name)
+            if any(value < 1 for value in values):
+                raise ValueError(f"`{name}` must all be at least 1, got {list(values)}.")
+            if len(values) != len(self.strides):
+                raise ValueError(
+                    f"`{name}` must have one value per convolution, so as many as `strides={list(self.strides)}`, got"
+                    f" {list(values)}."
+                )
+        for kernel_size, stride in zip(self.kernel_sizes, self.strides):
+            if kernel_size < stride:
+                raise ValueError(f"`kernel_size` must be at least the stride, got {kernel_size} for stride {stride}.")
+            if self.padding == "symmetric" and (kernel_size - stride) % 2:
+                raise ValueError(
+                    '`padding="symmetric"` needs kernels that are an even number of pixels larger than their stride,'
+                    f' got kernel {kernel_size} and stride {stride}. Use `padding="same"`.'
+                )
+
+    def validate_class_names(self):
+        if len(self.id2label) != self.num_classes:
+            raise ValueError(
+                f"`id2label` must name all classes: it has {len(self.id2label)} names, but `num_classes` is"
+                f" {self.num_classes}."
+            )
+
+    def _validate_groups(self, normalized_sizes: list[int]):
+        for size in normalized_sizes:
+            if self.norm_type == "group" and size % self.num_groups:
+                raise ValueError(
+                    f"`num_groups` must divide every normalised width, got {self.num_groups} for width {size}."
+                )
+
+
+@strict
+class DCGANGeneratorConfig(DCGANConfig):
+    r"""
+    Configuration of a [`DCGANGenerator`]. The defaults give the generator of the
+    [PyTorch tutorial](https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html): 64x64 RGB images,
+    3,576,704 parameters. See [`DCGANConfig`] for the fields that it shares with the discriminator.
+
+    Args:
+        latent_dim (`int`, *optional*, defaults to 100):
+            Number of latent variables (`nz` in the PyTorch tutorial).
+        stem_hidden_sizes (`list[int]`, *optional*, defaults to `[]`):
+            Widths of linear layers, each followed by the activation, between the latents and the linear layer that
+            makes the first feature map.
+        stem_norm (`bool`, *optional*, defaults to `True`):
+            Whether the first feature map is normalised.
+        stem_activation (`bool`, *optional*, defaults to `True`):
+            Whether the activation is applied to the first feature map.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
+
+    >>> config = DCGANGeneratorConfig(image_size=28, num_channels=1)
+    >>> config.feature_sizes
+    [7, 14, 28]
+    >>> model = DCGANGenerator(config)
+    ```
+    """
+
+    model_type = "dcgan_generator"
+
+    latent_dim: int = 100
+    stem_hidden_sizes: list[int] | tuple[int, ...] = ()
+    stem_norm: bool = True
+    stem_activation: bool = True
+
+    def __post_init__(self, **kwargs):
+        widths_given = self.hidden_sizes is not None
+        super().__post_init__(**kwargs)
+        if not widths_given:
+            self.hidden_sizes = self.hidden_sizes[::-1]
+
+    @property
+    def feature_sizes(self) -> list[int]:
+        """Sizes in pixels of the stem's feature map and of each transposed convolution's output."""
+        stem_size = self.image_size // math.prod(self.strides)
+        return [stem_size * math.prod(self.strides[:i]) for i in range(len(self.strides) + 1)]
+
+    def validate_architecture(self):
+        super().validate_architecture()
+        if self.latent_dim < 1:
+            raise ValueError(f"`latent_dim` must be at least 1, got {self.latent_dim}.")
+        if any(size < 1 for size in self.stem_hidden_sizes):
+            raise ValueError(f"`stem_hidden_sizes` must all be at least 1, got {list(self.stem_hidden_sizes)}.")
+        if self.feature_sizes[-1] != self.image_size:
+            raise ValueError(
+                f"`image_size` must be a multiple of the product of `strides`, got {self.image_size} and"
+                f" {list(self.strides)}."
+            )
+        self._validate_groups(list(self.hidden_sizes) if self.stem_norm else list(self.hidden_sizes[1:]))
+
+
+@strict
+class DCGANDiscriminatorConfig(DCGANConfig):
+    r"""
+    Configuration of a [`DCGANDiscriminator`]. The defaults give the discriminator of the
+    [PyTorch tutorial](https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html): 64x64 RGB images,
+    2,765,568 parameters. See [`DCGANConfig`] for the fields.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig
+
+    >>> config = DCGANDiscriminatorConfig(image_size=28, num_channels=1, norm_type="spectral")
+    >>> config.feature_sizes
+    [14, 7]
+    >>> model = DCGANDiscriminator(config)
+    ```
+    """
+
+    model_type = "dcgan_discriminator"
+
+    hidden_act: Literal["relu", "leaky_relu"] = "leaky_relu"
+
+    @property
+    def feature_sizes(self) -> list[int]:
+        """Size in pixels of each convolution's output."""
+        sizes, size = [], self.image_size
+        for stride in self.strides:
+            size = math.ceil(size / stride) if self.padding == "same" else size // stride
+            sizes.append(size)
+        return sizes
+
+    def validate_architecture(self):
+        super().validate_architecture()
+        if self.feature_sizes[-1] < 1:
+            raise ValueError(
+                f"`strides={list(self.strides)}` leave nothing of an image of `image_size={self.image_size}`: the"
+                f" feature maps have {self.feature_sizes} pixels."
+            )
+        self._validate_groups(list(self.hidden_sizes[1:]))
+
+
+__all__ = ["DCGANDiscriminatorConfig", "DCGANGeneratorConfig"]

@@ -1,0 +1,337 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""DCGAN generator and discriminator (Radford et al., 2016, https://huggingface.co/papers/1511.06434)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_dcgan import DCGANConfig, DCGANDiscriminatorConfig, DCGANGeneratorConfig
+
+
+@dataclass
+class DCGANGeneratorOutput(ModelOutput):
+    """
+    Output of a [`DCGANGenerator`].
+
+    Args:
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
+            Generated images, values in [-1, 1].
+    """
+
+    pixel_values: torch.Tensor | None = None
+
+
+@dataclass
+class DCGANDiscriminatorOutput(ModelOutput):
+    """
+    Output of a [`DCGANDiscriminator`].
+
+    Args:
+        last_hidden_state (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1], height, width)`):
+            Feature map of the last convolution.
+        logits (`torch.Tensor` of shape `(batch_size,)`):
+            Score of each image: large for images that look real. `logits.sigmoid()` is the probability of real.
+        hidden_states (`tuple[torch.Tensor]`, *optional*, returned when `output_hidden_states=True`):
+            Feature maps of all convolutions, after normalisation and activation.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+
+
+def _weight_norm(config: DCGANConfig, layer: nn.Module) -> nn.Module:
+    return spectral_norm(layer) if config.norm_type == "spectral" else layer
+
+
+def _normalization(config: DCGANConfig, num_features: int) -> nn.Module:
+    if config.norm_type == "batch":
+        return nn.BatchNorm2d(num_features, eps=config.norm_eps)
+    if config.norm_type == "group":
+        return nn.GroupNorm(config.num_groups, num_features, eps=config.norm_eps)
+    return nn.Identity()
+
+
+def _activation(config: DCGANConfig) -> nn.Module:
+    return (
+        nn.ReLU(inplace=True) if config.hidden_act == "relu" else nn.LeakyReLU(config.leaky_relu_slope, inplace=True)
+    )
+
+
+def _check_class_labels(config: DCGANConfig, class_labels: torch.Tensor | None) -> None:
+    if (class_labels is None) != (config.num_classes == 0):
+        raise ValueError(
+            f"This network has `num_classes={config.num_classes}`, so `class_labels`"
+            f" {'must be given' if class_labels is None else 'must not be given'}."
+        )
+
+
+class DCGANGeneratorStem(nn.Module):
+    """
+    Turns latents into the first feature map. The paper's transposed convolution on a 1x1 map is a linear layer.
+    """
+
+    def __init__(self, config: DCGANGeneratorConfig):
+        super().__init__()
+        self.feature_shape = (config.hidden_sizes[0], config.feature_sizes[0], config.feature_sizes[0])
+        widths = [config.latent_dim, *config.stem_hidden_sizes]
+        if config.num_classes:
+            self.class_embedding = nn.Embedding(config.num_classes, config.latent_dim)
+            widths[0] *= 2
+        self.hidden_layers = nn.ModuleList(
+            _weight_norm(config, nn.Linear(*sizes, bias=config.use_bias)) for sizes in pairwise(widths)
+        )
+        projection = nn.Linear(widths[-1], torch.Size(self.feature_shape).numel(), bias=config.use_bias)
+        self.projection = _weight_norm(config, projection)
+        self.normalization = _normalization(config, self.feature_shape[0]) if config.stem_norm else nn.Identity()
+        self.hidden_activation = _activation(config)
+        self.activation = _activation(config) if config.stem_activation else nn.Identity()
+
+    def forward(self, latents: torch.Tensor, class_labels: torch.Tensor | None) -> torch.Tensor:
+        hidden_states = latents
+        if class_labels is not None:
+            hidden_states = torch.cat([latents, self.class_embedding(class_labels)], dim=1)
+        for layer in self.hidden_layers:
+            hidden_states = self.hidden_activation(layer(hidden_states))
+        hidden_states = self.projection(hidden_states).unflatten(1, self.feature_shape)
+        return self.activation(self.normalization(hidden_states))
+
+
+class DCGANUpsampling(nn.Module):
+    """Transposed convolution from `n` to exactly `n * stride` pixels (Keras' "same"): pads less at the end if odd."""
+
+    def __init__(
+        self, config: DCGANGeneratorConfig, in_channels: int, out_channels: int, kernel_size: int, stride: int
+    ):
+        super().__init__()
+        padding, self.crop = divmod(kernel_size - stride, 2)
+        convolution = nn.ConvTranspose2d(
+            in_channels, out_channels, kernel_size, stride, padding=padding, bias=config.use_bias
+        )
+        self.convolution = _weight_norm(config, convolution)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = self.convolution(hidden_states)
+        return hidden_states[:, :, : -self.crop, : -self.crop] if self.crop else hidden_states
+
+
+class DCGANDownsampling(nn.Module):
+    """Strided convolution with `config.padding`."""
+
+    def __init__(
+        self,
+        config: DCGANDiscriminatorConfig,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        size: int,
+    ):
+        super().__init__()
+        total = kernel_size - stride
+        if config.padding == "same":
+            total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+        padding, self.extra = divmod(total, 2)
+        convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=padding, bias=config.use_bias)
+        self.convolution = _weight_norm(config, convolution)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        if self.extra:
+            hidden_states = nn.functional.pad(hidden_states, (0, 1, 0, 1))
+        return self.convolution(hidden_states)
+
+
+class DCGANPreTrainedModel(PreTrainedModel):
+    """Initialisation and loading, common to both networks."""
+
+    config: DCGANConfig
+    base_model_prefix = "model"
+    _no_split_modules: list[str] = []
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """See [`~transformers.PreTrainedModel.from_pretrained`]. A loaded model computes bit for bit what was saved."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        # Loading gives views into the file, at addresses that are no multiples of a vector's size. Matrix products
+        # then round differently (seen in the power iteration of spectral normalisation).
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()
+        return loaded
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        # The functions of `transformers.initialization` leave alone what was loaded, running statistics included.
+        std = self.config.initializer_range
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            weight = module.parametrizations.weight.original if is_parametrized(module) else module.weight
+            if self.config.initializer == "xavier_uniform":
+                init.xavier_uniform_(weight)
+            else:
+                init.normal_(weight, mean=0.0, std=std)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            init.normal_(module.weight, mean=1.0, std=std)
+            init.zeros_(module.bias)
+            init.zeros_(module.running_mean)
+            init.ones_(module.running_var)
+            init.zeros_(module.num_batches_tracked)
+        elif isinstance(module, nn.GroupNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            # Embedded labels stand beside latents, which are N(0, 1).
+            init.normal_(module.weight, mean=0.0, std=1.0)
+
+
+class DCGANGenerator(DCGANPreTrainedModel):
+    r"""
+    Generator of a DCGAN: a linear stem, then transposed convolutions up to the image.
+
+    Args:
+        config ([`DCGANGeneratorConfig`]):
+            Description of the network.
+    """
+
+    config: DCGANGeneratorConfig
+    config_class = DCGANGeneratorConfig
+    main_input_name = "latents"
+
+    def __init__(self, config: DCGANGeneratorConfig):
+        super().__init__(config)
+        self.stem = DCGANGeneratorStem(config)
+        layers: list[nn.Module] = []
+        channels = [*config.hidden_sizes, config.num_channels]
+        for i, (kernel_size, stride) in enumerate(zip(config.kernel_sizes, config.strides)):
+            layers.append(DCGANUpsampling(config, channels[i], channels[i + 1], kernel_size, stride))
+            if i < len(config.strides) - 1:
+                layers += [_normalization(config, channels[i + 1]), _activation(config)]
+        self.layers = nn.ModuleList(layers)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self, latents: torch.Tensor, class_labels: torch.Tensor | None = None
+    ) -> DCGANGeneratorOutput | tuple[torch.Tensor]:
+        r"""
+        Args:
+            latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
+                Latent variables, drawn from N(0, 1) in training.
+            class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+                Classes in [0, `num_classes`). Required by class-conditional networks only.
+            return_dict (`bool`, *optional*):
+                Whether to return a [`DCGANGeneratorOutput`] instead of a plain tuple.
+
+        Returns:
+            [`DCGANGeneratorOutput`] or `tuple`: images of shape `(batch_size, num_channels, image_size, image_size)`
+            in [-1, 1].
+
+        Raises:
+            ValueError: if `class_labels` are missing, or given to an unconditional network.
+        """
+        _check_class_labels(self.config, class_labels)
+        hidden_states = self.stem(latents, class_labels)
+        for layer in self.layers:
+            hidden_states = layer(hidden_states)
+        return DCGANGeneratorOutput(pixel_values=hidden_states.tanh())
+
+
+class DCGANDiscriminator(DCGANPreTrainedModel):
+    r"""
+    Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
+    paper's last convolution covers the whole map, so it is a linear layer.) In a class-conditional discriminator the
+    inner product of the feature map with an embedding of the label is added to the score (projection discriminator,
+    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637).
+
+    Args:
+        config ([`DCGANDiscriminatorConfig`]):
+            Description of the network.
+    """
+
+    config: DCGANDiscriminatorConfig
+    config_class = DCGANDiscriminatorConfig
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+
+    def __init__(self, config: DCGANDiscriminatorConfig):
+        super().__init__(config)
+        channels = [config.num_channels, *config.hidden_sizes]
+        input_sizes = [config.image_size, *config.feature_sizes]
+        self.layers = nn.ModuleList()
+        for i, (kernel_size, stride) in enumerate(zip(config.kernel_sizes, config.strides)):
+            convolution = DCGANDownsampling(config, channels[i], channels[i + 1], kernel_size, stride, input_sizes[i])
+            # The paper leaves the layer that sees the image without normalisation (section 3).
+            normalization = _normalization(config, channels[i + 1]) if i else nn.Identity()
+            self.layers.append(nn.Sequential(convolution, normalization, _activation(config)))
+        num_features = channels[-1] * input_sizes[-1] ** 2
+        self.head = _weight_norm(config, nn.Linear(num_features, 1, bias=config.use_bias))
+        if config.num_classes:
+            # A bias-free linear layer of the one-hot label, so that it is initialised and normalised like the head.
+            self.class_projection = _weight_norm(config, nn.Linear(num_features, config.num_classes, bias=False))
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        class_labels: torch.Tensor | None = None,
+        output_hidden_states: bool = False,
+    ) -> DCGANDiscriminatorOutput | tuple:
+        r"""
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
+                Images, values in [-1, 1].
+            class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+                Classes in [0, `num_classes`). Required by class-conditional networks only.
+            output_hidden_states (`bool`, *optional*, defaults to `False`):
+                Whether to return the feature maps of all convolutions.
+            return_dict (`bool`, *optional*):
+                Whether to return a [`DCGANDiscriminatorOutput`] instead of a plain tuple.
+
+        Returns:
+            [`DCGANDiscriminatorOutput`] or `tuple`: the last feature map, the logits (not probabilities) of shape
+            `(batch_size,)`, and the feature maps if asked for.
+
+        Raises:
+            ValueError: if `pixel_values` have another size than the config says, or if `class_labels` are missing or
+                given to an unconditional network.
+        """
+        _check_class_labels(self.config, class_labels)
+        expected_shape = (self.config.num_channels, self.config.image_size, self.config.image_size)
+        if tuple(pixel_values.shape[1:]) != expected_shape:
+            raise ValueError(
+                f"`pixel_values` must have shape (batch_size, {', '.join(map(str, expected_shape))}), got"
+                f" {tuple(pixel_values.shape)}."
+            )
+        hidden_states, all_hidden_states = pixel_values, []
+        for layer in self.layers:
+            hidden_states = layer(hidden_states)
+            all_hidden_states.append(hidden_states)
+        features = hidden_states.flatten(1)
+        logits = self.head(features).squeeze(1)
+        if class_labels is not None:
+            logits = logits + self.class_projection(features).gather(1, class_labels[:, None]).squeeze(1)
+        return DCGANDiscriminatorOutput(
+            last_hidden_state=hidden_states,
+            logits=logits,
+            hidden_states=tuple(all_hidden_states) if output_hidden_states else None,
+        )
+
+
+__all__ = [
+    "DCGANDiscriminator",
+    "DCGANDiscriminatorOutput",
+    "DCGANGenerator",
+    "DCGANGeneratorOutput",
+    "DCGANPreTrainedModel",
+]

@@ -1,0 +1,242 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Pipeline that samples images from a DCGAN."""
+
+# Imports nothing from the package: the file must also work as a copy in a model repo.
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, ImagePipelineOutput
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.utils.torch_utils import randn_tensor
+from transformers import PreTrainedModel
+
+
+# Pixels that go through the network at once. With the default widths a layer's activations then take some 64 MB,
+# however many images are asked for.
+MAX_PIXELS_PER_FORWARD = 2**20
+
+
+class DCGANPipeline(DiffusionPipeline):
+    r"""
+    Pipeline for image generation with a DCGAN, unconditional or class-conditional.
+
+    This model inherits from [`DiffusionPipeline`]. Check the superclass documentation for the generic methods
+    implemented for all pipelines (saving, running on a particular device, etc.).
+
+    Args:
+        generator ([`DCGANGenerator`]):
+            Network that turns latents into images.
+        discriminator ([`DCGANDiscriminator`], *optional*):
+            Network that the generator was trained against. Sampling does not use it; it is saved and loaded beside
+            the generator.
+    """
+
+    model_cpu_offload_seq = "generator"
+    _optional_components = ["discriminator"]
+
+    def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+        self.image_processor = VaeImageProcessor(vae_scale_factor=1)
+
+    def check_inputs(
+        self,
+        batch_size: int,
+        class_labels: int | str | list[int | str] | torch.Tensor | None,
+        generator: torch.Generator | list[torch.Generator] | None,
+        latents: torch.Tensor | None,
+        truncation: float | None,
+        output_type: str,
+    ) -> None:
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"`batch_size` must be a positive integer, got {batch_size!r}.")
+        if isinstance(generator, list) and len(generator) != batch_size:
+            raise ValueError(
+                f"A list of `generator`s must hold one per image, got {len(generator)} for a batch of {batch_size}."
+            )
+        if latents is not None:
+            expected_shape = (batch_size, self.generator.config.latent_dim)
+            if tuple(latents.shape) != expected_shape:
+                raise ValueError(f"`latents` must have shape {expected_shape}, got {tuple(latents.shape)}.")
+            if generator is not None or truncation is not None:
+                raise ValueError(
+                    "`generator` and `truncation` say how to draw latents: leave them out with `latents`."
+                )
+        if truncation is not None and not truncation > 0:
+            raise ValueError(f"`truncation` must be positive, got {truncation!r}.")
+        if output_type not in ("pil", "np", "pt", "latent"):
+            raise ValueError(f'`output_type` must be "pil", "np", "pt" or "latent", got {output_type!r}.')
+        num_classes = self.generator.config.num_classes
+        if (class_labels is None) != (num_classes == 0):
+            raise ValueError(
+                f"The generator has {num_classes} classes, so `class_labels`"
+                f" {'must be given' if class_labels is None else 'must not be given'}."
+            )
+
+    def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor) -> list[int]:
+        r"""
+        Turns classes given by id or by name into ids.
+
+        Args:
+            class_labels (`int`, `str`, `list[int | str]` or `torch.Tensor`):
+                Classes, as ids or as names in `generator.config.id2label`.
+
+        Returns:
+            `list[int]`: ids in [0, `num_classes`).
+
+        Raises:
+            ValueError: if a class does not exist.
+        """
+        config = self.generator.config
+        name_to_id = {name: class_id for class_id, name in config.id2label.items()}
+        if isinstance(class_labels, torch.Tensor):
+            class_labels = class_labels.tolist()
+        ids = []
+        for label in class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]:
+            class_id = name_to_id.get(label) if isinstance(label, str) else label
+            if not isinstance(class_id, int) or not 0 <= class_id < config.num_classes:
+                raise ValueError(
+                    f"`class_labels` must be ids from 0 to {config.num_classes - 1} or names among"
+                    f" {list(name_to_id)}, got {label!r}."
+                )
+            ids.append(class_id)
+        return ids
+
+    def prepare_latents(
+        self,
+        batch_size: int,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        truncation: float | None = None,
+    ) -> torch.Tensor:
+        r"""
+        Draws latents, or moves the given ones to the pipeline's device.
+
+        Args:
+            batch_size (`int`):
+                Number of images.
+            generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
+                Source of randomness, or one for each image.
+            latents (`torch.Tensor` of shape `(batch_size, latent_dim)`, *optional*):
+                Latents to use as they are.
+            truncation (`float`, *optional*):
+                Bound of the latents' absolute values.
+
+        Returns:
+            `torch.Tensor` of shape `(batch_size, latent_dim)`, float32.
+        """
+        if latents is not None:
+            return latents.to(self._execution_device, torch.float32)
+        shape = (batch_size, self.generator.config.latent_dim)
+        latents = randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
+        if truncation is not None:
+            # Truncation trick (BigGAN, https://huggingface.co/papers/1809.11096, section 3.1). Instead of resampling,
+            # map each normal variable to the truncated normal variable of the same quantile: the distribution is the
+            # same, and so are the random numbers used, whatever the bound.
+            tail = torch.special.ndtr(torch.tensor(-float(truncation), dtype=torch.float64, device=latents.device))
+            quantiles = tail + torch.special.ndtr(latents.double()) * (1 - 2 * tail)
+            latents = torch.special.ndtri(quantiles).clamp(-truncation, truncation).float()
+        return latents
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        batch_size: int = 1,
+        class_labels: int | str | list[int | str] | torch.Tensor | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        truncation: float | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+    ) -> ImagePipelineOutput | tuple:
+        r"""
+        The call function to the pipeline for generation.
+
+        Args:
+            batch_size (`int`, *optional*, defaults to 1):
+                The number of images to generate. May be left out where `latents` or a list of `class_labels` or of
+                `generator`s is given. Any number will do: the network runs on chunks of bounded size.
+            class_labels (`int`, `str`, `list[int | str]` or `torch.Tensor`, *optional*):
+                Classes of the images, as ids or names: one for all images, or one for each. Required if the
+                generator is class-conditional.
+            generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
+                One or several [torch generators](https://pytorch.org/docs/stable/generated/torch.Generator.html) to
+                make generation deterministic. With a list, which holds one for each image, an image does not depend
+                on the others of its batch.
+            latents (`torch.Tensor` of shape `(batch_size, latent_dim)`, *optional*):
+                Latents to generate the images from, instead of drawing them from N(0, 1).
+            truncation (`float`, *optional*):
+                Draws the latents from a normal distribution truncated to [-`truncation`, `truncation`]. Smaller
+                values give more typical and less varied images.
+            output_type (`str`, *optional*, defaults to `"pil"`):
+                `"pil"` for a list of `PIL.Image.Image` (grey ones in mode "L"), `"np"` for an array of shape
+                `(batch_size, height, width, num_channels)` in [0, 1], `"pt"` for a tensor of shape `(batch_size,
+                num_channels, height, width)` in [0, 1], `"latent"` for the latents themselves, which can be edited
+                and passed as `latents`.
+            return_dict (`bool`, *optional*, defaults to `True`):
+                Whether to return an [`~pipelines.ImagePipelineOutput`] instead of a plain tuple.
+
+        Example:
+
+        ```py
+        >>> import torch
+        >>> from dcgan_hf import DCGANPipeline
+
+        >>> pipe = DCGANPipeline.from_pretrained("dcgan-digits")
+        >>> images = pipe(batch_size=16, generator=torch.Generator().manual_seed(0)).images
+        >>> images[0].save("digit.png")
+        ```
+
+        Returns:
+            [`~pipelines.ImagePipelineOutput`] or `tuple`: the images in `images`, or as the tuple's first element.
+
+        Raises:
+            ValueError: if an argument is out of range, or if the arguments do not agree on the number of images.
+        """
+        class_ids = None
+        if class_labels is not None and self.generator.config.num_classes:
+            class_ids = self.get_class_ids(class_labels)
+        if batch_size == 1:
+            for per_image in (latents, generator, class_ids):
+                if isinstance(per_image, (torch.Tensor, list)):
+                    batch_size = len(per_image)
+                    break
+        self.check_inputs(batch_size, class_labels, generator, latents, truncation, output_type)
+        if class_ids is not None and len(class_ids) not in (1, batch_size):
+            raise ValueError(
+                f"`class_labels` must be one class or one for each image, got {len(class_ids)} for {batch_size} images."
+            )
+
+        latents = self.prepare_latents(batch_size, generator, latents, truncation)
+        if output_type == "latent":
+            return ImagePipelineOutput(images=latents) if return_dict else (latents,)
+
+        labels = None
+        if class_ids is not None:
+            labels = torch.tensor(class_ids, device=latents.device).expand(batch_size)
+
+        # In training mode the images of a batch would depend on each other and sampling would change the model.
+        was_training = self.generator.training
+        self.generator.eval()
+        chunk_size = max(1, MAX_PIXELS_PER_FORWARD // self.generator.config.image_size**2)
+        chunks: list = []
+        with self.progress_bar(total=batch_size) as progress_bar:
+            for start in range(0, batch_size, chunk_size):
+                chunk = slice(start, start + chunk_size)
+                pixel_values = self.generator(
+                    latents[chunk].to(self.generator.dtype), labels if labels is None else labels[chunk]
+                ).pixel_values
+                chunks.append(self.image_processor.postprocess(pixel_values, output_type=output_type))
+                progress_bar.update(len(pixel_values))
+        self.generator.train(was_training)
+        self.maybe_free_model_hooks()
+
+        images: list | np.ndarray | torch.Tensor
+        if output_type == "pil":
+            images = [image for chunk in chunks for image in chunk]
+        else:
+            images = np.concatenate(chunks) if output_type == "np" else torch.cat(chunks)
+        return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+
+__all__ = ["DCGANPipeline"]

@@ -1,0 +1,239 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Arguments of the training script: flags, or keys of a YAML file."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from transformers import HfArgumentParser
+
+from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+
+
+def _flag(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class DCGANTrainingArguments:
+    """Arguments of `scripts/train.py`. Defaults are the paper's where the paper says something."""
+
+    # Data
+    dataset_name: str = _flag(
+        "digits",
+        "Data set: a repository on the Hub, a local folder or files that `datasets` can read, or 'digits', which ships"
+        " with scikit-learn.",
+    )
+    dataset_config_name: str | None = _flag(None, "Configuration of the data set, if it has several.")
+    dataset_split: str = _flag("train", "Split of the data set.")
+    image_column: str | None = _flag(None, "Column of the images. Found by its type if there is only one.")
+    label_column: str | None = _flag(None, "Column of the labels. Found by its type if there is only one.")
+    streaming: bool = _flag(False, "Read the data set while training instead of downloading it first.")
+    cache_dir: str | None = _flag(None, "Where data sets are kept.")
+    resolution: int = _flag(64, "Width and height of the images in pixels.")
+    num_channels: int | None = _flag(None, "1 (grey), 3 (RGB) or 4 (RGBA). By default 1 or 3 as the first image has.")
+    resize_mode: Literal["crop", "pad"] = _flag(
+        "crop",
+        "'crop' scales the shorter side to the resolution and cuts out the centre, 'pad' scales down what is too large"
+        " and pads with black.",
+    )
+    random_flip: bool = _flag(False, "Mirror half of the images horizontally, chosen at random.")
+    skip_bad_images: bool = _flag(False, "Go on without images that cannot be read, and count them.")
+    in_memory_gb: float = _flag(4.0, "Decode the data set once and keep it on the device if it takes at most this.")
+    dataloader_num_workers: int = _flag(4, "Threads that decode images.")
+
+    # Networks
+    class_conditional: bool = _flag(False, "Give the labels to both networks.")
+    latent_dim: int = _flag(100, "Number of latent variables.")
+    hidden_size: int = _flag(64, "Width of the convolutions next to the image.")
+    generator_config: str = _flag("{}", "More fields of `DCGANGeneratorConfig`, as JSON.")
+    discriminator_config: str = _flag("{}", "More fields of `DCGANDiscriminatorConfig`, as JSON.")
+
+    # Training
+    output_dir: str = _flag("dcgan-model", "Folder for the trained pipeline, checkpoints, samples and logs.")
+    overwrite_output_dir: bool = _flag(False, "Delete an earlier run's checkpoints, samples and logs in `output_dir`.")
+    seed: int = _flag(0, "Seed of weights, order of the data and latents.")
+    num_epochs: int = _flag(25, "Number of passes through the data set.")
+    max_train_steps: int | None = _flag(None, "Number of updates. Overrides `num_epochs`.")
+    train_batch_size: int = _flag(128, "Images of a batch, on each process.")
+    gradient_accumulation_steps: int = _flag(1, "Batches of an update, on each process.")
+    loss: Literal["bce", "least_squares", "hinge"] = _flag("bce", "Loss. 'bce' is the paper's.")
+    update_strategy: Literal["alternating", "simultaneous"] = _flag(
+        "alternating",
+        "'alternating' updates the discriminator, then the generator through it, as in the paper. 'simultaneous'"
+        " updates both from one forward pass.",
+    )
+    learning_rate: float = _flag(2e-4, "Adam's learning rate, of both networks.")
+    adam_beta1: float = _flag(0.5, "Adam's beta1.")
+    adam_beta2: float = _flag(0.999, "Adam's beta2.")
+    adam_weight_decay: float = _flag(0.0, "Adam's weight decay.")
+    adam_epsilon: float = _flag(1e-8, "Adam's epsilon.")
+    use_ema: bool = _flag(False, "Sample from and save an exponential moving average of the generator.")
+    ema_half_life: int = _flag(10_000, "Images after which a past generator counts half in the average.")
+    mixed_precision: Literal["no", "fp16", "bf16"] | None = _flag(
+        None, "Precision of the forward passes. By default what `accelerate launch` says."
+    )
+    use_cpu: bool = _flag(False, "Train on the CPU even if there is a GPU.")
+    num_cpu_threads: int | None = _flag(
+        None,
+        "Threads of each process on the CPU. By default the cores divided by the processes (`accelerate launch` would"
+        " give each process one).",
+    )
+
+    # Logging and checkpoints
+    logging_steps: int = _flag(10, "Steps between two entries in the log.")
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = _flag(
+        "none", "Where to log to, besides `logs/metrics.jsonl` in `output_dir`."
+    )
+    save_images_steps: int = _flag(500, "Steps between two sample grids.")
+    eval_batch_size: int = _flag(64, "Images in a sample grid.")
+    checkpointing_steps: int = _flag(500, "Steps between two checkpoints.")
+    checkpoints_total_limit: int | None = _flag(None, "Number of checkpoints to keep, the newest ones.")
+    resume_from_checkpoint: str | None = _flag(None, "Checkpoint to go on from: 'latest', its name or path.")
+
+    def __post_init__(self) -> None:
+        for name, minimum in _MINIMUM.items():
+            value = getattr(self, name)
+            if value is not None and not value >= minimum:
+                raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+        for name in ("learning_rate", "adam_epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(self, name)}.")
+        if self.streaming and self.max_train_steps is None:
+            raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
+        if self.overwrite_output_dir and self.resume_from_checkpoint:
+            raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
+        self._fields("generator_config", DCGANGeneratorConfig)
+        self._fields("discriminator_config", DCGANDiscriminatorConfig)
+
+    def _fields(self, name: str, config_class: type) -> dict[str, Any]:
+        value = getattr(self, name)
+        try:
+            fields = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"`{name}` must be a JSON object, got {value!r}: {error}.") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"`{name}` must be a JSON object, got {value!r}.")
+        unknown = fields.keys() - {known.name for known in dataclasses.fields(config_class)}
+        if unknown:
+            raise ValueError(f"`{name}` has {sorted(unknown)}, which `{config_class.__name__}` does not have.")
+        return fields
+
+    def network_configs(
+        self, num_channels: int, class_names: list[str] | None
+    ) -> tuple[DCGANGeneratorConfig, DCGANDiscriminatorConfig]:
+        r"""
+        Configurations of both networks.
+
+        Args:
+            num_channels (`int`):
+                Channels of the images.
+            class_names (`list[str]`, *optional*):
+                Names of the classes of class-conditional networks.
+        """
+        common: dict[str, Any] = {
+            "image_size": self.resolution,
+            "num_channels": num_channels,
+            "hidden_size": self.hidden_size,
+        }
+        if class_names is not None:
+            common |= {"num_classes": len(class_names), "id2label": dict(enumerate(class_names))}
+        generator_fields = self._fields("generator_config", DCGANGeneratorConfig)
+        discriminator_fields = self._fields("discriminator_config", DCGANDiscriminatorConfig)
+        return (
+            DCGANGeneratorConfig(**(common | {"latent_dim": self.latent_dim} | generator_fields)),
+            DCGANDiscriminatorConfig(**(common | discriminator_fields)),
+        )
+
+
+_MINIMUM = {
+    "resolution": 1,
+    "in_memory_gb": 0,
+    "dataloader_num_workers": 1,
+    "seed": 0,
+    "num_epochs": 1,
+    "max_train_steps": 1,
+    "train_batch_size": 2,  # batch normalisation needs two images
+    "gradient_accumulation_steps": 1,
+    "adam_weight_decay": 0,
+    "ema_half_life": 1,
+    "num_cpu_threads": 1,
+    "logging_steps": 1,
+    "save_images_steps": 1,
+    "eval_batch_size": 1,
+    "checkpointing_steps": 1,
+    "checkpoints_total_limit": 1,
+}
+
+# Arguments that a resumed run may change without ending differently.
+HARMLESS_ARGUMENTS = {
+    "cache_dir",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "dataloader_num_workers",
+    "eval_batch_size",
+    "in_memory_gb",
+    "logging_steps",
+    "max_train_steps",
+    "num_cpu_threads",
+    "num_epochs",
+    "output_dir",
+    "overwrite_output_dir",
+    "report_to",
+    "resume_from_checkpoint",
+    "save_images_steps",
+}
+
+
+def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrainingArguments:
+    r"""
+    Parses flags. `--config FILE` reads further ones from a YAML file, which other flags override. Without `--config`
+    and `--dataset_name`, `default_config` is read.
+
+    Args:
+        argv (`list[str]`):
+            The flags.
+        default_config (`Path`):
+            YAML file.
+
+    Raises:
+        ValueError: if an argument is out of range, or if the file has a key that is not an argument.
+    """
+    parser = HfArgumentParser(DCGANTrainingArguments, description="Trains a DCGAN.", allow_abbrev=False)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help=f"YAML file with arguments; flags override them. Without --dataset_name: {default_config.name}.",
+    )
+    flags = parser.parse_args(argv)
+    config = flags.config
+    if config is None and not any(flag.split("=")[0] == "--dataset_name" for flag in argv):
+        config = default_config
+    if config is not None:
+        argv = _yaml_to_flags(config) + argv
+    arguments = vars(parser.parse_args(argv))
+    del arguments["config"]
+    return DCGANTrainingArguments(**arguments)
+
+
+def _yaml_to_flags(path: Path) -> list[str]:
+    if not path.is_file():
+        raise ValueError(f"`config={path}`: no such file.")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError(f"`config={path}` must hold `argument: value` lines, got {content!r}.")
+    unknown = content.keys() - {known.name for known in dataclasses.fields(DCGANTrainingArguments)}
+    if unknown:
+        raise ValueError(f"`config={path}` has {sorted(unknown)}, which are not arguments.")
+    flags = []
+    for name, value in content.items():
+        if value is not None:
+            flags += [f"--{name}", json.dumps(value) if isinstance(value, dict) else str(value)]
+    return flags

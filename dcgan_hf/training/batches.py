@@ -1,0 +1,57 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""From the loader's uint8 images to what an update strategy takes."""
+
+import torch
+from diffusers.image_processor import VaeImageProcessor
+
+from .seeding import seeded_generator
+from .update_strategies import Batch
+
+
+def prepare_batches(
+    raw_batches: list[dict[str, torch.Tensor]],
+    latent_dim: int,
+    seed: int,
+    step: int,
+    process_index: int = 0,
+    num_processes: int = 1,
+    random_flip: bool = False,
+) -> list[Batch]:
+    r"""
+    Normalises and augments the images of a step and draws the latents.
+
+    The random numbers of all processes are drawn and each takes its own, so that a step does not depend on how its
+    images are divided into processes and micro-batches.
+
+    Args:
+        raw_batches (`list[dict[str, torch.Tensor]]`):
+            Micro-batches from a loader: `pixel_values` (uint8) and optionally `class_labels`.
+        latent_dim (`int`):
+            Number of latent variables.
+        seed (`int`):
+            Seed of the run.
+        step (`int`):
+            Number of the step.
+        process_index (`int`, *optional*, defaults to 0):
+            Number of this process.
+        num_processes (`int`, *optional*, defaults to 1):
+            Number of all processes.
+        random_flip (`bool`, *optional*, defaults to `False`):
+            Whether to mirror half of the images, chosen at random.
+    """
+    batch_size, device = len(raw_batches[0]["pixel_values"]), raw_batches[0]["pixel_values"].device
+    shape = (len(raw_batches), num_processes, batch_size)
+    latents = torch.randn(*shape, latent_dim, generator=seeded_generator(seed, "latents", step, device), device=device)
+    if random_flip:
+        flips = torch.rand(shape, generator=seeded_generator(seed, "flips", step, device), device=device) < 0.5
+
+    batches = []
+    for i, raw_batch in enumerate(raw_batches):
+        pixel_values = VaeImageProcessor.normalize(raw_batch["pixel_values"].float() / 255)
+        if random_flip:
+            flipped = flips[i, process_index, :, None, None, None]
+            pixel_values = torch.where(flipped, pixel_values.flip(-1), pixel_values)
+        pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
+        batches.append(Batch(pixel_values, latents[i, process_index], raw_batch.get("class_labels")))
+    return batches

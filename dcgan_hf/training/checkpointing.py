@@ -1,0 +1,166 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+`checkpoint-<step>` folders with all that a run needs to go on as if it had never stopped.
+
+A folder of that name is always complete: it is written under another name and renamed, and renamed before it is
+deleted.
+"""
+
+import json
+import logging
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+
+logger = logging.getLogger(__name__)
+
+_STATE_FILE = "trainer_state.json"
+_TEMPORARY_PREFIX = ".tmp-"
+
+
+@dataclass
+class TrainerState:
+    """
+    Where a run is.
+
+    Args:
+        step (`int`, *optional*, defaults to 0):
+            Number of updates made.
+        epoch (`int`, *optional*, defaults to 0):
+            Number of times the data set was used up.
+        batch (`int`, *optional*, defaults to 0):
+            Number of batches of this epoch that were used.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+
+    @classmethod
+    def read(cls, folder: Path) -> "TrainerState":
+        """Reads the state of a checkpoint."""
+        return cls(**json.loads((folder / _STATE_FILE).read_text())["state"])
+
+
+def list_checkpoints(output_dir: Path) -> list[Path]:
+    """All checkpoints of a run, oldest first."""
+    folders = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return sorted(folders, key=lambda path: int(path.name.split("-")[1]))
+
+
+def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | None:
+    r"""
+    Finds the checkpoint to resume from.
+
+    Args:
+        output_dir (`Path`):
+            Folder of the run.
+        resume_from_checkpoint (`str`):
+            `"latest"` for the newest checkpoint in `output_dir`, the name of one, or a path.
+
+    Returns:
+        `Path` or `None`: the checkpoint. `None` if `"latest"` finds none.
+
+    Raises:
+        ValueError: if a checkpoint that was named does not exist.
+    """
+    checkpoints = list_checkpoints(output_dir)
+    if resume_from_checkpoint == "latest":
+        return checkpoints[-1] if checkpoints else None
+    for path in (Path(resume_from_checkpoint), output_dir / resume_from_checkpoint):
+        if (path / _STATE_FILE).is_file():
+            return path
+    raise ValueError(
+        f"`resume_from_checkpoint={resume_from_checkpoint}` is not a checkpoint. There are:"
+        f" {[path.name for path in checkpoints]} in {str(output_dir)!r}."
+    )
+
+
+def save_checkpoint(
+    accelerator: Accelerator,
+    output_dir: Path,
+    state: TrainerState,
+    arguments: dict[str, Any],
+    total_limit: int | None = None,
+) -> None:
+    r"""
+    Writes a checkpoint. To be called by all processes.
+
+    Args:
+        accelerator (`Accelerator`):
+            Holds networks, optimizers and registered objects.
+        output_dir (`Path`):
+            Folder of the run.
+        state ([`TrainerState`]):
+            Where the run is.
+        arguments (`dict[str, Any]`):
+            How the run was started.
+        total_limit (`int`, *optional*):
+            Number of checkpoints to keep, the newest ones.
+    """
+    folder = output_dir / f"checkpoint-{state.step}"
+    temporary = output_dir / (_TEMPORARY_PREFIX + folder.name)
+    if accelerator.is_main_process:
+        remove_temporary_folders(output_dir)
+        temporary.mkdir()
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        content = {"state": asdict(state), "arguments": arguments, "num_processes": accelerator.num_processes}
+        (temporary / _STATE_FILE).write_text(json.dumps(content, indent=2) + "\n")
+        if folder.exists():  # of a run that was resumed before this step
+            _delete(folder)
+        os.replace(temporary, folder)
+        if total_limit is not None:
+            for old in list_checkpoints(output_dir)[:-total_limit]:
+                _delete(old)
+    accelerator.wait_for_everyone()
+
+
+def load_checkpoint(
+    accelerator: Accelerator, folder: Path, arguments: dict[str, Any], may_change: set[str]
+) -> TrainerState:
+    r"""
+    Loads networks, optimizers and registered objects. To be called by all processes.
+
+    Args:
+        accelerator (`Accelerator`):
+            Holds networks, optimizers and registered objects.
+        folder (`Path`):
+            A checkpoint.
+        arguments (`dict[str, Any]`):
+            How the run goes on. Differences are logged: the run will not end as it would have.
+        may_change (`set[str]`):
+            Arguments whose differences do not matter.
+    """
+    content = json.loads((folder / _STATE_FILE).read_text())
+    before = content["arguments"] | {"num_processes": content["num_processes"]}
+    now = arguments | {"num_processes": accelerator.num_processes}
+    for name in sorted(now.keys() - may_change):
+        if before.get(name) != now[name]:
+            logger.warning(
+                f"Resuming with `{name}={now[name]}`, the checkpoint was made with {before.get(name)}: the run will"
+                " not end as it would have without stopping."
+            )
+    accelerator.load_state(str(folder))
+    return TrainerState(**content["state"])
+
+
+def _delete(folder: Path) -> None:
+    doomed = folder.with_name(f"{_TEMPORARY_PREFIX}{folder.name}-deleted")
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_temporary_folders(output_dir: Path) -> None:
+    """Removes what a process left behind that was killed while it wrote or deleted a checkpoint."""
+    for folder in output_dir.glob(_TEMPORARY_PREFIX + "checkpoint-*"):
+        shutil.rmtree(folder)

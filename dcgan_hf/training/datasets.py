@@ -1,0 +1,222 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Finds and opens image data sets, and finds the images and labels in them."""
+
+import glob
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import PIL.Image
+
+
+_BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
+
+
+@dataclass
+class ImageDataset:
+    """
+    A data set whose images and labels were found.
+
+    Args:
+        dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
+            Columns "image" (encoded: `{"bytes": ..., "path": ...}`) and, with labels, "label" (`int`).
+        class_names (`list[str]`, *optional*):
+            Names of the classes, or `None` if the data set has no labels.
+    """
+
+    dataset: datasets.Dataset | datasets.IterableDataset
+    class_names: list[str] | None
+
+
+def load_image_dataset(
+    dataset_name: str = "digits",
+    dataset_config_name: str | None = None,
+    split: str = "train",
+    cache_dir: str | None = None,
+    streaming: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = False,
+) -> ImageDataset:
+    r"""
+    Opens a data set of images.
+
+    Args:
+        dataset_name (`str`, *optional*, defaults to `"digits"`):
+            One of
+            - `"digits"`: scikit-learn's 1,797 handwritten digits of 8x8 pixels, which need no download;
+            - a folder written by `Dataset.save_to_disk`;
+            - a folder of IDX files, as MNIST and its relatives come (`train-images-idx3-ubyte.gz`, ...);
+            - another local folder that `datasets` can read (images, parquet, ...), or `.parquet`, `.arrow` or `.tar`
+              (webdataset) files, also with wildcards;
+            - a repository on the Hub.
+        dataset_config_name (`str`, *optional*):
+            Name of the data set's configuration, if it has several.
+        split (`str`, *optional*, defaults to `"train"`):
+            Split to use.
+        cache_dir (`str`, *optional*):
+            Where downloaded and prepared data sets are kept.
+        streaming (`bool`, *optional*, defaults to `False`):
+            Whether to read the data set while training instead of downloading it first.
+        image_column (`str`, *optional*):
+            Column of the images. By default the only column of type [`datasets.Image`].
+        label_column (`str`, *optional*):
+            Column of the labels. By default the only column of type [`datasets.ClassLabel`].
+        with_labels (`bool`, *optional*, defaults to `False`):
+            Whether labels are needed. Without, the data set need not have any.
+
+    Raises:
+        ValueError: if the data set, the split or a column does not exist, or if a column has to be named.
+    """
+    dataset = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
+    if streaming and isinstance(dataset, datasets.Dataset):
+        dataset = dataset.to_iterable_dataset()
+    if dataset.features is None:
+        dataset = dataset._resolve_features()  # streamed files may tell their columns only when read
+    image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
+    if not with_labels:
+        return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
+
+    label_column = _find_column(dataset, "label_column", label_column, datasets.ClassLabel)
+    if not isinstance(dataset.features[label_column], datasets.ClassLabel):
+        if streaming:
+            raise ValueError(
+                f"`label_column={label_column}` is no `ClassLabel`, so its classes are not known before all of the"
+                " data set was read. Train without `--streaming`."
+            )
+        if not isinstance(dataset.features[label_column], datasets.Value):
+            raise ValueError(f"`label_column={label_column}` has no plain values, so they cannot be taken as classes.")
+        # Not `class_encode_column`, which makes 10 the class after 1 and copies the data set, images and all.
+        labels = dataset[label_column][:]
+        if None in labels:
+            without_class = labels.count(None)
+            raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
+        ids = {value: i for i, value in enumerate(sorted(set(labels)))}
+        dataset = dataset.remove_columns(label_column).add_column(
+            label_column,
+            [ids[label] for label in labels],
+            feature=datasets.ClassLabel(names=[str(value) for value in ids]),
+        )
+    elif isinstance(dataset, datasets.Dataset):
+        without_class = sum(label is None or label < 0 for label in dataset[label_column])
+        if without_class:
+            raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
+    class_names = dataset.features[label_column].names
+    return ImageDataset(_encoded_images(dataset, {image_column: "image", label_column: "label"}), class_names)
+
+
+def _open(
+    dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
+) -> datasets.Dataset | datasets.IterableDataset:
+    if dataset_name == "digits":
+        if split != "train":
+            raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
+        return _load_digits()
+    folder = Path(dataset_name).expanduser()
+    if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+        dataset = datasets.load_from_disk(str(folder))
+        if isinstance(dataset, datasets.DatasetDict):
+            if split not in dataset:
+                raise ValueError(f"{dataset_name!r} has no split {split!r}, only {list(dataset)}.")
+            dataset = dataset[split]
+        return dataset
+    if folder.is_dir():
+        idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
+        if idx_files:
+            return _load_idx(idx_files, split, cache_dir)
+        # An absolute path: `datasets` takes a folder called "parquet" or "imagefolder" for its own builder.
+        path = str(folder.absolute())
+        return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+    if folder.suffix in _BUILDERS:
+        if not glob.glob(str(folder), recursive=True):
+            raise ValueError(f"`dataset_name={dataset_name}`: no such file.")
+        return datasets.load_dataset(
+            _BUILDERS[folder.suffix],
+            data_files={split: str(folder)},
+            split=split,
+            cache_dir=cache_dir,
+            streaming=streaming,
+        )
+    if dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
+        raise ValueError(f"`dataset_name={dataset_name}`: no such folder, and no {', '.join(_BUILDERS)} file.")
+    return datasets.load_dataset(dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+
+
+def _load_digits() -> datasets.Dataset:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = [PIL.Image.fromarray((image / 16 * 255).round().astype(np.uint8)) for image in digits.images]
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=[str(i) for i in range(10)])}
+    )
+    return datasets.Dataset.from_dict({"image": images, "label": digits.target.tolist()}, features=features)
+
+
+def _load_idx(image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:
+    # MNIST's files call the test split "t10k".
+    images = {path.name.split("-")[0].replace("t10k", "test"): path for path in image_files}
+    if split not in images:
+        raise ValueError(f"{str(image_files[0].parent)!r} has no split {split!r}, only {sorted(images)}.")
+    image_file = images[split]
+    label_file = image_file.with_name(image_file.name.replace("-images-idx3-", "-labels-idx1-"))
+    features = {"image": datasets.Image()}
+    labels = None
+    if label_file.is_file():
+        labels = _read_idx(label_file)
+        num_classes = int(labels.max()) + 1
+        features["label"] = datasets.ClassLabel(names=[str(i) for i in range(num_classes)])
+    return datasets.Dataset.from_generator(
+        _idx_examples,
+        features=datasets.Features(features),
+        cache_dir=cache_dir,
+        # The data and not the paths: they are the key of the cache, and other files may come to lie at the same path.
+        gen_kwargs={"images": _read_idx(image_file), "labels": labels},
+    )
+
+
+def _idx_examples(images: np.ndarray, labels: np.ndarray | None) -> Iterator[dict]:
+    for i, image in enumerate(images):
+        example = {"image": PIL.Image.fromarray(image)}
+        yield example if labels is None else example | {"label": int(labels[i])}
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """IDX format: two zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if data[:3] != b"\x00\x00\x08":
+        raise ValueError(f"{str(path)!r} is not an IDX file of bytes.")
+    shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
+
+
+def _find_column(
+    dataset: datasets.Dataset | datasets.IterableDataset, argument: str, name: str | None, feature_type: type
+) -> str:
+    """The column called `name`, or the only one of `feature_type`."""
+    columns = ", ".join(f"{column} ({type(feature).__name__})" for column, feature in dataset.features.items())
+    if name is not None:
+        if name not in dataset.features:
+            raise ValueError(f"`{argument}={name}` is not a column of the data set, which has: {columns}.")
+        return name
+    candidates = [column for column, feature in dataset.features.items() if isinstance(feature, feature_type)]
+    if len(candidates) != 1:
+        raise ValueError(
+            f"The data set has {len(candidates) or 'no'} columns of type `{feature_type.__name__}`, so the one to use"
+            f" must be named with `{argument}`. Its columns: {columns}."
+        )
+    return candidates[0]
+
+
+def _encoded_images(
+    dataset: datasets.Dataset | datasets.IterableDataset, columns: dict[str, str]
+) -> datasets.Dataset | datasets.IterableDataset:
+    dataset = dataset.select_columns(list(columns))
+    # Before renaming, which would decode streamed images and encode them again.
+    image_column = next(old for old, new in columns.items() if new == "image")
+    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
+    return dataset.rename_columns({old: new for old, new in columns.items() if old != new})

@@ -1,0 +1,79 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Decodes many images in threads, and names those that cannot be read."""
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .datasets import ImageDataset
+from .images import ResizeMode, decode_image, encoded_to_array, infer_num_channels
+
+
+logger = logging.getLogger(__name__)
+
+
+class Decoder:
+    r"""
+    Decodes the images of many examples in threads (Pillow decodes and resizes outside of Python's lock).
+
+    Args:
+        num_channels (`int`):
+            Channels of the images: 1, 3 or 4.
+        resolution (`int`):
+            Width and height of the images in pixels.
+        resize_mode (`str`):
+            How images are made square, see [`fit_image`].
+        num_workers (`int`):
+            Number of threads.
+        skip_bad_images (`bool`):
+            Whether to go on when an image cannot be read.
+    """
+
+    def __init__(
+        self, num_channels: int, resolution: int, resize_mode: ResizeMode, num_workers: int, skip_bad_images: bool
+    ):
+        self.num_channels = num_channels
+        self.resolution = resolution
+        self.to_array = partial(
+            encoded_to_array, num_channels=num_channels, resolution=resolution, resize_mode=resize_mode
+        )
+        self.skip_bad_images = skip_bad_images
+        self.bad_images: set[str] = set()
+        self.num_workers = num_workers
+        self.pool = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
+
+    def submit(self, examples: list[dict[str, Any]]) -> list[Future]:
+        """Starts to decode examples, in one portion per thread."""
+        portion = -(-len(examples) // self.num_workers)
+        return [self.pool.submit(self._decode, examples[i : i + portion]) for i in range(0, len(examples), portion)]
+
+    def _decode(self, examples: list[dict[str, Any]]) -> list[np.ndarray | None]:
+        arrays: list[np.ndarray | None] = []
+        for example in examples:
+            try:
+                arrays.append(self.to_array(example["image"]))
+            except Exception as error:  # Pillow raises many kinds: OSError, struct.error, DecompressionBombError, ...
+                name = (example["image"] or {}).get("path") or f"number {example['index']}"
+                if not self.skip_bad_images:
+                    raise ValueError(
+                        f"Image {name} cannot be read: {error}. Remove it, or go on without it: `--skip_bad_images`."
+                    ) from error
+                if name not in self.bad_images:
+                    logger.warning(f"Skipped image {name}, which cannot be read: {error}")
+                self.bad_images.add(name)
+                arrays.append(None)
+        return arrays
+
+
+def first_image_channels(image_dataset: ImageDataset) -> int:
+    """Channels that suit the first image of a data set that can be read: 1 or 3."""
+    for example in image_dataset.dataset:
+        try:
+            return infer_num_channels(decode_image(example["image"]))
+        except Exception:  # as in Decoder, which reports it
+            continue
+    raise ValueError("The data set has no image that can be read.")

@@ -1,0 +1,43 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Names what is wrong with a training run, from statistics that it logs anyway."""
+
+import math
+
+
+def diagnose(statistics: dict[str, float]) -> str | None:
+    r"""
+    Says what is wrong with a run.
+
+    Args:
+        statistics (`dict[str, float]`):
+            Means of what the update strategies return: "discriminator_loss", "generator_loss", "real_logits",
+            "fake_logits" and "logits_std".
+
+    Returns:
+        `str` or `None`: a sentence for the log, or `None` if nothing is wrong.
+    """
+    not_finite = [name for name, value in statistics.items() if not math.isfinite(value)]
+    if not_finite:
+        return f"Training diverged: {' and '.join(not_finite)} is not a finite number."
+    if statistics["logits_std"] < 1e-4:
+        return (
+            f"The discriminator is dead: it gives every image, real or generated, the same logit"
+            f" ({statistics['real_logits']:.3g}), so the generator cannot learn from it."
+        )
+    if _probability(statistics["real_logits"]) > 0.999 and _probability(statistics["fake_logits"]) < 0.001:
+        return (
+            "The discriminator has won: it takes real images for real and generated ones for fake with more than 99.9 %"
+            " certainty, so the generator hardly learns. A lower learning rate or `norm_type: spectral` for the"
+            " discriminator may help."
+        )
+    return None
+
+
+def has_diverged(statistics: dict[str, float]) -> bool:
+    """Whether going on is pointless, because some value is not a finite number."""
+    return not all(math.isfinite(value) for value in statistics.values())
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(min(logit, 100.0), -100.0)))

@@ -1,0 +1,61 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""A log of the run that needs no service, and the choice of others."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from accelerate.tracking import GeneralTracker, on_main_process
+
+
+class JSONLTracker(GeneralTracker):
+    r"""
+    Accelerate tracker that appends one JSON object per call to a file.
+
+    Args:
+        path (`Path`):
+            The file.
+        resume_step (`int`):
+            Last step to keep of a file that exists. What a killed run logged after its last checkpoint is dropped,
+            because the resumed run logs it again.
+    """
+
+    name = "jsonl"
+    requires_logging_directory = False
+
+    def __init__(self, path: Path, resume_step: int):
+        super().__init__()
+        self.path = path
+        self.resume_step = resume_step
+
+    @property
+    def tracker(self) -> Path:
+        return self.path
+
+    @on_main_process
+    def start(self) -> None:
+        kept = []
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
+                # The last line may have been cut off by the kill, but then it is past the last checkpoint.
+                if line.endswith("}") and json.loads(line)["step"] <= self.resume_step:
+                    kept.append(line + "\n")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(kept))
+
+    @on_main_process
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        """The arguments are kept in `training_args.json`."""
+
+    @on_main_process
+    def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step} | values) + "\n")
+
+
+def check_tracker(report_to: str) -> None:
+    """Raises a `ValueError` if a tracker is not installed (Accelerate would only warn, and log nothing)."""
+    if report_to != "none" and importlib.util.find_spec(report_to) is None:
+        raise ValueError(f"`report_to={report_to}` needs a package that is not installed: `pip install {report_to}`.")

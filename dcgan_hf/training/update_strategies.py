@@ -1,0 +1,162 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Ways to update both networks once. All have the same signature: they take the GAN and the micro-batches of a step (more
+than one accumulates gradients) and return detached statistics. Accumulated micro-batches give the update of one large
+batch, except that batch normalisation sees each micro-batch alone.
+
+The generator's gradient is always taken in two parts: from its loss to the generated pixels, through the
+discriminator, and from the pixels to its weights. The first part asks autograd for the gradient of the pixels alone,
+so it neither computes nor touches gradients of the discriminator's weights.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from torch import nn
+
+from .losses import GANLoss
+
+
+@dataclass
+class GAN:
+    """
+    Two networks that are trained against each other, and what trains them.
+
+    Args:
+        accelerator (`Accelerator`):
+            Has prepared the networks and optimizers.
+        generator ([`DCGANGenerator`]):
+            In training mode.
+        discriminator ([`DCGANDiscriminator`]):
+            In training mode.
+        generator_optimizer (`AcceleratedOptimizer`):
+            Updates the generator.
+        discriminator_optimizer (`AcceleratedOptimizer`):
+            Updates the discriminator.
+        loss ([`GANLoss`]):
+            Losses of both.
+    """
+
+    accelerator: Accelerator
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimizer: AcceleratedOptimizer
+    discriminator_optimizer: AcceleratedOptimizer
+    loss: GANLoss
+
+
+@dataclass
+class Batch:
+    """
+    Args:
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Real images in [-1, 1].
+        latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
+            Latents of the images to generate, N(0, 1).
+        class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+            Classes of the real images, and of those to generate.
+    """
+
+    pixel_values: torch.Tensor
+    latents: torch.Tensor
+    class_labels: torch.Tensor | None = None
+
+
+def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
+    """
+    The paper's update: the discriminator on real and on generated images, then the generator through the updated
+    discriminator. Both use the same generated images.
+    """
+    gan.discriminator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
+    fakes = [gan.generator(batch.latents, batch.class_labels).pixel_values for batch in batches]
+
+    statistics = []
+    for i, (batch, fake) in enumerate(zip(batches, fakes)):
+        with _reduce_gradients(gan, i == len(batches) - 1):
+            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
+            fake_logits = gan.discriminator(fake.detach(), batch.class_labels).logits
+            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
+            gan.accelerator.backward(discriminator_loss / len(batches))
+        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
+    gan.discriminator_optimizer.step()
+
+    discriminator = gan.accelerator.unwrap_model(gan.discriminator)
+    pixel_gradients = []
+    for i, (batch, fake) in enumerate(zip(batches, fakes)):
+        pixels = fake.detach().requires_grad_()
+        generator_loss = gan.loss.generator(discriminator(pixels, batch.class_labels).logits)
+        pixel_gradients += torch.autograd.grad(_scale(gan, generator_loss / len(batches)), pixels)
+        statistics[i]["generator_loss"] = generator_loss.detach()
+    torch.autograd.backward(fakes, pixel_gradients)
+    gan.generator_optimizer.step()
+    return _mean(statistics)
+
+
+def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
+    """
+    Both updates from one forward pass: the generator learns from the discriminator before its update. Needs one
+    forward pass of the discriminator less.
+    """
+    gan.discriminator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
+    fakes = [gan.generator(batch.latents, batch.class_labels).pixel_values for batch in batches]
+
+    statistics = []
+    pixel_gradients = []
+    for i, (batch, fake) in enumerate(zip(batches, fakes)):
+        with _reduce_gradients(gan, i == len(batches) - 1):
+            pixels = fake.detach().requires_grad_()
+            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
+            fake_logits = gan.discriminator(pixels, batch.class_labels).logits
+            generator_loss = gan.loss.generator(fake_logits)
+            pixel_gradients += torch.autograd.grad(
+                _scale(gan, generator_loss / len(batches)), pixels, retain_graph=True
+            )
+            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
+            gan.accelerator.backward(discriminator_loss / len(batches), inputs=list(gan.discriminator.parameters()))
+        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
+        statistics[i]["generator_loss"] = generator_loss.detach()
+    torch.autograd.backward(fakes, pixel_gradients)
+    gan.discriminator_optimizer.step()
+    gan.generator_optimizer.step()
+    return _mean(statistics)
+
+
+UpdateStrategy = Callable[[GAN, list[Batch]], dict[str, torch.Tensor]]
+
+UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
+    "alternating": alternating_update,
+    "simultaneous": simultaneous_update,
+}
+
+
+def _reduce_gradients(gan: GAN, is_last: bool) -> AbstractContextManager:
+    """Processes average the discriminator's gradients once, in the backward pass of the last micro-batch."""
+    return nullcontext() if is_last else gan.accelerator.no_sync(gan.discriminator)
+
+
+def _scale(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
+    """What `Accelerator.backward` does to a loss for fp16."""
+    return loss if gan.accelerator.scaler is None else gan.accelerator.scaler.scale(loss)
+
+
+def _discriminator_statistics(
+    loss: torch.Tensor, real_logits: torch.Tensor, fake_logits: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    with torch.no_grad():
+        return {
+            "discriminator_loss": loss.detach(),
+            "real_logits": real_logits.mean(),
+            "fake_logits": fake_logits.mean(),
+            "logits_std": torch.cat([real_logits, fake_logits]).std(),
+        }
+
+
+def _mean(statistics: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([values[name] for values in statistics]).mean() for name in statistics[0]}

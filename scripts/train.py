@@ -1,0 +1,297 @@
+#!/usr/bin/env python
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Trains a DCGAN.
+
+Handwritten digits, no download, a few minutes on a laptop:
+
+    accelerate launch scripts/train.py
+
+A data set of the Hub or a folder of your own images:
+
+    accelerate launch scripts/train.py --config scripts/recipes/celeba.yaml
+    accelerate launch scripts/train.py --dataset_name ./my-photos --resolution 128 --use_ema --output_dir my-dcgan
+
+Two processes on one machine, on CPUs (`accelerate launch --cpu --num_processes 2` would start only one) or GPUs:
+
+    torchrun --nproc_per_node 2 scripts/train.py --use_cpu
+    accelerate launch --multi_gpu --num_processes 2 scripts/train.py
+
+Go on after an interruption, as if there had been none:
+
+    accelerate launch scripts/train.py ... --resume_from_checkpoint latest
+"""
+
+import gc
+import json
+import logging
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration
+from torch import nn
+from tqdm.auto import tqdm
+
+from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
+from dcgan_hf.training.arguments import HARMLESS_ARGUMENTS, DCGANTrainingArguments, parse_training_arguments
+from dcgan_hf.training.batches import prepare_batches
+from dcgan_hf.training.checkpointing import (
+    TrainerState,
+    find_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    remove_temporary_folders,
+    save_checkpoint,
+)
+from dcgan_hf.training.datasets import load_image_dataset
+from dcgan_hf.training.decoding import Decoder, first_image_channels
+from dcgan_hf.training.ema import GeneratorEMA
+from dcgan_hf.training.health import diagnose, has_diverged
+from dcgan_hf.training.interruption import StopSignals
+from dcgan_hf.training.loaders import (
+    Shard,
+    endless_batches,
+    images_per_second,
+    make_loader,
+)
+from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.samples import SampleGrid, save_animation
+from dcgan_hf.training.statistics import RunningStatistics
+from dcgan_hf.training.trackers import JSONLTracker, check_tracker
+from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES
+
+
+logger = logging.getLogger("train")
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Path, resume: Path | None) -> None:
+    arguments = asdict(args)
+    total_batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
+
+    # ---- data ----
+    with accelerator.main_process_first():  # which downloads, for all processes of a machine
+        image_dataset = load_image_dataset(
+            args.dataset_name,
+            args.dataset_config_name,
+            split=args.dataset_split,
+            cache_dir=args.cache_dir,
+            streaming=args.streaming,
+            image_column=args.image_column,
+            label_column=args.label_column,
+            with_labels=args.class_conditional,
+        )
+    num_channels = args.num_channels or first_image_channels(image_dataset)
+    # The configs check the arguments of the networks, so they come before the work of decoding.
+    generator_config, discriminator_config = args.network_configs(num_channels, image_dataset.class_names)
+    decoder = Decoder(
+        num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
+    )
+    shard = Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
+    loader = make_loader(image_dataset, decoder, shard, accelerator.device, args.in_memory_gb)
+    num_steps = args.max_train_steps or args.num_epochs * len(loader) // args.gradient_accumulation_steps
+    if num_steps == 0:
+        raise ValueError(f"{args.num_epochs} epoch(s) have fewer batches than an update takes: train for more.")
+
+    # ---- networks ----
+    torch.manual_seed(args.seed)
+    device = accelerator.device
+    generator = DCGANGenerator(generator_config).to(device, memory_format=torch.channels_last)
+    discriminator = DCGANDiscriminator(discriminator_config).to(device, memory_format=torch.channels_last)
+    ema = GeneratorEMA(generator, args.ema_half_life) if args.use_ema else None
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
+        discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
+    adam: dict[str, Any] = {
+        "lr": args.learning_rate,
+        "betas": (args.adam_beta1, args.adam_beta2),
+        "eps": args.adam_epsilon,
+        "weight_decay": args.adam_weight_decay,
+    }
+    optimizers = [torch.optim.Adam(model.parameters(), **adam, fused=True) for model in (generator, discriminator)]
+    # The order is a contract: checkpoints number networks and optimizers in it.
+    generator, discriminator, generator_optimizer, discriminator_optimizer = accelerator.prepare(
+        generator, discriminator, *optimizers
+    )
+    generator.train()
+    discriminator.train()
+    loss = LOSSES[args.loss]
+    gan = GAN(accelerator, generator, discriminator, generator_optimizer, discriminator_optimizer, loss)
+    update = UPDATE_STRATEGIES[args.update_strategy]
+    generator = accelerator.unwrap_model(generator)
+    discriminator = accelerator.unwrap_model(discriminator)
+    sampled_generator = generator
+    if ema is not None:
+        accelerator.register_for_checkpointing(ema)
+        sampled_generator = ema.generator
+
+    # ---- logs ----
+    # From here on nothing is wrong with the arguments, so that an earlier run may be deleted.
+    if accelerator.is_main_process:
+        if args.overwrite_output_dir:
+            for folder in (*list_checkpoints(output_dir), output_dir / "samples", output_dir / "logs"):
+                shutil.rmtree(folder, ignore_errors=True)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        remove_temporary_folders(output_dir)
+    accelerator.wait_for_everyone()
+    accelerator.init_trackers(
+        "dcgan_hf", {name: value for name, value in arguments.items() if isinstance(value, bool | int | float | str)}
+    )
+    if accelerator.is_main_process:
+        (output_dir / "training_args.json").write_text(json.dumps(arguments, indent=2) + "\n")
+    grid = SampleGrid(args.eval_batch_size, args.seed, generator_config.latent_dim, generator_config.num_classes)
+
+    # ---- where to start ----
+    state = TrainerState()
+    if resume is not None:
+        state = load_checkpoint(accelerator, resume, arguments, HARMLESS_ARGUMENTS)
+        for group in (*generator_optimizer.param_groups, *discriminator_optimizer.param_groups):
+            group.update(adam)  # what the flags say, where the checkpoint says something else
+    processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
+    threads = f" with {torch.get_num_threads()} threads each" if accelerator.device.type == "cpu" else ""
+    logger.info("***** Running training *****")
+    logger.info(
+        f"  Runs on {processes}, {accelerator.device.type}{threads}, mixed precision {accelerator.mixed_precision}"
+    )
+    logger.info(f"  Images: {loader}")
+    logger.info(
+        f"  Parameters: generator {generator.num_parameters():,}, discriminator {discriminator.num_parameters():,}"
+    )
+    logger.info(f"  Images of an update: {total_batch_size} ({args.train_batch_size} a batch)")
+    logger.info(f"  Updates: {num_steps}" + (f", going on after {resume}" if resume is not None else ""))
+
+    # ---- training ----
+    statistics = RunningStatistics()
+    progress_bar = tqdm(
+        total=num_steps, initial=state.step, desc="Training", disable=not accelerator.is_main_process, smoothing=0
+    )
+    batches = endless_batches(loader, state.epoch, state.batch)
+    diagnosis = None
+    with StopSignals() as stop:
+        while state.step < num_steps:
+            raw_batches = []
+            with statistics.waiting():
+                for _ in range(args.gradient_accumulation_steps):
+                    state.epoch, state.batch, raw_batch = next(batches)
+                    raw_batches.append(raw_batch)
+            step_batches = prepare_batches(
+                raw_batches,
+                generator_config.latent_dim,
+                args.seed,
+                state.step,
+                accelerator.process_index,
+                accelerator.num_processes,
+                args.random_flip,
+            )
+            statistics.add(update(gan, step_batches), num_images=total_batch_size)
+            if ema is not None:
+                ema.update(generator, num_images=total_batch_size)
+            state.step += 1
+            progress_bar.update()
+
+            saves = state.step == num_steps or state.step % args.checkpointing_steps == 0
+            # One process may stop at any step. Several agree on it where they exchange statistics anyway.
+            stops = stop.received and accelerator.num_processes == 1
+            if stops or saves or state.step % args.logging_steps == 0:
+                means, stops = statistics.reduce(accelerator, stop.received)
+                accelerator.log(means | {"epoch": state.epoch}, step=state.step)
+                progress_bar.set_postfix(
+                    loss_d=f"{means['discriminator_loss']:.3f}",
+                    loss_g=f"{means['generator_loss']:.3f}",
+                    img_s=f"{means['images_per_second']:.0f}",
+                )
+                if diagnose(means) != diagnosis:
+                    diagnosis = diagnose(means)
+                    progress_bar.clear()
+                    logger.warning(f"Step {state.step}: {diagnosis or 'the discriminator has recovered.'}")
+                if has_diverged(means):
+                    raise FloatingPointError(
+                        f"{diagnosis} Stopped at step {state.step} without saving. Checkpoints:"
+                        f" {[path.name for path in list_checkpoints(output_dir)]}."
+                    )
+            with statistics.paused():
+                if accelerator.is_main_process and state.step % args.save_images_steps == 0:
+                    grid.save(sampled_generator, output_dir / "samples" / f"step-{state.step:07d}.png")
+                if saves or stops:
+                    save_checkpoint(accelerator, output_dir, state, arguments, args.checkpoints_total_limit)
+            if stops:
+                break
+        progress_bar.close()
+        batches.close()
+
+        # ---- result ----
+        if accelerator.is_main_process:
+            last_grid = output_dir / "samples" / f"step-{state.step:07d}.png"
+            grid.save(sampled_generator, last_grid)
+            save_animation(output_dir / "samples", output_dir / "training.gif")
+            # Without Accelerate's wrappers for mixed precision.
+            generator = accelerator.unwrap_model(sampled_generator, keep_fp32_wrapper=False)
+            discriminator = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
+            DCGANPipeline(generator=generator, discriminator=discriminator).save_pretrained(output_dir)
+
+    logger.info(
+        f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
+        f" waited for images {statistics.waiting_share:.1%} of the time"
+    )
+    if not args.streaming:
+        logger.info(f"Loader alone: {images_per_second(loader) * accelerator.num_processes:,.0f} images/s")
+    if decoder.bad_images:
+        logger.warning(f"Images that could not be read: {len(decoder.bad_images)}")
+    if state.step < num_steps:
+        logger.warning(f"Stopped at step {state.step} of {num_steps}. Go on with: --resume_from_checkpoint latest")
+    if accelerator.is_main_process:
+        logger.info(f"Samples:  {last_grid} (their history: {output_dir / 'training.gif'})")
+        logger.info(f'Pipeline: {output_dir}  ->  DCGANPipeline.from_pretrained("{output_dir}")')
+
+
+def main(argv: list[str]) -> None:
+    args = parse_training_arguments(argv, default_config=RECIPES / "digits.yaml")
+    check_tracker(args.report_to)
+    output_dir = Path(args.output_dir)
+    resume = find_checkpoint(output_dir, args.resume_from_checkpoint) if args.resume_from_checkpoint else None
+    if list_checkpoints(output_dir) and not args.resume_from_checkpoint and not args.overwrite_output_dir:
+        raise ValueError(
+            f"`output_dir={output_dir}` holds checkpoints of another run. Go on with it:"
+            " `--resume_from_checkpoint latest`, delete it: `--overwrite_output_dir`, or choose another folder."
+        )
+
+    jsonl = JSONLTracker(output_dir / "logs" / "metrics.jsonl", TrainerState.read(resume).step if resume else 0)
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision,
+        cpu=args.use_cpu,
+        log_with=[jsonl] + ([args.report_to] if args.report_to != "none" else []),
+        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
+        # Each process keeps its own running statistics: broadcasting them before every forward pass would change what
+        # the backward pass of an earlier one needs. What is saved are those of the main process.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    logging.basicConfig(
+        format="%(asctime)s - %(levelname)s - %(message)s",
+        level=logging.INFO if accelerator.is_main_process else logging.ERROR,
+    )
+    if accelerator.mixed_precision == "fp16" and args.update_strategy == "simultaneous":
+        raise ValueError(
+            "`update_strategy=simultaneous` does not work with `mixed_precision=fp16`: the first optimizer's step may"
+            " change the loss scale before the second one's. Use `bf16`."
+        )
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
+    if accelerator.device.type == "cpu":
+        torch.set_num_threads(args.num_cpu_threads or max(1, os.cpu_count() // accelerator.num_processes))
+    train(args, accelerator, output_dir, resume)
+
+    # A network that is wrapped for distributed training must not outlive the process group: the exit would crash.
+    accelerator.free_memory()
+    gc.collect()
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

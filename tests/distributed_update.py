@@ -1,0 +1,79 @@
+"""
+Run by test_distributed.py in two processes: each updates a GAN with its half of a batch and writes its weights, next
+to those of one process that had the whole batch.
+"""
+
+import gc
+import sys
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
+
+
+def make_networks(norm_type):
+    torch.manual_seed(0)
+    common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
+    common["initializer"] = "xavier_uniform"
+    return (
+        DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train(),
+        DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train(),
+    )
+
+
+def weights(gan):
+    networks = (gan.accelerator.unwrap_model(network) for network in (gan.generator, gan.discriminator))
+    return torch.cat([parameter.detach().flatten() for network in networks for parameter in network.parameters()])
+
+
+class PlainAccelerator:
+    """What an update strategy uses, without distributed training: the one-process reference."""
+
+    scaler = None
+    unwrap_model = staticmethod(lambda model: model)
+    backward = staticmethod(lambda loss, **kwargs: loss.backward(**kwargs))
+
+
+def run(accelerator, name, norm_type, num_micro_batches):
+    networks = make_networks(norm_type)
+    optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
+    gan = GAN(accelerator, *accelerator.prepare(*networks, *optimizers), loss=LOSSES["bce"])
+    networks = make_networks(norm_type)
+    optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
+    alone = GAN(PlainAccelerator(), *networks, *optimizers, loss=LOSSES["bce"])
+
+    start = weights(alone)
+    generator = torch.Generator().manual_seed(1)
+    own = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
+    for _ in range(3):
+        pixel_values = torch.rand(num_micro_batches, 8, 1, 16, 16, generator=generator) * 2 - 1
+        latents = torch.randn(num_micro_batches, 8, 6, generator=generator)
+        batches = [Batch(pixel_values[i, own], latents[i, own]) for i in range(num_micro_batches)]
+        UPDATE_STRATEGIES[name](gan, batches)
+        UPDATE_STRATEGIES[name](alone, [Batch(pixel_values.flatten(0, 1), latents.flatten(0, 1))])
+
+    everyone = accelerator.gather(weights(gan)[None])
+    assert torch.equal(everyone[0], everyone[1]), f"{name} {norm_type}: weights differ between processes"
+    if norm_type != "batch":
+        difference = (weights(gan) - weights(alone)).abs().max() / (weights(alone) - start).abs().max()
+        assert difference < 1e-3, f"{name} {norm_type}: two processes differ from one by {difference}"
+
+
+def main():
+    accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    assert accelerator.num_processes == 2
+    for name in UPDATE_STRATEGIES:
+        for norm_type in ("batch", "group", "none"):
+            for num_micro_batches in (1, 3):
+                run(accelerator, name, norm_type, num_micro_batches)
+                accelerator.free_memory()
+                gc.collect()
+    print(f"rank {accelerator.process_index} done", file=sys.stderr)
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+import copy
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
+
+
+def make_gan(norm_type="batch", num_classes=0, loss="bce", optimizer=torch.optim.SGD, mixed_precision="no", lr=0.1):
+    torch.manual_seed(0)
+    common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
+    common |= {"num_classes": num_classes, "initializer": "xavier_uniform"}  # gradients well above rounding
+    generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train()
+    discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train()
+    accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)
+    optimizers = [optimizer(network.parameters(), lr=lr) for network in (generator, discriminator)]
+    return GAN(accelerator, *accelerator.prepare(generator, discriminator, *optimizers), loss=LOSSES[loss])
+
+
+def make_batches(number=1, size=8, num_classes=0):
+    generator = torch.Generator().manual_seed(1)
+    return [
+        Batch(
+            torch.rand(size, 1, 16, 16, generator=generator) * 2 - 1,
+            torch.randn(size, 6, generator=generator),
+            torch.arange(size) % num_classes if num_classes else None,
+        )
+        for _ in range(number)
+    ]
+
+
+def weights(network):
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def tutorial_update(gan, batch):
+    """The PyTorch tutorial's step, with three backward passes and full gradients."""
+    bce = torch.nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(len(batch.pixel_values)), torch.zeros(len(batch.pixel_values))
+    gan.discriminator_optimizer.zero_grad()
+    bce(gan.discriminator(batch.pixel_values).logits, ones).backward()
+    fake = gan.generator(batch.latents).pixel_values
+    bce(gan.discriminator(fake.detach()).logits, zeros).backward()
+    gan.discriminator_optimizer.step()
+    gan.generator_optimizer.zero_grad()
+    bce(gan.discriminator(fake).logits, ones).backward()
+    gan.generator_optimizer.step()
+
+
+def naive_simultaneous_update(gan, batch):
+    """Both gradients at the same weights, from separate forward passes."""
+    bce = torch.nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(len(batch.pixel_values)), torch.zeros(len(batch.pixel_values))
+    gan.generator_optimizer.zero_grad()
+    bce(gan.discriminator(gan.generator(batch.latents).pixel_values).logits, ones).backward()
+    gan.discriminator_optimizer.zero_grad()
+    loss = bce(gan.discriminator(batch.pixel_values).logits, ones)
+    loss = loss + bce(gan.discriminator(gan.generator(batch.latents).pixel_values.detach()).logits, zeros)
+    loss.backward()
+    gan.discriminator_optimizer.step()
+    gan.generator_optimizer.step()
+
+
+@pytest.mark.parametrize("norm_type", ["batch", "group", "none"])
+@pytest.mark.parametrize(
+    "name, reference", [("alternating", tutorial_update), ("simultaneous", naive_simultaneous_update)]
+)
+def test_updates_equal_a_plain_loop(name, reference, norm_type):
+    ours, theirs = make_gan(norm_type), make_gan(norm_type)
+    for batch in make_batches(3):
+        UPDATE_STRATEGIES[name](ours, [batch])
+        reference(theirs, batch)
+    start = make_gan(norm_type)
+    for network in ("generator", "discriminator"):
+        before = weights(getattr(start, network))
+        moved, expected = (weights(getattr(gan, network)) - before for gan in (ours, theirs))
+        assert expected.abs().max() > 1e-3
+        torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_strategies_differ():
+    alternating, simultaneous = make_gan(), make_gan()
+    (batch,) = make_batches()
+    UPDATE_STRATEGIES["alternating"](alternating, [batch])
+    UPDATE_STRATEGIES["simultaneous"](simultaneous, [batch])
+    torch.testing.assert_close(weights(alternating.discriminator), weights(simultaneous.discriminator))
+    assert not torch.allclose(weights(alternating.generator), weights(simultaneous.generator), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+def test_accumulation_equals_one_large_batch(name):
+    """Exact where images are treated separately."""
+    accumulated, large = make_gan("none"), make_gan("none")
+    for _ in range(3):
+        batches = make_batches(4, size=2)
+        joined = Batch(*(torch.cat([getattr(b, field) for b in batches]) for field in ("pixel_values", "latents")))
+        values = UPDATE_STRATEGIES[name](accumulated, batches)
+        expected = UPDATE_STRATEGIES[name](large, [joined])
+        for key in ("discriminator_loss", "generator_loss", "real_logits", "fake_logits"):
+            torch.testing.assert_close(values[key], expected[key])
+    for network in ("generator", "discriminator"):
+        torch.testing.assert_close(weights(getattr(accumulated, network)), weights(getattr(large, network)))
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+def test_the_generators_pass_leaves_no_gradient_in_the_discriminator(name):
+    """The discriminator's gradient after a step is that of its own loss alone."""
+    gan = make_gan("none", lr=0.0)
+    (batch,) = make_batches()
+    UPDATE_STRATEGIES[name](gan, [batch])
+    twin = copy.deepcopy(gan.discriminator)
+    twin.zero_grad()
+    fake = gan.generator(batch.latents).pixel_values.detach()
+    gan.loss.discriminator(twin(batch.pixel_values).logits, twin(fake).logits).backward()
+    for ours, expected in zip(gan.discriminator.parameters(), twin.parameters()):
+        torch.testing.assert_close(ours.grad, expected.grad)
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+def test_statistics_are_detached(name):
+    values = UPDATE_STRATEGIES[name](make_gan(), make_batches(2))
+    assert set(values) == {"discriminator_loss", "generator_loss", "real_logits", "fake_logits", "logits_std"}
+    assert all(value.ndim == 0 and not value.requires_grad for value in values.values())
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_discriminator_learns_to_tell_black_from_generated(name, loss):
+    gan = make_gan(loss=loss, optimizer=torch.optim.Adam, lr=2e-3)
+    gan.generator_optimizer.param_groups[0]["lr"] = 0.0
+    batch = make_batches(size=16)[0]
+    batch.pixel_values.fill_(-1.0)
+    for _ in range(30):
+        values = UPDATE_STRATEGIES[name](gan, [batch])
+    assert values["real_logits"] > values["fake_logits"] + 0.5
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+def test_class_conditional(name):
+    gan = make_gan(num_classes=4)
+    before = gan.generator.stem.class_embedding.weight.detach().clone(), weights(gan.discriminator.class_projection)
+    UPDATE_STRATEGIES[name](gan, make_batches(num_classes=4))
+    assert not torch.equal(before[0], gan.generator.stem.class_embedding.weight)
+    assert not torch.equal(before[1], weights(gan.discriminator.class_projection))
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+@pytest.mark.parametrize("norm_type", ["batch", "spectral"])
+def test_bf16_is_close_to_fp32(name, norm_type):
+    (batch,) = make_batches()
+    # A fresh process state, because Accelerate keeps the precision in one.
+    from accelerate.state import AcceleratorState
+
+    losses = []
+    for mixed_precision in ("no", "bf16"):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        gan = make_gan(norm_type, mixed_precision=mixed_precision)
+        values = [UPDATE_STRATEGIES[name](gan, [batch]) for _ in range(3)][-1]
+        losses.append(torch.stack(list(values.values())))
+        assert all(parameter.dtype == torch.float32 for parameter in gan.generator.parameters())
+    AcceleratorState._reset_state(reset_partial_state=True)
+    torch.testing.assert_close(losses[1], losses[0], rtol=0.05, atol=0.05)

@@ -1,0 +1,103 @@
+"""Runs of scripts/train.py at a tiny size, and fingerprints of what they leave behind."""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from accelerate.state import AcceleratorState, GradientState
+
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "train.py"
+
+# A digit of 16x16 pixels, 28 batches of 64 images an epoch.
+TINY = {
+    "dataset_name": "digits",
+    "resolution": 16,
+    "latent_dim": 8,
+    "hidden_size": 8,
+    "train_batch_size": 64,
+    "max_train_steps": 12,
+    "checkpointing_steps": 4,
+    "save_images_steps": 6,
+    "logging_steps": 2,
+    "eval_batch_size": 10,
+    "use_ema": True,
+    "random_flip": True,
+    "use_cpu": True,
+    "num_cpu_threads": 1,
+}
+
+
+def tiny_flags(output_dir, **changes):
+    arguments = TINY | {"output_dir": output_dir} | changes
+    return [f"--{name}={value}" for name, value in arguments.items() if value is not None]
+
+
+def train_here(output_dir, **changes):
+    """Runs the script in this process."""
+    spec = importlib.util.spec_from_file_location("train_script", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    try:
+        script.main(tiny_flags(output_dir, **changes))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+
+def command(output_dir, processes=1, **changes):
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--standalone"]
+    return [*launcher, str(SCRIPT), *tiny_flags(output_dir, **changes)]
+
+
+def start(output_dir, processes=1, **changes):
+    """Starts the script in a process of its own, with a process group of its own."""
+    return subprocess.Popen(
+        command(output_dir, processes, **changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def train_elsewhere(output_dir, processes=1, **changes):
+    """Runs the script in processes of its own and returns what it printed."""
+    process = start(output_dir, processes, **changes)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return output
+
+
+def checkpoints(output_dir):
+    return sorted(path.name for path in Path(output_dir).glob("checkpoint-*"))
+
+
+def fingerprint(folder):
+    """Hashes of all weights and optimizer states in a checkpoint or pipeline folder, by file."""
+    hashes = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.suffix == ".safetensors":
+            hashes[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.name.startswith(("optimizer", "custom_checkpoint")):
+            content = torch.load(path, weights_only=True)
+            hashes[path.name] = hashlib.sha256(b"".join(_all_bytes(content))).hexdigest()
+    assert hashes
+    return hashes
+
+
+def _all_bytes(content):
+    if isinstance(content, torch.Tensor):
+        return [content.contiguous().numpy().tobytes()]
+    if isinstance(content, dict):
+        return [piece for key in sorted(content, key=str) for piece in _all_bytes(content[key])]
+    if isinstance(content, list | tuple):
+        return [piece for item in content for piece in _all_bytes(item)]
+    return [repr(content).encode()]
