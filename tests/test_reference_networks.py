@@ -1,35 +1,16 @@
 """The networks of the PyTorch tutorial, of StudioGAN and of the article (Keras), next to ours with the same weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 
 
-ARTICLE_GENERATOR = {
-    "image_size": 36,
-    "strides": [1, 2, 2],
-    "hidden_sizes": [256, 128, 64],
-    "stem_hidden_sizes": [128, 128, 100],
-    "stem_norm": False,
-    "use_bias": True,
-    "norm_eps": 1e-3,
-    "hidden_act": "leaky_relu",
-    "leaky_relu_slope": 0.3,
-}
-ARTICLE_DISCRIMINATOR = {
-    "image_size": 36,
-    "strides": [2, 2, 2],
-    "hidden_sizes": [64, 128, 256],
-    "norm_type": "none",
-    "use_bias": True,
-    "leaky_relu_slope": 0.3,
-}
-
-
-def batch_norm_tensors(module):
-    return [module.weight, module.bias, module.running_mean, module.running_var, module.num_batches_tracked]
+RECIPE = yaml.safe_load((Path(__file__).parents[1] / "scripts" / "recipes" / "article.yaml").read_text())
 
 
 def fill_with_random_values(tensors):
@@ -143,7 +124,7 @@ def test_article_generator(training):
     theirs.add(layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh"))
 
     fill_with_random_values(variable.value for variable in theirs.variables)
-    ours = DCGANGenerator(DCGANGeneratorConfig(**ARTICLE_GENERATOR))
+    ours = DCGANGenerator(DCGANGeneratorConfig(image_size=RECIPE["resolution"], **RECIPE["generator_config"]))
     assert ours.num_parameters() == theirs.count_params() - 2 * (128 + 64)  # Keras counts running statistics
     reference = []
     for layer in theirs.layers:
@@ -178,7 +159,9 @@ def test_article_discriminator():
     theirs.add(layers.Dense(1))
 
     fill_with_random_values(variable.value for variable in theirs.variables)
-    ours = DCGANDiscriminator(DCGANDiscriminatorConfig(**ARTICLE_DISCRIMINATOR))
+    ours = DCGANDiscriminator(
+        DCGANDiscriminatorConfig(image_size=RECIPE["resolution"], **RECIPE["discriminator_config"])
+    )
     assert ours.num_parameters() == theirs.count_params()
     reference = []
     for layer in theirs.layers:

@@ -1,0 +1,37 @@
+# Every target does its own set-up: `make train` and `make test` work from a bare checkout.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: help train test quality style clean
+
+help:
+	@echo "make train    train a DCGAN on handwritten digits (ARGS='--seed 1' adds flags)"
+	@echo "make test     run the tests (ARGS='-k pipeline' adds flags of pytest)"
+	@echo "make quality  check format, lint and types"
+	@echo "make style    format, and mend what the linter can"
+	@echo "make clean    remove the environment and caches"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+train: $(INSTALLED)
+	$(BIN)/accelerate launch scripts/train.py --overwrite_output_dir $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+quality: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+style: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

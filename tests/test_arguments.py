@@ -1,0 +1,92 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from dcgan_hf import DCGANDiscriminator, DCGANGenerator
+from dcgan_hf.training.arguments import HARMLESS_ARGUMENTS, DCGANTrainingArguments, parse_training_arguments
+
+
+RECIPES = Path(__file__).parents[1] / "scripts" / "recipes"
+DIGITS = RECIPES / "digits.yaml"
+
+
+def parse(*argv):
+    return parse_training_arguments(list(argv), default_config=DIGITS)
+
+
+def test_defaults_are_the_papers():
+    args = DCGANTrainingArguments()
+    assert (args.learning_rate, args.adam_beta1, args.train_batch_size) == (2e-4, 0.5, 128)
+    assert (args.update_strategy, args.loss, args.use_ema) == ("alternating", "bce", False)
+    assert (args.resolution, args.latent_dim, args.hidden_size) == (64, 100, 64)
+
+
+def test_without_a_dataset_the_digits_recipe_is_used():
+    assert parse().output_dir == "dcgan-digits"
+    assert parse("--seed", "3").resolution == 32
+    assert parse("--dataset_name", "org/name").resolution == 64
+    assert parse("--dataset_name=org/name").output_dir == "dcgan-model"
+
+
+def test_flags_override_the_file(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("dataset_name: org/name\nresolution: 28\nuse_ema: true\nlearning_rate: 1e-4\n")
+    args = parse("--config", str(file), "--resolution", "32")
+    assert (args.dataset_name, args.resolution, args.use_ema, args.learning_rate) == ("org/name", 32, True, 1e-4)
+    assert parse("--config", str(file), "--use_ema", "false").use_ema is False
+
+
+def test_nested_and_empty_values_of_a_file(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("max_train_steps:\ngenerator_config:\n  norm_type: group\n  num_groups: 8\n")
+    args = parse("--config", str(file))
+    assert args.max_train_steps is None
+    generator, discriminator = args.network_configs(3, None)
+    assert (generator.norm_type, generator.num_groups) == ("group", 8)
+    assert discriminator.norm_type == "batch"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("resolutoin: 32", r"has \['resolutoin'\], which are not arguments"),
+        ("- 1", "must hold `argument: value` lines"),
+        ("", "must hold `argument: value` lines, got None"),
+    ],
+)
+def test_bad_files(tmp_path, content, message):
+    (tmp_path / "recipe.yaml").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        parse("--config", str(tmp_path / "recipe.yaml"))
+
+
+def test_values_of_a_file_are_checked_like_flags(tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text("loss: mse\n")
+    with pytest.raises(SystemExit):
+        parse("--config", str(tmp_path / "recipe.yaml"))
+    assert "invalid choice: 'mse'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes(recipe):
+    args = parse("--config", str(recipe))
+    assert args.output_dir == f"dcgan-{recipe.stem.replace('_', '-')}"
+    configs = args.network_configs(args.num_channels or 3, ["a", "b"] if args.class_conditional else None)
+    for network, config in zip((DCGANGenerator, DCGANDiscriminator), configs):
+        assert network(config).num_parameters() > 0
+    text = recipe.read_text()
+    assert "# Hardware: " in text and "Expected time" in text
+
+
+def test_class_names_reach_both_networks():
+    for config in DCGANTrainingArguments(resolution=32).network_configs(1, ["cat", "dog"]):
+        assert config.num_classes == 2 and config.id2label == {0: "cat", 1: "dog"}
+
+
+def test_every_argument_has_a_help_text_and_is_json():
+    args = DCGANTrainingArguments()
+    assert all(field.metadata["help"] for field in dataclasses.fields(args))
+    assert json.loads(json.dumps(dataclasses.asdict(args))) == dataclasses.asdict(args)
+    assert {field.name for field in dataclasses.fields(args)} >= HARMLESS_ARGUMENTS

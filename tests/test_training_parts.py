@@ -1,0 +1,189 @@
+"""The small parts of training: batches, seeds, statistics, health, the log, sample grids, checkpoints, signals."""
+
+import json
+import math
+import os
+import re
+import signal
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from accelerate import Accelerator
+
+from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.batches import prepare_batches
+from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
+from dcgan_hf.training.health import diagnose, has_diverged
+from dcgan_hf.training.interruption import StopSignals
+from dcgan_hf.training.samples import MAX_GIF_FRAMES, SampleGrid, save_animation
+from dcgan_hf.training.seeding import PURPOSES, seeded_generator
+from dcgan_hf.training.statistics import RunningStatistics
+from dcgan_hf.training.trackers import JSONLTracker
+
+
+def draw(*arguments):
+    return torch.rand(4, generator=seeded_generator(*arguments)).tolist()
+
+
+def test_seeds_depend_on_seed_purpose_and_index_alone():
+    drawn = [draw(seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES for index in (0, 1)]
+    assert len({tuple(values) for values in drawn}) == len(drawn)
+    torch.rand(3)
+    assert draw(1, "flips", 1) == draw(1, "flips", 1)
+
+
+def test_seeds_mean_the_same_for_ever():
+    """Otherwise a run could not be resumed with a later version."""
+    assert seeded_generator(0, "latents", 0).initial_seed() == 7896617691693857887
+    assert seeded_generator(3, "order", 5).initial_seed() == 8457714677105321250
+
+
+def raw_batch(size=4, channels=1, label=None):
+    images = torch.arange(size * channels * 6 * 6, dtype=torch.uint8).reshape(size, channels, 6, 6)
+    return {"pixel_values": images} | ({"class_labels": torch.full((size,), label)} if label is not None else {})
+
+
+def test_pixels_are_normalised():
+    raw = {"pixel_values": torch.tensor([0, 255, 51]).to(torch.uint8).reshape(3, 1, 1, 1)}
+    (batch,) = prepare_batches([raw], latent_dim=5, seed=0, step=0)
+    torch.testing.assert_close(batch.pixel_values.flatten(), torch.tensor([-1.0, 1.0, -0.6]))
+    assert batch.latents.shape == (3, 5) and batch.class_labels is None
+
+
+def test_flips_mirror_about_half_of_the_images():
+    raw = raw_batch(size=400)
+    (batch,) = prepare_batches([raw], latent_dim=1, seed=0, step=0, random_flip=True)
+    (plain,) = prepare_batches([raw], latent_dim=1, seed=0, step=0)
+    mirrored = (batch.pixel_values == plain.pixel_values.flip(-1)).flatten(1).all(1)
+    same = (batch.pixel_values == plain.pixel_values).flatten(1).all(1)
+    assert (mirrored ^ same).all() and 150 < mirrored.sum() < 250
+
+
+def test_random_numbers_do_not_depend_on_the_division_into_processes_and_micro_batches():
+    raw = raw_batch(size=4)
+    whole = prepare_batches([raw_batch(size=8)], latent_dim=3, seed=1, step=2)[0].latents
+    parts = [prepare_batches([raw], 3, seed=1, step=2, process_index=i, num_processes=2)[0].latents for i in (0, 1)]
+    assert torch.equal(torch.cat(parts), whole)
+    accumulated = prepare_batches([raw, raw], latent_dim=3, seed=1, step=2)
+    assert torch.equal(torch.cat([batch.latents for batch in accumulated]), whole)
+    assert not torch.equal(prepare_batches([raw_batch(size=8)], latent_dim=3, seed=1, step=3)[0].latents, whole)
+
+
+def test_latents_are_normal():
+    (batch,) = prepare_batches([raw_batch(size=2000)], latent_dim=50, seed=0, step=0)
+    assert abs(batch.latents.mean()) < 0.02 and abs(batch.latents.std() - 1) < 0.02
+
+
+def test_statistics_are_means_over_the_interval():
+    statistics, accelerator = RunningStatistics(), Accelerator(cpu=True)
+    for value in (1.0, 2.0, 6.0):
+        with statistics.waiting():
+            pass
+        statistics.add({"loss": torch.tensor(value)}, num_images=10)
+    means, stops = statistics.reduce(accelerator, stop=True)
+    assert means["loss"] == 3 and means["images_per_second"] > 0 and stops
+    statistics.add({"loss": torch.tensor(5.0)}, num_images=10)
+    means, stops = statistics.reduce(accelerator, stop=False)
+    assert means["loss"] == 5 and not stops
+    assert 0 <= statistics.waiting_share < 1 and statistics.training_images_per_second > 0
+
+
+HEALTHY = {
+    "discriminator_loss": 1.0,
+    "generator_loss": 1.0,
+    "real_logits": 1.0,
+    "fake_logits": -1.0,
+    "logits_std": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({}, None),
+        ({"real_logits": 5.0, "fake_logits": -5.0}, None),
+        ({"generator_loss": math.nan}, "Training diverged: generator_loss is not a finite number"),
+        ({"discriminator_loss": math.inf}, "Training diverged: discriminator_loss is not"),
+        ({"logits_std": 0.0, "real_logits": 0.25}, r"The discriminator is dead: .* the same logit \(0.25\)"),
+        ({"real_logits": 9.0, "fake_logits": -9.0}, "The discriminator has won"),
+        ({"real_logits": 1e6, "fake_logits": -1e6}, "The discriminator has won"),
+    ],
+)
+def test_diagnosis(changes, message):
+    statistics = HEALTHY | changes
+    diagnosis = diagnose(statistics)
+    assert (diagnosis is None) if message is None else re.search(message, diagnosis)
+    assert has_diverged(statistics) is ("diverged" in (message or ""))
+
+
+def test_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path):
+    path = tmp_path / "logs" / "metrics.jsonl"
+    tracker = JSONLTracker(path, resume_step=0)
+    tracker.start()
+    for step in (10, 20, 30):
+        tracker.log({"loss": step / 10}, step=step)
+    with path.open("a") as file:
+        file.write('{"step": 4')
+    tracker = JSONLTracker(path, resume_step=20)
+    tracker.start()
+    tracker.log({"loss": 9.0}, step=30)
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert entries == [{"step": 10, "loss": 1.0}, {"step": 20, "loss": 2.0}, {"step": 30, "loss": 9.0}]
+
+
+@pytest.mark.parametrize(
+    "num_images, num_classes, columns, rows", [(9, 0, 3, 3), (10, 0, 4, 3), (1, 0, 1, 1), (7, 3, 3, 3)]
+)
+def test_grid(tmp_path, num_images, num_classes, columns, rows):
+    config = DCGANGeneratorConfig(image_size=16, hidden_size=4, num_channels=1, latent_dim=5, num_classes=num_classes)
+    generator = DCGANGenerator(config).train()
+    grid = SampleGrid(num_images, seed=0, latent_dim=5, num_classes=num_classes)
+    grid.save(generator, tmp_path / "a" / "grid.png")
+    image = PIL.Image.open(tmp_path / "a" / "grid.png")
+    assert image.mode == "L" and image.size == (columns * 18 + 2, rows * 18 + 2)
+    grid.save(generator, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "a" / "grid.png").read_bytes()
+    assert generator.training
+    # The first image is where it belongs.
+    generator.eval()
+    labels = grid.class_labels[:1] if num_classes else None
+    first = generator(grid.latents[:1], labels).pixel_values[0, 0] / 2 + 0.5
+    np.testing.assert_allclose(np.asarray(image)[2:18, 2:18], (first.detach() * 255).round(), atol=1)
+
+
+@pytest.mark.parametrize("num_files, num_frames", [(1, 1), (5, 5), (MAX_GIF_FRAMES + 30, MAX_GIF_FRAMES)])
+def test_animation(tmp_path, num_files, num_frames):
+    (tmp_path / "samples").mkdir()
+    for i in range(num_files):
+        PIL.Image.new("L", (8, 8), 2 * i).save(tmp_path / "samples" / f"step-{i:07d}.png")
+    save_animation(tmp_path / "samples", tmp_path / "training.gif")
+    animation = PIL.Image.open(tmp_path / "training.gif")
+    assert getattr(animation, "n_frames", 1) == num_frames
+    assert animation.convert("L").getpixel((0, 0)) == 0
+    animation.seek(num_frames - 1)
+    assert animation.convert("L").getpixel((0, 0)) == 2 * (num_files - 1)
+
+
+def test_finding_checkpoints(tmp_path):
+    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-best", ".tmp-checkpoint-11"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_text("{}")
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]
+    assert find_checkpoint(tmp_path, "latest").name == "checkpoint-10"
+    assert find_checkpoint(tmp_path, "checkpoint-9") == tmp_path / "checkpoint-9"
+    assert find_checkpoint(tmp_path, str(tmp_path / "checkpoint-9")) == tmp_path / "checkpoint-9"
+    assert find_checkpoint(tmp_path / "empty", "latest") is None
+    with pytest.raises(ValueError, match="`resume_from_checkpoint=checkpoint-1` is not a checkpoint. There are"):
+        find_checkpoint(tmp_path, "checkpoint-1")
+
+
+def test_a_second_signal_is_not_held_back():
+    before = signal.getsignal(signal.SIGINT)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
