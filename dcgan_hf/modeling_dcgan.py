@@ -237,9 +237,14 @@ class DCGANGenerator(DCGANPreTrainedModel):
             in [-1, 1].
 
         Raises:
-            ValueError: if `class_labels` are missing, or given to an unconditional network.
+            ValueError: if `latents` have another shape, or if `class_labels` are missing or given to an unconditional
+                network.
         """
         _check_class_labels(self.config, class_labels)
+        if latents.ndim != 2 or latents.shape[1] != self.config.latent_dim:
+            raise ValueError(
+                f"`latents` must have shape (batch_size, {self.config.latent_dim}), got {tuple(latents.shape)}."
+            )
         hidden_states = self.stem(latents, class_labels)
         for layer in self.layers:
             hidden_states = layer(hidden_states)

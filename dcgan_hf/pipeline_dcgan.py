@@ -42,7 +42,7 @@ class DCGANPipeline(DiffusionPipeline):
     def check_inputs(
         self,
         batch_size: int,
-        class_labels: int | str | list[int | str] | torch.Tensor | None,
+        class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None,
         generator: torch.Generator | list[torch.Generator] | None,
         latents: torch.Tensor | None,
         truncation: float | None,
@@ -73,12 +73,12 @@ class DCGANPipeline(DiffusionPipeline):
                 f" {'must be given' if class_labels is None else 'must not be given'}."
             )
 
-    def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor) -> list[int]:
+    def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray) -> list[int]:
         r"""
         Turns classes given by id or by name into ids.
 
         Args:
-            class_labels (`int`, `str`, `list[int | str]` or `torch.Tensor`):
+            class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`):
                 Classes, as ids or as names in `generator.config.id2label`.
 
         Returns:
@@ -89,7 +89,7 @@ class DCGANPipeline(DiffusionPipeline):
         """
         config = self.generator.config
         name_to_id = {name: class_id for class_id, name in config.id2label.items()}
-        if isinstance(class_labels, torch.Tensor):
+        if isinstance(class_labels, torch.Tensor | np.ndarray):
             class_labels = class_labels.tolist()
         ids = []
         for label in class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]:
@@ -142,7 +142,7 @@ class DCGANPipeline(DiffusionPipeline):
     def __call__(
         self,
         batch_size: int = 1,
-        class_labels: int | str | list[int | str] | torch.Tensor | None = None,
+        class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         truncation: float | None = None,
@@ -156,7 +156,7 @@ class DCGANPipeline(DiffusionPipeline):
             batch_size (`int`, *optional*, defaults to 1):
                 The number of images to generate. May be left out where `latents` or a list of `class_labels` or of
                 `generator`s is given. Any number will do: the network runs on chunks of bounded size.
-            class_labels (`int`, `str`, `list[int | str]` or `torch.Tensor`, *optional*):
+            class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
                 Classes of the images, as ids or names: one for all images, or one for each. Required if the
                 generator is class-conditional.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):

@@ -168,6 +168,11 @@ def test_discriminator_names_a_wrong_image_shape():
         DCGANDiscriminator(small(DCGANDiscriminatorConfig))(torch.rand(2, 3, 20, 20))
 
 
+def test_generator_names_a_wrong_latent_shape():
+    with pytest.raises(ValueError, match=r"must have shape \(batch_size, 100\), got \(2, 99\)"):
+        DCGANGenerator(small(DCGANGeneratorConfig))(torch.randn(2, 99))
+
+
 def test_group_and_spectral_discriminators_treat_images_separately():
     pixel_values = torch.rand(4, 3, 16, 16)
     for norm_type, separate in (("group", True), ("none", True), ("batch", False)):

@@ -135,7 +135,7 @@ def test_weak_truncation_changes_nothing(pipe):
 def test_class_labels_by_id_and_by_name(conditional_pipe):
     latents = torch.randn(3, 8)
     by_id = conditional_pipe(latents=latents, class_labels=[0, 2, 1], output_type="pt").images
-    for labels in (["cat", "fish", "dog"], ["cat", 2, "dog"], torch.tensor([0, 2, 1])):
+    for labels in (["cat", "fish", "dog"], ["cat", 2, "dog"], torch.tensor([0, 2, 1]), np.array([0, 2, 1])):
         images = conditional_pipe(latents=latents, class_labels=labels, output_type="pt").images
         assert torch.equal(images, by_id)
     assert torch.equal(conditional_pipe.generator(latents, torch.tensor([0, 2, 1])).pixel_values / 2 + 0.5, by_id)
