@@ -52,6 +52,7 @@ def test_nested_and_empty_values_of_a_file(tmp_path):
     "content, message",
     [
         ("resolutoin: 32", r"has \['resolutoin'\], which are not arguments"),
+        ("a: b: c", "is not YAML: mapping values are not allowed here"),
         ("- 1", "must hold `argument: value` lines"),
         ("", "must hold `argument: value` lines, got None"),
     ],

@@ -266,6 +266,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
         ({"generator_config": '{"hiden_size": 1}'}, r"`generator_config` has \['hiden_size'\]"),
         ({"discriminator_config": '{"norm_type": "x"}'}, "'norm_type' expected one of"),
         ({"dataset_name": "./nowhere"}, "`dataset_name=./nowhere`: no such folder"),
+        ({"dataset_name": "org/nowhere"}, "`dataset_name=org/nowhere` is no local folder, and: Couldn't reach"),
         ({"image_column": "foto"}, "`image_column=foto` is not a column of the data set"),
         ({"config": "nowhere.yaml"}, "`config=nowhere.yaml`: no such file"),
         ({"resume_from_checkpoint": "checkpoint-7"}, "`resume_from_checkpoint=checkpoint-7` is not a checkpoint"),

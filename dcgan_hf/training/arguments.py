@@ -226,7 +226,10 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
 def _yaml_to_flags(path: Path) -> list[str]:
     if not path.is_file():
         raise ValueError(f"`config={path}`: no such file.")
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"`config={path}` is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"`config={path}` must hold `argument: value` lines, got {content!r}.")
     unknown = content.keys() - {known.name for known in dataclasses.fields(DCGANTrainingArguments)}

@@ -143,7 +143,10 @@ def _open(
         )
     if dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
         raise ValueError(f"`dataset_name={dataset_name}`: no such folder, and no {', '.join(_BUILDERS)} file.")
-    return datasets.load_dataset(dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+    try:
+        return datasets.load_dataset(dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+    except (ConnectionError, FileNotFoundError) as error:
+        raise ValueError(f"`dataset_name={dataset_name}` is no local folder, and: {error}") from error
 
 
 def _load_digits() -> datasets.Dataset:
