@@ -38,6 +38,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import ProjectConfiguration
 from torch import nn
 from tqdm.auto import tqdm
+from transformers.utils.logging import disable_progress_bar
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
 from dcgan_hf.training.arguments import HARMLESS_ARGUMENTS, DCGANTrainingArguments, parse_training_arguments
@@ -240,7 +241,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
         f" waited for images {statistics.waiting_share:.1%} of the time"
     )
-    if not args.streaming:
+    if not args.streaming and state.step == num_steps:
         logger.info(f"Loader alone: {images_per_second(loader) * accelerator.num_processes:,.0f} images/s")
     if decoder.bad_images:
         logger.warning(f"Images that could not be read: {len(decoder.bad_images)}")
@@ -276,6 +277,8 @@ def main(argv: list[str]) -> None:
         format="%(asctime)s - %(levelname)s - %(message)s",
         level=logging.INFO if accelerator.is_main_process else logging.ERROR,
     )
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
+    disable_progress_bar()  # of writing the networks
     if accelerator.mixed_precision == "fp16" and args.update_strategy == "simultaneous":
         raise ValueError(
             "`update_strategy=simultaneous` does not work with `mixed_precision=fp16`: the first optimizer's step may"
