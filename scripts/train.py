@@ -15,7 +15,7 @@ A data set of the Hub or a folder of your own images:
 
 Two processes on one machine, on CPUs (`accelerate launch --cpu --num_processes 2` would start only one) or GPUs:
 
-    torchrun --nproc_per_node 2 scripts/train.py --use_cpu
+    torchrun --nproc_per_node 2 scripts/train.py
     accelerate launch --multi_gpu --num_processes 2 scripts/train.py
 
 Go on after an interruption, as if there had been none:
@@ -266,7 +266,8 @@ def main(argv: list[str]) -> None:
     jsonl = JSONLTracker(output_dir / "logs" / "metrics.jsonl", TrainerState.read(resume).step if resume else 0)
     accelerator = Accelerator(
         mixed_precision=args.mixed_precision,
-        cpu=args.use_cpu,
+        # Without this, Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
+        cpu=args.use_cpu or not torch.accelerator.is_available(),
         log_with=[jsonl] + ([args.report_to] if args.report_to != "none" else []),
         project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
         # Each process keeps its own running statistics: broadcasting them before every forward pass would change what
@@ -279,6 +280,11 @@ def main(argv: list[str]) -> None:
     )
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
     disable_progress_bar()  # of writing the networks
+    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
+        raise ValueError(
+            f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
+            f" {accelerator.num_processes}: they would write over each other's results."
+        )
     if accelerator.mixed_precision == "fp16" and args.update_strategy == "simultaneous":
         raise ValueError(
             "`update_strategy=simultaneous` does not work with `mixed_precision=fp16`: the first optimizer's step may"

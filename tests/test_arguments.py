@@ -27,7 +27,7 @@ def test_without_a_dataset_the_digits_recipe_is_used():
     assert parse().output_dir == "dcgan-digits"
     assert parse("--seed", "3").resolution == 32
     assert parse("--dataset_name", "org/name").resolution == 64
-    assert parse("--dataset_name=org/name").output_dir == "dcgan-model"
+    assert parse("--dataset-name=org/name").output_dir == "dcgan-model"
 
 
 def test_flags_override_the_file(tmp_path):

@@ -214,7 +214,7 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
     )
     flags = parser.parse_args(argv)
     config = flags.config
-    if config is None and not any(flag.split("=")[0] == "--dataset_name" for flag in argv):
+    if config is None and not any(flag.split("=")[0] in ("--dataset_name", "--dataset-name") for flag in argv):
         config = default_config
     if config is not None:
         argv = _yaml_to_flags(config) + argv
