@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 train: $(INSTALLED)
-	$(BIN)/accelerate launch scripts/train.py --overwrite_output_dir $(ARGS)
+	$(BIN)/accelerate launch scripts/train.py $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(ARGS)

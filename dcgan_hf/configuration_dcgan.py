@@ -97,7 +97,7 @@ class DCGANConfig(PreTrainedConfig):
     def validate_architecture(self):
         if self.num_channels not in (1, 3, 4):
             raise ValueError(f"`num_channels` must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.num_channels}.")
-        for name in ("image_size", "num_groups"):
+        for name in ("image_size", "hidden_size", "num_groups"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("norm_eps", "leaky_relu_slope", "num_classes", "initializer_range"):
@@ -108,8 +108,11 @@ class DCGANConfig(PreTrainedConfig):
                 f"`image_size={self.image_size}` has no default `strides`, because it is not a multiple of 4 that is"
                 " at least 16. Choose such a size or pass `strides`, e.g. `image_size=30, strides=[3, 2]`."
             )
-        for name in ("strides", "hidden_sizes", "kernel_sizes"):
-            values = getattr(self, name)
+        for name, values in (
+            ("strides", self.strides),
+            ("hidden_sizes", self.hidden_sizes),
+            ("kernel_size", self.kernel_sizes),
+        ):
             if any(value < 1 for value in values):
                 raise ValueError(f"`{name}` must all be at least 1, got {list(values)}.")
             if len(values) != len(self.strides):
@@ -127,10 +130,10 @@ class DCGANConfig(PreTrainedConfig):
                 )
 
     def validate_class_names(self):
-        if len(self.id2label) != self.num_classes:
+        if set(self.id2label) != set(range(self.num_classes)) or len(set(self.id2label.values())) != self.num_classes:
             raise ValueError(
-                f"`id2label` must name all classes: it has {len(self.id2label)} names, but `num_classes` is"
-                f" {self.num_classes}."
+                f"`id2label` must give each class from 0 to `num_classes` - 1 a name of its own, got {self.id2label} for"
+                f" `num_classes={self.num_classes}`."
             )
 
     def _validate_groups(self, normalized_sizes: list[int]):

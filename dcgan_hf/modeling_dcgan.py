@@ -154,7 +154,6 @@ class DCGANPreTrainedModel(PreTrainedModel):
     """Initialisation and loading, common to both networks."""
 
     config: DCGANConfig
-    base_model_prefix = "model"
     _no_split_modules: list[str] = []
 
     @classmethod

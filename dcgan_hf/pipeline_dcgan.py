@@ -3,6 +3,8 @@
 """Pipeline that samples images from a DCGAN."""
 
 # Imports nothing from the package: the file must also work as a copy in a model repo.
+from numbers import Integral
+
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput
@@ -48,7 +50,7 @@ class DCGANPipeline(DiffusionPipeline):
         truncation: float | None,
         output_type: str,
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, Integral) or batch_size < 1:
             raise ValueError(f"`batch_size` must be a positive integer, got {batch_size!r}.")
         if isinstance(generator, list) and len(generator) != batch_size:
             raise ValueError(
@@ -91,15 +93,15 @@ class DCGANPipeline(DiffusionPipeline):
         name_to_id = {name: class_id for class_id, name in config.id2label.items()}
         if isinstance(class_labels, torch.Tensor | np.ndarray):
             class_labels = class_labels.tolist()
-        ids = []
+        ids: list[int] = []
         for label in class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]:
             class_id = name_to_id.get(label) if isinstance(label, str) else label
-            if not isinstance(class_id, int) or not 0 <= class_id < config.num_classes:
+            if not isinstance(class_id, Integral) or not 0 <= int(class_id) < config.num_classes:
                 raise ValueError(
                     f"`class_labels` must be ids from 0 to {config.num_classes - 1} or names among"
                     f" {list(name_to_id)}, got {label!r}."
                 )
-            ids.append(class_id)
+            ids.append(int(class_id))
         return ids
 
     def prepare_latents(
@@ -128,14 +130,16 @@ class DCGANPipeline(DiffusionPipeline):
         if latents is not None:
             return latents.to(self._execution_device, torch.float32)
         shape = (batch_size, self.generator.config.latent_dim)
-        latents = randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
+        device = self._execution_device
+        latents = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
         if truncation is not None:
             # Truncation trick (BigGAN, https://huggingface.co/papers/1809.11096, section 3.1). Instead of resampling,
             # map each normal variable to the truncated normal variable of the same quantile: the distribution is the
             # same, and so are the random numbers used, whatever the bound.
-            tail = torch.special.ndtr(torch.tensor(-float(truncation), dtype=torch.float64, device=latents.device))
-            quantiles = tail + torch.special.ndtr(latents.double()) * (1 - 2 * tail)
-            latents = torch.special.ndtri(quantiles).clamp(-truncation, truncation).float()
+            # (On the CPU, because not all devices have float64.)
+            tail = torch.special.ndtr(torch.tensor(-float(truncation), dtype=torch.float64))
+            quantiles = tail + torch.special.ndtr(latents.cpu().double()) * (1 - 2 * tail)
+            latents = torch.special.ndtri(quantiles).clamp(-truncation, truncation).float().to(device)
         return latents
 
     @torch.no_grad()
@@ -154,8 +158,9 @@ class DCGANPipeline(DiffusionPipeline):
 
         Args:
             batch_size (`int`, *optional*, defaults to 1):
-                The number of images to generate. May be left out where `latents` or a list of `class_labels` or of
-                `generator`s is given. Any number will do: the network runs on chunks of bounded size.
+                The number of images to generate. Left at 1, it is the length of `latents`, of a list of `generator`s
+                or of a list of `class_labels`, if one is given. Any number will do: the network runs on chunks of
+                bounded size.
             class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
                 Classes of the images, as ids or names: one for all images, or one for each. Required if the
                 generator is class-conditional.
@@ -196,6 +201,8 @@ class DCGANPipeline(DiffusionPipeline):
         class_ids = None
         if class_labels is not None and self.generator.config.num_classes:
             class_ids = self.get_class_ids(class_labels)
+        if isinstance(generator, tuple):
+            generator = list(generator)
         if batch_size == 1:
             for per_image in (latents, generator, class_ids):
                 if isinstance(per_image, (torch.Tensor, list)):
@@ -220,16 +227,18 @@ class DCGANPipeline(DiffusionPipeline):
         self.generator.eval()
         chunk_size = max(1, MAX_PIXELS_PER_FORWARD // self.generator.config.image_size**2)
         chunks: list = []
-        with self.progress_bar(total=batch_size) as progress_bar:
-            for start in range(0, batch_size, chunk_size):
-                chunk = slice(start, start + chunk_size)
-                pixel_values = self.generator(
-                    latents[chunk].to(self.generator.dtype), labels if labels is None else labels[chunk]
-                ).pixel_values
-                chunks.append(self.image_processor.postprocess(pixel_values, output_type=output_type))
-                progress_bar.update(len(pixel_values))
-        self.generator.train(was_training)
-        self.maybe_free_model_hooks()
+        try:
+            with self.progress_bar(total=batch_size) as progress_bar:
+                for start in range(0, batch_size, chunk_size):
+                    chunk = slice(start, start + chunk_size)
+                    pixel_values = self.generator(
+                        latents[chunk].to(self.generator.dtype), labels if labels is None else labels[chunk]
+                    ).pixel_values
+                    chunks.append(self.image_processor.postprocess(pixel_values, output_type=output_type))
+                    progress_bar.update(len(pixel_values))
+        finally:
+            self.generator.train(was_training)
+            self.maybe_free_model_hooks()
 
         images: list | np.ndarray | torch.Tensor
         if output_type == "pil":

@@ -30,18 +30,24 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import ProjectConfiguration
+from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 from torch import nn
 from tqdm.auto import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
-from dcgan_hf.training.arguments import HARMLESS_ARGUMENTS, DCGANTrainingArguments, parse_training_arguments
+from dcgan_hf.training.arguments import (
+    ARCHITECTURE_ARGUMENTS,
+    HARMLESS_ARGUMENTS,
+    DCGANTrainingArguments,
+    parse_training_arguments,
+)
 from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.checkpointing import (
     TrainerState,
@@ -50,11 +56,12 @@ from dcgan_hf.training.checkpointing import (
     load_checkpoint,
     remove_temporary_folders,
     save_checkpoint,
+    set_aside_later_checkpoints,
 )
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.health import diagnose, has_diverged
+from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
 from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.loaders import (
     Shard,
@@ -63,7 +70,7 @@ from dcgan_hf.training.loaders import (
     make_loader,
 )
 from dcgan_hf.training.losses import LOSSES
-from dcgan_hf.training.samples import SampleGrid, save_animation
+from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
 from dcgan_hf.training.statistics import RunningStatistics
 from dcgan_hf.training.trackers import JSONLTracker, check_tracker
 from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES
@@ -74,11 +81,16 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Path, resume: Path | None) -> None:
-    arguments = asdict(args)
+    # With what they depend on besides the flags.
+    arguments = asdict(args) | {
+        "mixed_precision": accelerator.mixed_precision,
+        "device": accelerator.device.type,
+        "num_cpu_threads": torch.get_num_threads(),
+    }
     total_batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
 
     # ---- data ----
-    with accelerator.main_process_first():  # which downloads, for all processes of a machine
+    with accelerator.local_main_process_first():  # which downloads, for all processes of a machine
         image_dataset = load_image_dataset(
             args.dataset_name,
             args.dataset_config_name,
@@ -89,7 +101,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             label_column=args.label_column,
             with_labels=args.class_conditional,
         )
-    num_channels = args.num_channels or first_image_channels(image_dataset)
+    num_channels = arguments["num_channels"] = args.num_channels or first_image_channels(image_dataset)
     # The configs check the arguments of the networks, so they come before the work of decoding.
     generator_config, discriminator_config = args.network_configs(num_channels, image_dataset.class_names)
     decoder = Decoder(
@@ -133,14 +145,23 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         accelerator.register_for_checkpointing(ema)
         sampled_generator = ema.generator
 
+    # ---- where to start ----
+    state = TrainerState()
+    if resume is not None:
+        state = load_checkpoint(accelerator, resume, arguments, ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS)
+        for group in (*generator_optimizer.param_groups, *discriminator_optimizer.param_groups):
+            group.update(adam)  # what the flags say, where the checkpoint says something else
+
     # ---- logs ----
-    # From here on nothing is wrong with the arguments, so that an earlier run may be deleted.
+    # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
     if accelerator.is_main_process:
         if args.overwrite_output_dir:
             for folder in (*list_checkpoints(output_dir), output_dir / "samples", output_dir / "logs"):
                 shutil.rmtree(folder, ignore_errors=True)
         output_dir.mkdir(parents=True, exist_ok=True)
         remove_temporary_folders(output_dir)
+        set_aside_later_checkpoints(output_dir, state.step)
+        remove_later_samples(output_dir / "samples", state.step)
     accelerator.wait_for_everyone()
     accelerator.init_trackers(
         "dcgan_hf", {name: value for name, value in arguments.items() if isinstance(value, bool | int | float | str)}
@@ -149,12 +170,6 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         (output_dir / "training_args.json").write_text(json.dumps(arguments, indent=2) + "\n")
     grid = SampleGrid(args.eval_batch_size, args.seed, generator_config.latent_dim, generator_config.num_classes)
 
-    # ---- where to start ----
-    state = TrainerState()
-    if resume is not None:
-        state = load_checkpoint(accelerator, resume, arguments, HARMLESS_ARGUMENTS)
-        for group in (*generator_optimizer.param_groups, *discriminator_optimizer.param_groups):
-            group.update(adam)  # what the flags say, where the checkpoint says something else
     processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
     threads = f" with {torch.get_num_threads()} threads each" if accelerator.device.type == "cpu" else ""
     logger.info("***** Running training *****")
@@ -197,29 +212,30 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             state.step += 1
             progress_bar.update()
 
-            saves = state.step == num_steps or state.step % args.checkpointing_steps == 0
             # One process may stop at any step. Several agree on it where they exchange statistics anyway.
             stops = stop.received and accelerator.num_processes == 1
-            if stops or saves or state.step % args.logging_steps == 0:
+            saves = stops or state.step == num_steps or state.step % args.checkpointing_steps == 0
+            if saves or state.step % args.logging_steps == 0:
                 means, stops = statistics.reduce(accelerator, stop.received)
-                accelerator.log(means | {"epoch": state.epoch}, step=state.step)
                 progress_bar.set_postfix(
                     loss_d=f"{means['discriminator_loss']:.3f}",
                     loss_g=f"{means['generator_loss']:.3f}",
                     img_s=f"{means['images_per_second']:.0f}",
                 )
-                if diagnose(means) != diagnosis:
+                if has_diverged(means) or ((saves or stops) and not weights_are_finite(generator, discriminator)):
+                    raise FloatingPointError(
+                        f"{diagnose(means) or 'Training diverged: weights are no finite numbers.'} Stopped at step"
+                        f" {state.step} without saving. Checkpoints:"
+                        f" {[path.name for path in list_checkpoints(output_dir)]}."
+                    )
+                accelerator.log(means | {"epoch": state.epoch}, step=state.step)
+                if diagnose(means) != diagnosis and accelerator.is_main_process:
                     diagnosis = diagnose(means)
                     progress_bar.clear()
                     logger.warning(f"Step {state.step}: {diagnosis or 'the discriminator has recovered.'}")
-                if has_diverged(means):
-                    raise FloatingPointError(
-                        f"{diagnosis} Stopped at step {state.step} without saving. Checkpoints:"
-                        f" {[path.name for path in list_checkpoints(output_dir)]}."
-                    )
             with statistics.paused():
                 if accelerator.is_main_process and state.step % args.save_images_steps == 0:
-                    grid.save(sampled_generator, output_dir / "samples" / f"step-{state.step:07d}.png")
+                    grid.save(sampled_generator, output_dir / "samples", state.step)
                 if saves or stops:
                     save_checkpoint(accelerator, output_dir, state, arguments, args.checkpoints_total_limit)
             if stops:
@@ -229,8 +245,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
 
         # ---- result ----
         if accelerator.is_main_process:
-            last_grid = output_dir / "samples" / f"step-{state.step:07d}.png"
-            grid.save(sampled_generator, last_grid)
+            last_grid = grid.save(sampled_generator, output_dir / "samples", state.step)
             save_animation(output_dir / "samples", output_dir / "training.gif")
             # Without Accelerate's wrappers for mixed precision.
             generator = accelerator.unwrap_model(sampled_generator, keep_fp32_wrapper=False)
@@ -245,7 +260,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         logger.info(f"Loader alone: {images_per_second(loader) * accelerator.num_processes:,.0f} images/s")
     if decoder.bad_images:
         logger.warning(f"Images that could not be read: {len(decoder.bad_images)}")
-    if state.step < num_steps:
+    if state.step < num_steps and accelerator.is_main_process:
         logger.warning(f"Stopped at step {state.step} of {num_steps}. Go on with: --resume_from_checkpoint latest")
     if accelerator.is_main_process:
         logger.info(f"Samples:  {last_grid} (their history: {output_dir / 'training.gif'})")
@@ -272,11 +287,15 @@ def main(argv: list[str]) -> None:
         project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
         # Each process keeps its own running statistics: broadcasting them before every forward pass would change what
         # the backward pass of an earlier one needs. What is saved are those of the main process.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        # The others wait for the process that downloads and prepares the data set.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
+        ],
     )
     logging.basicConfig(
         format="%(asctime)s - %(levelname)s - %(message)s",
-        level=logging.INFO if accelerator.is_main_process else logging.ERROR,
+        level=logging.INFO if accelerator.is_main_process else logging.WARNING,
     )
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
     disable_progress_bar()  # of writing the networks
@@ -293,7 +312,10 @@ def main(argv: list[str]) -> None:
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
     if accelerator.device.type == "cpu":
-        torch.set_num_threads(args.num_cpu_threads or max(1, os.cpu_count() // accelerator.num_processes))
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        torch.set_num_threads(args.num_cpu_threads or max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    if args.resume_from_checkpoint and resume is None:
+        logger.warning(f"There is no checkpoint in {str(output_dir)!r} to resume from: training starts anew.")
     train(args, accelerator, output_dir, resume)
 
     # A network that is wrapped for distributed training must not outlive the process group: the exit would crash.

@@ -25,6 +25,7 @@ def test_defaults_are_the_papers():
 
 def test_without_a_dataset_the_digits_recipe_is_used():
     assert parse().output_dir == "dcgan-digits"
+    assert parse("--num_epochs", "2").max_train_steps is None
     assert parse("--seed", "3").resolution == 32
     assert parse("--dataset_name", "org/name").resolution == 64
     assert parse("--dataset-name=org/name").output_dir == "dcgan-model"
@@ -46,6 +47,27 @@ def test_nested_and_empty_values_of_a_file(tmp_path):
     generator, discriminator = args.network_configs(3, None)
     assert (generator.norm_type, generator.num_groups) == ("group", 8)
     assert discriminator.norm_type == "batch"
+
+
+def test_flags_override_single_fields_of_a_network():
+    args = parse("--config", str(RECIPES / "article.yaml"), "--generator_config", '{"use_bias": false}')
+    generator, discriminator = args.network_configs(3, None)
+    assert generator.use_bias is False and generator.stem_hidden_sizes == [128, 128, 100]
+    assert discriminator.use_bias is True
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"resolution": 18}, "`image_size=18` has no default `strides`"),
+        ({"generator_config": '{"image_size": 32}'}, "must not have .'image_size'., which other arguments decide"),
+        ({"discriminator_config": '{"id2label": {}}'}, "must not have .'id2label'., which other arguments decide"),
+        ({"label_column": "kind"}, "`label_column=kind` has no effect without `class_conditional`"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments, message):
+    with pytest.raises(Exception, match=message):
+        DCGANTrainingArguments(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -218,8 +218,22 @@ def test_wildcards(tmp_path, streaming):
     assert values(only_top) == [10]
 
 
-def test_split_of_files_is_only_a_name(parquet_file):
-    assert len(load_image_dataset(parquet_file, split="test").dataset) == 4
+def test_split_of_files(parquet_file):
+    assert len(load_image_dataset(parquet_file, split="train[:3]").dataset) == 3
+    with pytest.raises(ValueError, match='Unknown split "test"'):
+        load_image_dataset(parquet_file, split="test")
+
+
+def test_split_of_a_saved_dataset(tmp_path):
+    animals().save_to_disk(tmp_path / "saved")
+    with pytest.raises(ValueError, match="has no splits, so `dataset_split=test` cannot be used"):
+        load_image_dataset(str(tmp_path / "saved"), split="test")
+
+
+def test_no_configurations(parquet_file):
+    for name in ("digits", parquet_file):
+        with pytest.raises(ValueError, match="`dataset_config_name=x`: .* has no configurations"):
+            load_image_dataset(name, "x")
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -159,9 +159,10 @@ def test_resuming_a_finished_run_changes_nothing(reference, tmp_path):
     assert fingerprint(tmp_path / "run") == before
 
 
-def test_latest_without_checkpoint_starts_anew(reference, tmp_path):
+def test_latest_without_checkpoint_starts_anew_and_says_so(reference, tmp_path, caplog):
     train_here(tmp_path / "run", resume_from_checkpoint="latest")
     assert fingerprint(tmp_path / "run" / "checkpoint-12") == fingerprint(reference / "checkpoint-12")
+    assert "There is no checkpoint in" in caplog.text
 
 
 def test_another_run_is_not_mixed_up_or_lost(tmp_path):
@@ -184,12 +185,24 @@ def test_bad_arguments_delete_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_resumed_earlier_replaces_later_checkpoints(tmp_path):
-    train_here(tmp_path, max_train_steps=8)
-    before = fingerprint(tmp_path / "checkpoint-8")
-    train_here(tmp_path, max_train_steps=8, learning_rate=1e-3, resume_from_checkpoint="checkpoint-4")
-    assert fingerprint(tmp_path / "checkpoint-8") != before
+def test_a_run_resumed_earlier_sets_later_checkpoints_aside(tmp_path):
+    train_here(tmp_path, max_train_steps=12)
+    before = fingerprint(tmp_path / "checkpoint-12")
+    options = {"checkpointing_steps": 3, "checkpoints_total_limit": 1, "learning_rate": 1e-3}
+    train_here(tmp_path, max_train_steps=8, **options, resume_from_checkpoint="checkpoint-4")
+    assert checkpoints(tmp_path) == ["checkpoint-8"]
+    assert fingerprint(tmp_path / "abandoned-checkpoint-12") == before
+    assert [path.name for path in sorted((tmp_path / "samples").iterdir())] == ["step-0000006.png", "step-0000008.png"]
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_another_network_cannot_be_resumed_and_nothing_is_lost(tmp_path):
+    train_here(tmp_path, max_train_steps=4)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for name, value in (("hidden_size", 16), ("use_ema", False), ("generator_config", '{"norm_type": "none"}')):
+        with pytest.raises(ValueError, match=f"`{name}` must be what it was to resume from"):
+            train_here(tmp_path, resume_from_checkpoint="latest", **{name: value})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_epochs_too_short_for_an_update(tmp_path):
@@ -243,7 +256,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
         PIL.Image.new("L", (16, 16), i).save(folder / f"{i:02}.png")
     (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:40])
     options = {"dataset_name": folder, "train_batch_size": 4, "max_train_steps": 4}
-    with pytest.raises(ValueError, match=r"Image .*07\.png cannot be read: .*--skip_bad_images"):
+    with pytest.raises(ValueError, match=r"Image number 7 \(.*07\.png\) cannot be read: .*--skip_bad_images"):
         train_here(tmp_path / "out", **options)
     train_here(tmp_path / "out", **options, skip_bad_images=True)
     assert "Images that could not be read: 1" in caplog.text
@@ -267,6 +280,8 @@ def test_skipped_images_are_counted(tmp_path, caplog):
         ({"discriminator_config": '{"norm_type": "x"}'}, "'norm_type' expected one of"),
         ({"dataset_name": "./nowhere"}, "`dataset_name=./nowhere`: no such folder"),
         ({"dataset_name": "org/nowhere"}, "`dataset_name=org/nowhere` is no local folder, and: Couldn't reach"),
+        ({"dataset_config_name": "x"}, "`dataset_config_name=x`: 'digits' has no configurations"),
+        ({"dataset_split": "test"}, "'digits' has no split 'test'"),
         ({"image_column": "foto"}, "`image_column=foto` is not a column of the data set"),
         ({"config": "nowhere.yaml"}, "`config=nowhere.yaml`: no such file"),
         ({"resume_from_checkpoint": "checkpoint-7"}, "`resume_from_checkpoint=checkpoint-7` is not a checkpoint"),

@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
-from dcgan_hf.training.health import diagnose, has_diverged
+from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
 from dcgan_hf.training.interruption import StopSignals
+from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.samples import MAX_GIF_FRAMES, SampleGrid, save_animation
 from dcgan_hf.training.seeding import PURPOSES, seeded_generator
 from dcgan_hf.training.statistics import RunningStatistics
@@ -106,9 +107,9 @@ HEALTHY = {
         ({"real_logits": 5.0, "fake_logits": -5.0}, None),
         ({"generator_loss": math.nan}, "Training diverged: generator_loss is not a finite number"),
         ({"discriminator_loss": math.inf}, "Training diverged: discriminator_loss is not"),
-        ({"logits_std": 0.0, "real_logits": 0.25}, r"The discriminator is dead: .* the same logit \(0.25\)"),
-        ({"real_logits": 9.0, "fake_logits": -9.0}, "The discriminator has won"),
-        ({"real_logits": 1e6, "fake_logits": -1e6}, "The discriminator has won"),
+        ({"logits_std": 0.0}, "The discriminator is dead: it gives every image, .* the same logit"),
+        ({"discriminator_loss": 0.001}, "The discriminator has won"),
+        ({"discriminator_loss": 0.0}, "The discriminator has won"),
     ],
 )
 def test_diagnosis(changes, message):
@@ -140,17 +141,38 @@ def test_grid(tmp_path, num_images, num_classes, columns, rows):
     config = DCGANGeneratorConfig(image_size=16, hidden_size=4, num_channels=1, latent_dim=5, num_classes=num_classes)
     generator = DCGANGenerator(config).train()
     grid = SampleGrid(num_images, seed=0, latent_dim=5, num_classes=num_classes)
-    grid.save(generator, tmp_path / "a" / "grid.png")
-    image = PIL.Image.open(tmp_path / "a" / "grid.png")
+    path = grid.save(generator, tmp_path / "a", step=7)
+    assert path == tmp_path / "a" / "step-0000007.png"
+    image = PIL.Image.open(path)
     assert image.mode == "L" and image.size == (columns * 18 + 2, rows * 18 + 2)
-    grid.save(generator, tmp_path / "again.png")
-    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "a" / "grid.png").read_bytes()
+    assert grid.save(generator, tmp_path / "again", step=0).read_bytes() == path.read_bytes()
     assert generator.training
     # The first image is where it belongs.
     generator.eval()
     labels = grid.class_labels[:1] if num_classes else None
     first = generator(grid.latents[:1], labels).pixel_values[0, 0] / 2 + 0.5
     np.testing.assert_allclose(np.asarray(image)[2:18, 2:18], (first.detach() * 255).round(), atol=1)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_perfect_discriminator_is_recognised_whatever_the_loss(name):
+    real, fake = (
+        (torch.tensor([1.0]), torch.tensor([0.0]))
+        if name == "least_squares"
+        else (
+            torch.tensor([9.0]),
+            torch.tensor([-9.0]),
+        )
+    )
+    loss = LOSSES[name].discriminator(real, fake).item()
+    assert "has won" in diagnose(HEALTHY | {"discriminator_loss": loss})
+
+
+def test_weights_that_are_no_numbers_are_seen():
+    network = torch.nn.Linear(2, 2)
+    assert weights_are_finite(network, network)
+    network.bias.data[1] = math.inf
+    assert not weights_are_finite(torch.nn.Linear(2, 2), network)
 
 
 @pytest.mark.parametrize("num_files, num_frames", [(1, 1), (5, 5), (MAX_GIF_FRAMES + 30, MAX_GIF_FRAMES)])

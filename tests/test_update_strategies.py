@@ -120,6 +120,35 @@ def test_the_generators_pass_leaves_no_gradient_in_the_discriminator(name):
 
 
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
+def test_accumulation_holds_the_activations_of_one_micro_batch(name):
+    saved, largest = 0, []
+
+    def pack(tensor):
+        nonlocal saved
+        saved += tensor.numel()
+        largest.append(saved)
+        return _Counted(tensor)
+
+    class _Counted:
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+        def __del__(self):
+            nonlocal saved
+            saved -= self.tensor.numel()
+
+    for number in (1, 4):
+        gan, batches = make_gan("none"), make_batches(number)
+        largest.append(0)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda counted: counted.tensor):
+            UPDATE_STRATEGIES[name](gan, batches)
+        peak, largest = max(largest), []
+        if number == 1:
+            alone = peak
+    assert peak < 1.2 * alone
+
+
+@pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 def test_statistics_are_detached(name):
     values = UPDATE_STRATEGIES[name](make_gan(), make_batches(2))
     assert set(values) == {"discriminator_loss", "generator_loss", "real_logits", "fake_logits", "logits_std"}

@@ -43,7 +43,9 @@ class DCGANTrainingArguments:
     )
     random_flip: bool = _flag(False, "Mirror half of the images horizontally, chosen at random.")
     skip_bad_images: bool = _flag(False, "Go on without images that cannot be read, and count them.")
-    in_memory_gb: float = _flag(4.0, "Decode the data set once and keep it on the device if it takes at most this.")
+    in_memory_gb: float = _flag(
+        4.0, "Decode the data set once and keep it on the device, in each process, if it takes at most this."
+    )
     dataloader_num_workers: int = _flag(4, "Threads that decode images.")
 
     # Networks
@@ -110,20 +112,18 @@ class DCGANTrainingArguments:
             raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
         if self.overwrite_output_dir and self.resume_from_checkpoint:
             raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
-        self._fields("generator_config", DCGANGeneratorConfig)
-        self._fields("discriminator_config", DCGANDiscriminatorConfig)
+        if self.label_column is not None and not self.class_conditional:
+            raise ValueError(f"`label_column={self.label_column}` has no effect without `class_conditional`.")
+        self.network_configs(self.num_channels or 3, None)  # raises if the networks cannot be built
 
     def _fields(self, name: str, config_class: type) -> dict[str, Any]:
-        value = getattr(self, name)
-        try:
-            fields = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"`{name}` must be a JSON object, got {value!r}: {error}.") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"`{name}` must be a JSON object, got {value!r}.")
+        fields = _parse_object(name, getattr(self, name))
         unknown = fields.keys() - {known.name for known in dataclasses.fields(config_class)}
         if unknown:
             raise ValueError(f"`{name}` has {sorted(unknown)}, which `{config_class.__name__}` does not have.")
+        given_elsewhere = fields.keys() & _FIELDS_FROM_ARGUMENTS
+        if given_elsewhere:
+            raise ValueError(f"`{name}` must not have {sorted(given_elsewhere)}, which other arguments decide.")
         return fields
 
     def network_configs(
@@ -153,6 +153,18 @@ class DCGANTrainingArguments:
         )
 
 
+def _parse_object(name: str, value: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"`{name}` must be a JSON object, got {value!r}: {error}.") from error
+    if not isinstance(parsed, dict):
+        raise ValueError(f"`{name}` must be a JSON object, got {value!r}.")
+    return parsed
+
+
+_FIELDS_FROM_ARGUMENTS = {"image_size", "num_channels", "num_classes", "id2label", "label2id"}
+
 _MINIMUM = {
     "resolution": 1,
     "in_memory_gb": 0,
@@ -172,6 +184,18 @@ _MINIMUM = {
     "checkpoints_total_limit": 1,
 }
 
+# Arguments that say what a checkpoint holds: a resumed run must not change them.
+ARCHITECTURE_ARGUMENTS = {
+    "class_conditional",
+    "discriminator_config",
+    "generator_config",
+    "hidden_size",
+    "latent_dim",
+    "num_channels",
+    "resolution",
+    "use_ema",
+}
+
 # Arguments that a resumed run may change without ending differently.
 HARMLESS_ARGUMENTS = {
     "cache_dir",
@@ -179,10 +203,8 @@ HARMLESS_ARGUMENTS = {
     "checkpoints_total_limit",
     "dataloader_num_workers",
     "eval_batch_size",
-    "in_memory_gb",
     "logging_steps",
     "max_train_steps",
-    "num_cpu_threads",
     "num_epochs",
     "output_dir",
     "overwrite_output_dir",
@@ -194,8 +216,8 @@ HARMLESS_ARGUMENTS = {
 
 def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrainingArguments:
     r"""
-    Parses flags. `--config FILE` reads further ones from a YAML file, which other flags override. Without `--config`
-    and `--dataset_name`, `default_config` is read.
+    Parses flags. `--config FILE` reads further ones from a YAML file, which other flags override (field by field, where
+    both describe a network). Without `--config` and `--dataset_name`, `default_config` is read.
 
     Args:
         argv (`list[str]`):
@@ -217,13 +239,17 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
     if config is None and not any(flag.split("=")[0] in ("--dataset_name", "--dataset-name") for flag in argv):
         config = default_config
     if config is not None:
-        argv = _yaml_to_flags(config) + argv
+        content = _read_yaml(config)
+        for name in ("generator_config", "discriminator_config"):
+            content[name] = (content.get(name) or {}) | _parse_object(name, getattr(flags, name))
+            argv = [*argv, f"--{name}", json.dumps(content[name])]
+        argv = _to_flags(content) + argv
     arguments = vars(parser.parse_args(argv))
     del arguments["config"]
     return DCGANTrainingArguments(**arguments)
 
 
-def _yaml_to_flags(path: Path) -> list[str]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"`config={path}`: no such file.")
     try:
@@ -235,6 +261,10 @@ def _yaml_to_flags(path: Path) -> list[str]:
     unknown = content.keys() - {known.name for known in dataclasses.fields(DCGANTrainingArguments)}
     if unknown:
         raise ValueError(f"`config={path}` has {sorted(unknown)}, which are not arguments.")
+    return content
+
+
+def _to_flags(content: dict[str, Any]) -> list[str]:
     flags = []
     for name, value in content.items():
         if value is not None:

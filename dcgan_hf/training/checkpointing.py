@@ -126,7 +126,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    accelerator: Accelerator, folder: Path, arguments: dict[str, Any], may_change: set[str]
+    accelerator: Accelerator, folder: Path, arguments: dict[str, Any], must_agree: set[str], may_change: set[str]
 ) -> TrainerState:
     r"""
     Loads networks, optimizers and registered objects. To be called by all processes.
@@ -138,20 +138,42 @@ def load_checkpoint(
             A checkpoint.
         arguments (`dict[str, Any]`):
             How the run goes on. Differences are logged: the run will not end as it would have.
+        must_agree (`set[str]`):
+            Arguments that describe what is loaded.
         may_change (`set[str]`):
             Arguments whose differences do not matter.
+
+    Raises:
+        ValueError: if an argument of `must_agree` differs.
     """
     content = json.loads((folder / _STATE_FILE).read_text())
     before = content["arguments"] | {"num_processes": content["num_processes"]}
     now = arguments | {"num_processes": accelerator.num_processes}
     for name in sorted(now.keys() - may_change):
-        if before.get(name) != now[name]:
+        if before.get(name) == now[name]:
+            continue
+        if name in must_agree:
+            raise ValueError(
+                f"`{name}` must be what it was to resume from {folder}: {before.get(name)}, got {now[name]}."
+            )
+        if accelerator.is_main_process:
             logger.warning(
                 f"Resuming with `{name}={now[name]}`, the checkpoint was made with {before.get(name)}: the run will"
                 " not end as it would have without stopping."
             )
     accelerator.load_state(str(folder))
     return TrainerState(**content["state"])
+
+
+def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:
+    """Renames checkpoints after `step` to `abandoned-checkpoint-*`, so that a run that goes on from there is not mixed up
+    with what came next before."""
+    for folder in list_checkpoints(output_dir):
+        if int(folder.name.split("-")[1]) > step:
+            abandoned = folder.with_name(f"abandoned-{folder.name}")
+            shutil.rmtree(abandoned, ignore_errors=True)
+            os.replace(folder, abandoned)
+            logger.warning(f"{folder} is after the checkpoint to resume from: it is now {abandoned.name}.")
 
 
 def _delete(folder: Path) -> None:

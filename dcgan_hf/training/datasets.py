@@ -112,17 +112,21 @@ def load_image_dataset(
 def _open(
     dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
 ) -> datasets.Dataset | datasets.IterableDataset:
+    folder = Path(dataset_name).expanduser()
+    if config_name is not None and (dataset_name == "digits" or folder.suffix in _BUILDERS):
+        raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
     if dataset_name == "digits":
         if split != "train":
             raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
         return _load_digits()
-    folder = Path(dataset_name).expanduser()
     if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
         dataset = datasets.load_from_disk(str(folder))
         if isinstance(dataset, datasets.DatasetDict):
             if split not in dataset:
                 raise ValueError(f"{dataset_name!r} has no split {split!r}, only {list(dataset)}.")
             dataset = dataset[split]
+        elif split not in ("train", str(dataset.split)):
+            raise ValueError(f"{dataset_name!r} has no splits, so `dataset_split={split}` cannot be used.")
         return dataset
     if folder.is_dir():
         idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
@@ -136,7 +140,7 @@ def _open(
             raise ValueError(f"`dataset_name={dataset_name}`: no such file.")
         return datasets.load_dataset(
             _BUILDERS[folder.suffix],
-            data_files={split: str(folder)},
+            data_files={"train": str(folder)},
             split=split,
             cache_dir=cache_dir,
             streaming=streaming,

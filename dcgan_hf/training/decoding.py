@@ -57,13 +57,15 @@ class Decoder:
             try:
                 arrays.append(self.to_array(example["image"]))
             except Exception as error:  # Pillow raises many kinds: OSError, struct.error, DecompressionBombError, ...
-                name = (example["image"] or {}).get("path") or f"number {example['index']}"
+                path = (example["image"] or {}).get("path")
+                name = f"number {example['index']}" + (f" ({path})" if path else "")
+                reason = str(error).rstrip(".")
                 if not self.skip_bad_images:
                     raise ValueError(
-                        f"Image {name} cannot be read: {error}. Remove it, or go on without it: `--skip_bad_images`."
+                        f"Image {name} cannot be read: {reason}. Remove it, or go on without it: `--skip_bad_images`."
                     ) from error
                 if name not in self.bad_images:
-                    logger.warning(f"Skipped image {name}, which cannot be read: {error}")
+                    logger.warning(f"Skipped image {name}, which cannot be read: {reason}")
                 self.bad_images.add(name)
                 arrays.append(None)
         return arrays

@@ -24,8 +24,8 @@ def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Ima
     r"""
     Converts an image of any mode to 8-bit grey, RGB or RGBA.
 
-    Transparent images are laid on white unless the result keeps their alpha channel. 16-bit images keep their 8 upper
-    bits and float images are taken as [0, 1], where Pillow's own conversion would clip both to white or black.
+    Transparent images are laid on white unless the result keeps their alpha channel. 16-bit images are
+    divided by 257 and float images are taken as [0, 1], where Pillow's own conversion would clip both to white or black.
 
     Args:
         image (`PIL.Image.Image`):

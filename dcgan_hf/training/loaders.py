@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import datasets
@@ -173,7 +173,10 @@ class DecodingLoader:
             images = torch.from_numpy(np.stack([arrays[i] for i in chosen]))
             batch = {"pixel_values": images.to(self.device)}
             if "label" in examples[0]:
-                batch["class_labels"] = torch.tensor([examples[i]["label"] for i in chosen], device=self.device)
+                labels = [examples[i]["label"] for i in chosen]
+                if any(label is None or label < 0 for label in labels):
+                    raise ValueError(f"Some images have no class: their labels are {labels}.")
+                batch["class_labels"] = torch.tensor(labels, device=self.device)
             yield batch
 
     def _read(self, epoch: int, start: int) -> Iterator[list[dict]]:
@@ -188,7 +191,7 @@ class DecodingLoader:
         total_batch_size = self.shard.batch_size * self.shard.num_processes
         first = self.shard.process_index * self.shard.batch_size
         stream = enumerate(shuffled)
-        for number in range(2**63):
+        for number in count():
             total_batch = list(islice(stream, total_batch_size))
             if len(total_batch) < total_batch_size:
                 if number == 0:
@@ -273,7 +276,9 @@ def images_per_second(loader: ResidentLoader | DecodingLoader, seconds: float = 
     """Speed of a loader with nothing else to do, measured for some seconds."""
     num_images, batches = 0, endless_batches(loader)
     started = time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
+    while time.perf_counter() - started < seconds:
         num_images += len(next(batches)[2]["pixel_values"])
     batches.close()
-    return num_images / elapsed
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+    return num_images / (time.perf_counter() - started)

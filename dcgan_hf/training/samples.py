@@ -36,8 +36,8 @@ class SampleGrid:
         self.columns = min(num_images, num_classes or math.ceil(math.sqrt(num_images)))
         self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
 
-    def save(self, generator: torch.nn.Module, path: Path) -> None:
-        """Samples from a generator and writes the grid as PNG."""
+    def save(self, generator: torch.nn.Module, folder: Path, step: int) -> Path:
+        """Samples from a generator and writes the grid to `step-<step>.png`."""
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
@@ -47,8 +47,17 @@ class SampleGrid:
         grid = PIL.Image.new(images[0].mode, (columns * step_x + GRID_LINE, rows * step_y + GRID_LINE), "gray")
         for i, image in enumerate(images):
             grid.paste(image, (i % columns * step_x + GRID_LINE, i // columns * step_y + GRID_LINE))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"step-{step:07d}.png"
         grid.save(path)
+        return path
+
+
+def remove_later_samples(folder: Path, step: int) -> None:
+    """Removes the grids of a run that went on after `step`, from which another one now goes on."""
+    for path in folder.glob("step-*.png"):
+        if int(path.stem.removeprefix("step-")) > step:
+            path.unlink()
 
 
 def save_animation(folder: Path, path: Path) -> None:

@@ -10,8 +10,8 @@ discriminator, and from the pixels to its weights. The first part asks autograd 
 so it neither computes nor touches gradients of the discriminator's weights.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -70,15 +70,18 @@ class Batch:
 def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
     The paper's update: the discriminator on real and on generated images, then the generator through the updated
-    discriminator. Both use the same generated images.
+    discriminator. Both use the same generated images. (Several micro-batches are generated again for the generator, so
+    that the activations of no more than one are held.)
     """
     gan.discriminator_optimizer.zero_grad()
     gan.generator_optimizer.zero_grad()
-    fakes = [gan.generator(batch.latents, batch.class_labels).pixel_values for batch in batches]
+    accumulates = len(batches) > 1
 
     statistics = []
-    for i, (batch, fake) in enumerate(zip(batches, fakes)):
-        with _reduce_gradients(gan, i == len(batches) - 1):
+    for i, batch in enumerate(batches):
+        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+            with torch.set_grad_enabled(not accumulates):
+                fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
             fake_logits = gan.discriminator(fake.detach(), batch.class_labels).logits
             discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
@@ -87,13 +90,15 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
     gan.discriminator_optimizer.step()
 
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
-    pixel_gradients = []
-    for i, (batch, fake) in enumerate(zip(batches, fakes)):
-        pixels = fake.detach().requires_grad_()
-        generator_loss = gan.loss.generator(discriminator(pixels, batch.class_labels).logits)
-        pixel_gradients += torch.autograd.grad(_scale(gan, generator_loss / len(batches)), pixels)
+    for i, batch in enumerate(batches):
+        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+            if accumulates:
+                fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+            pixels = fake.detach().requires_grad_()
+            generator_loss = gan.loss.generator(discriminator(pixels, batch.class_labels).logits)
+            (pixel_gradient,) = torch.autograd.grad(_scale(gan, generator_loss / len(batches)), pixels)
+            fake.backward(pixel_gradient)
         statistics[i]["generator_loss"] = generator_loss.detach()
-    torch.autograd.backward(fakes, pixel_gradients)
     gan.generator_optimizer.step()
     return _mean(statistics)
 
@@ -105,24 +110,22 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     """
     gan.discriminator_optimizer.zero_grad()
     gan.generator_optimizer.zero_grad()
-    fakes = [gan.generator(batch.latents, batch.class_labels).pixel_values for batch in batches]
 
     statistics = []
-    pixel_gradients = []
-    for i, (batch, fake) in enumerate(zip(batches, fakes)):
-        with _reduce_gradients(gan, i == len(batches) - 1):
+    for i, batch in enumerate(batches):
+        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
             real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
             fake_logits = gan.discriminator(pixels, batch.class_labels).logits
             generator_loss = gan.loss.generator(fake_logits)
-            pixel_gradients += torch.autograd.grad(
-                _scale(gan, generator_loss / len(batches)), pixels, retain_graph=True
-            )
+            scaled_loss = _scale(gan, generator_loss / len(batches))
+            (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
             discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
             gan.accelerator.backward(discriminator_loss / len(batches), inputs=list(gan.discriminator.parameters()))
+            fake.backward(pixel_gradient)
         statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
         statistics[i]["generator_loss"] = generator_loss.detach()
-    torch.autograd.backward(fakes, pixel_gradients)
     gan.discriminator_optimizer.step()
     gan.generator_optimizer.step()
     return _mean(statistics)
@@ -136,9 +139,14 @@ UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
 }
 
 
-def _reduce_gradients(gan: GAN, is_last: bool) -> AbstractContextManager:
-    """Processes average the discriminator's gradients once, in the backward pass of the last micro-batch."""
-    return nullcontext() if is_last else gan.accelerator.no_sync(gan.discriminator)
+@contextmanager
+def _reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
+    """Processes average their gradients once, in the backward passes of the last micro-batch."""
+    if is_last:
+        yield
+    else:
+        with gan.accelerator.no_sync(gan.generator), gan.accelerator.no_sync(gan.discriminator):
+            yield
 
 
 def _scale(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
