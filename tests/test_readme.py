@@ -1,0 +1,61 @@
+"""The README's code runs, its flags, files and recipes exist."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import yaml
+
+from dcgan_hf import (
+    DCGANDiscriminator,
+    DCGANDiscriminatorConfig,
+    DCGANGenerator,
+    DCGANGeneratorConfig,
+    DCGANPipeline,
+)
+from dcgan_hf.training.arguments import DCGANTrainingArguments
+
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def save_pipeline(folder, class_names=()):
+    common = {"image_size": 16, "hidden_size": 4, "num_classes": len(class_names)}
+    common["id2label"] = dict(enumerate(class_names))
+    generator, discriminator = DCGANGeneratorConfig(**common), DCGANDiscriminatorConfig(**common)
+    DCGANPipeline(DCGANGenerator(generator), DCGANDiscriminator(discriminator)).save_pretrained(folder)
+
+
+def test_python_code_runs(tmp_path, monkeypatch):
+    save_pipeline(tmp_path / "dcgan-digits")
+    save_pipeline(tmp_path / "dcgan-cifar10", ["cat", "ship"])
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    assert len(blocks("python")) >= 5
+    for code in blocks("python"):
+        exec(code.replace('.to("cuda")', "").replace("50_000", "5"), names)
+    assert len(names["images"]) == 16 and (tmp_path / "digit.png").is_file()
+
+
+def test_shell_code_names_what_exists():
+    arguments = {field.name for field in dataclasses.fields(DCGANTrainingArguments)} | {"config"}
+    launchers = {"num_processes", "multi_gpu", "nproc_per_node", "cpu", "help"}
+    flags = set(re.findall(r"--(\w+)", README))
+    assert flags <= arguments | launchers, flags - arguments - launchers
+    for path in re.findall(r"(?:scripts|model_cards)/[\w/]+\.\w+", README):
+        assert (ROOT / path).is_file(), path
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"^`?make (\w+)", README, flags=re.MULTILINE)) <= targets
+
+
+def test_the_table_of_recipes():
+    rows = dict(re.findall(r"^\| `(\w+)`(?: \(default\))? \| (.*) \|$", README, flags=re.MULTILINE))
+    recipes = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "scripts" / "recipes").glob("*.yaml")}
+    assert rows.keys() == recipes.keys()
+    for name, recipe in recipes.items():
+        assert f"{recipe['resolution']}x{recipe['resolution']}" in rows[name]
