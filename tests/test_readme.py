@@ -33,7 +33,7 @@ def save_pipeline(folder, class_names=()):
 
 def test_python_code_runs(tmp_path, monkeypatch):
     save_pipeline(tmp_path / "dcgan-digits")
-    save_pipeline(tmp_path / "dcgan-cifar10", ["cat", "ship"])
+    save_pipeline(tmp_path / "dcgan-digits-by-class", [str(i) for i in range(10)])
     monkeypatch.chdir(tmp_path)
     names = {}
     assert len(blocks("python")) >= 5
