@@ -222,10 +222,12 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                     loss_g=f"{means['generator_loss']:.3f}",
                     img_s=f"{means['images_per_second']:.0f}",
                 )
-                if has_diverged(means) or ((saves or stops) and not weights_are_finite(generator, discriminator)):
+                divergence = diagnose(means) if has_diverged(means) else None
+                if divergence is None and (saves or stops) and not weights_are_finite(generator, discriminator):
+                    divergence = "Training diverged: a weight is not a finite number."
+                if divergence is not None:
                     raise FloatingPointError(
-                        f"{diagnose(means) or 'Training diverged: weights are no finite numbers.'} Stopped at step"
-                        f" {state.step} without saving. Checkpoints:"
+                        f"{divergence} Stopped at step {state.step} without saving. Checkpoints:"
                         f" {[path.name for path in list_checkpoints(output_dir)]}."
                     )
                 accelerator.log(means | {"epoch": state.epoch}, step=state.step)
@@ -285,11 +287,11 @@ def main(argv: list[str]) -> None:
         cpu=args.use_cpu or not torch.accelerator.is_available(),
         log_with=[jsonl] + ([args.report_to] if args.report_to != "none" else []),
         project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
-        # Each process keeps its own running statistics: broadcasting them before every forward pass would change what
-        # the backward pass of an earlier one needs. What is saved are those of the main process.
-        # The others wait for the process that downloads and prepares the data set.
         kwargs_handlers=[
+            # Each process keeps its own running statistics: broadcasting them before every forward pass would change
+            # what the backward pass of an earlier one needs. What is saved are those of the main process.
             DistributedDataParallelKwargs(broadcast_buffers=False),
+            # The others wait for the process that downloads and prepares the data set.
             InitProcessGroupKwargs(timeout=timedelta(hours=6)),
         ],
     )

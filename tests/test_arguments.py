@@ -70,10 +70,18 @@ def test_arguments_that_make_no_sense(arguments, message):
         DCGANTrainingArguments(**arguments)
 
 
+def test_networks_are_described_in_one_form(tmp_path):
+    (tmp_path / "recipe.yaml").write_text('generator_config: \'{"use_bias":true, "norm_type": "none"}\'\n')
+    from_file = parse("--config", str(tmp_path / "recipe.yaml"))
+    from_flag = parse("--dataset_name=digits", '--generator_config={"norm_type": "none", "use_bias": true}')
+    assert from_file.generator_config == from_flag.generator_config
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
         ("resolutoin: 32", r"has \['resolutoin'\], which are not arguments"),
+        ("generator_config: [1]", r"`generator_config` must be a JSON object, got '\[1\]'"),
         ("a: b: c", "is not YAML: mapping values are not allowed here"),
         ("- 1", "must hold `argument: value` lines"),
         ("", "must hold `argument: value` lines, got None"),

@@ -230,8 +230,10 @@ def test_split_of_a_saved_dataset(tmp_path):
         load_image_dataset(str(tmp_path / "saved"), split="test")
 
 
-def test_no_configurations(parquet_file):
-    for name in ("digits", parquet_file):
+def test_no_configurations(parquet_file, tmp_path):
+    animals().save_to_disk(tmp_path / "saved")
+    (tmp_path / "train-images-idx3-ubyte").touch()
+    for name in ("digits", parquet_file, str(tmp_path / "saved"), str(tmp_path)):
         with pytest.raises(ValueError, match="`dataset_config_name=x`: .* has no configurations"):
             load_image_dataset(name, "x")
 

@@ -115,6 +115,9 @@ class DCGANTrainingArguments:
         if self.label_column is not None and not self.class_conditional:
             raise ValueError(f"`label_column={self.label_column}` has no effect without `class_conditional`.")
         self.network_configs(self.num_channels or 3, None)  # raises if the networks cannot be built
+        # In one form, so that a resumed run may write the same fields in another way.
+        self.generator_config = json.dumps(json.loads(self.generator_config), sort_keys=True)
+        self.discriminator_config = json.dumps(json.loads(self.discriminator_config), sort_keys=True)
 
     def _fields(self, name: str, config_class: type) -> dict[str, Any]:
         fields = _parse_object(name, getattr(self, name))
@@ -241,9 +244,11 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
     if config is not None:
         content = _read_yaml(config)
         for name in ("generator_config", "discriminator_config"):
-            content[name] = (content.get(name) or {}) | _parse_object(name, getattr(flags, name))
-            argv = [*argv, f"--{name}", json.dumps(content[name])]
-        argv = _to_flags(content) + argv
+            fields = _parse_object(name, _to_flag(content.pop(name, None) or {}))
+            argv = [*argv, f"--{name}", json.dumps(fields | _parse_object(name, getattr(flags, name)))]
+        for name, value in content.items():
+            if value is not None:
+                argv = [f"--{name}", _to_flag(value), *argv]
     arguments = vars(parser.parse_args(argv))
     del arguments["config"]
     return DCGANTrainingArguments(**arguments)
@@ -264,9 +269,5 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _to_flags(content: dict[str, Any]) -> list[str]:
-    flags = []
-    for name, value in content.items():
-        if value is not None:
-            flags += [f"--{name}", json.dumps(value) if isinstance(value, dict) else str(value)]
-    return flags
+def _to_flag(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

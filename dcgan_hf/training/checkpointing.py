@@ -52,7 +52,11 @@ class TrainerState:
 def list_checkpoints(output_dir: Path) -> list[Path]:
     """All checkpoints of a run, oldest first."""
     folders = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    return sorted(folders, key=lambda path: int(path.name.split("-")[1]))
+    return sorted(folders, key=_step_of)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | None:
@@ -169,7 +173,7 @@ def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:
     """Renames checkpoints after `step` to `abandoned-checkpoint-*`, so that a run that goes on from there is not mixed up
     with what came next before."""
     for folder in list_checkpoints(output_dir):
-        if int(folder.name.split("-")[1]) > step:
+        if _step_of(folder) > step:
             abandoned = folder.with_name(f"abandoned-{folder.name}")
             shutil.rmtree(abandoned, ignore_errors=True)
             os.replace(folder, abandoned)

@@ -113,13 +113,16 @@ def _open(
     dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
 ) -> datasets.Dataset | datasets.IterableDataset:
     folder = Path(dataset_name).expanduser()
-    if config_name is not None and (dataset_name == "digits" or folder.suffix in _BUILDERS):
+    is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+    idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
+    is_file = folder.suffix in _BUILDERS and not folder.is_dir()
+    if config_name is not None and (dataset_name == "digits" or is_saved or idx_files or is_file):
         raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
     if dataset_name == "digits":
         if split != "train":
             raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
         return _load_digits()
-    if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+    if is_saved:
         dataset = datasets.load_from_disk(str(folder))
         if isinstance(dataset, datasets.DatasetDict):
             if split not in dataset:
@@ -128,14 +131,13 @@ def _open(
         elif split not in ("train", str(dataset.split)):
             raise ValueError(f"{dataset_name!r} has no splits, so `dataset_split={split}` cannot be used.")
         return dataset
+    if idx_files:
+        return _load_idx(idx_files, split, cache_dir)
     if folder.is_dir():
-        idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
-        if idx_files:
-            return _load_idx(idx_files, split, cache_dir)
         # An absolute path: `datasets` takes a folder called "parquet" or "imagefolder" for its own builder.
         path = str(folder.absolute())
         return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
-    if folder.suffix in _BUILDERS:
+    if is_file:
         if not glob.glob(str(folder), recursive=True):
             raise ValueError(f"`dataset_name={dataset_name}`: no such file.")
         return datasets.load_dataset(
