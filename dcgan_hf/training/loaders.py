@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from .datasets import ImageDataset
 from .decoding import Decoder
-from .seeding import seeded_generator
+from .seeding import derived_seed, seeded_generator
 
 
 SHUFFLE_BUFFER_SIZE = 4096  # encoded images of a stream that wait in memory
@@ -186,7 +186,7 @@ class DecodingLoader:
     def _stream(self, epoch: int, start: int) -> Iterator[list[dict]]:
         # Every process reads the whole stream and keeps its share, so that all see the same number of batches.
         # One input shard at a time: datasets waits 5 s for its reading threads whenever an iterator is closed.
-        seed = seeded_generator(self.shard.seed, "order", epoch).initial_seed()
+        seed = derived_seed(self.shard.seed, "order", epoch)
         shuffled = self.dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER_SIZE, max_buffer_input_shards=1)
         total_batch_size = self.shard.batch_size * self.shard.num_processes
         first = self.shard.process_index * self.shard.batch_size

@@ -16,6 +16,12 @@ import torch
 PURPOSES = {"latents": 0, "flips": 1, "order": 2, "samples": 3}
 
 
+def derived_seed(seed: int, purpose: str, index: int) -> int:
+    """The seed for one purpose at one step (or epoch), see [`seeded_generator`]."""
+    state = np.random.SeedSequence([seed, PURPOSES[purpose], index]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
 def seeded_generator(seed: int, purpose: str, index: int, device: torch.device | str = "cpu") -> torch.Generator:
     r"""
     A random number generator for one purpose at one step (or epoch).
@@ -30,5 +36,4 @@ def seeded_generator(seed: int, purpose: str, index: int, device: torch.device |
         device (`torch.device`, *optional*, defaults to `"cpu"`):
             Device that the numbers are drawn on.
     """
-    state = np.random.SeedSequence([seed, PURPOSES[purpose], index]).generate_state(1, np.uint64)
-    return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(derived_seed(seed, purpose, index))
