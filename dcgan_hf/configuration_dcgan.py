@@ -2,11 +2,45 @@
 # Licensed under the Apache License, Version 2.0.
 """Configurations of the DCGAN generator and discriminator."""
 
+import ast
 import math
-from typing import Literal
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+from .image_processing_dcgan import DCGANImageProcessor
+
+
+def code_of_networks() -> str:
+    r"""
+    The modules of configurations, image processing and networks as one file, which needs no package.
+
+    One, because diffusers downloads just one file for each network of a pipeline.
+    """
+    here = Path(__file__)
+    if here.name != "configuration_dcgan.py":  # the one file itself, in a model repository
+        return here.read_text()
+    imports, bodies, names = set(), [], []
+    modules = ["image_processing_dcgan", "configuration_dcgan", "modeling_dcgan", "modeling_dcgan_classification"]
+    for module in modules:  # in the order in which they import one another
+        source = here.with_name(f"{module}.py").read_text()
+        nodes: list[Any] = ast.parse(source).body
+        import_nodes = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        imports |= {ast.unparse(node) for node in import_nodes if not getattr(node, "level", 0)}
+        exports = nodes[-1]  # __all__
+        names += ast.literal_eval(exports.value)
+        bodies.append("\n".join(source.splitlines()[import_nodes[-1].end_lineno : exports.lineno - 1]).strip())
+    parts = [
+        "# Copyright 2026 The dcgan_hf authors.\n# Licensed under the Apache License, Version 2.0.",
+        '"""Networks of a DCGAN. Made from the modules of dcgan_hf, so that they load without it."""',
+        "\n".join(sorted(imports)),
+        *bodies,
+        f"__all__ = {sorted(names)}",
+    ]
+    return "\n\n\n".join(parts) + "\n"
 
 
 @strict
@@ -59,6 +93,8 @@ class DCGANConfig(PreTrainedConfig):
             Standard deviation of the `"normal"` initialisation, and of the scale of batch normalisation around 1.
     """
 
+    _auto_classes: ClassVar[dict[str, str]] = {}
+
     image_size: int = 64
     num_channels: int = 3
     hidden_size: int = 64
@@ -88,6 +124,22 @@ class DCGANConfig(PreTrainedConfig):
         if self.id2label is None and "num_labels" not in kwargs:
             kwargs["num_labels"] = self.num_classes
         super().__post_init__(**kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """See [`~transformers.PreTrainedConfig.save_pretrained`]. Writes the networks' code, too, so that the folder
+        loads where this package is not installed."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "modeling_dcgan.py").write_text(code_of_networks())
+        self.auto_map = {auto: f"modeling_dcgan.{name}" for auto, name in self._auto_classes.items()}
+        super().save_pretrained(save_directory, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is saved. Without names of classes if there are none, so that those of a classifier can be added, and
+        without `dtype`, which the weights' file tells: an fp16 variant must not make the other weights load as fp16."""
+        content = super().to_dict()
+        del content["dtype"]
+        return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}
 
     @property
     def kernel_sizes(self) -> list[int]:
@@ -175,6 +227,7 @@ class DCGANGeneratorConfig(DCGANConfig):
     """
 
     model_type = "dcgan_generator"
+    _auto_classes = {"AutoConfig": "DCGANGeneratorConfig", "AutoModel": "DCGANGenerator"}
 
     latent_dim: int = 100
     stem_hidden_sizes: list[int] | tuple[int, ...] = ()
@@ -210,9 +263,14 @@ class DCGANGeneratorConfig(DCGANConfig):
 @strict
 class DCGANDiscriminatorConfig(DCGANConfig):
     r"""
-    Configuration of a [`DCGANDiscriminator`]. The defaults give the discriminator of the
+    Configuration of a [`DCGANDiscriminator`] or of a [`DCGANForImageClassification`], for which `num_labels` or
+    `id2label` describe the labels that it predicts. The defaults give the discriminator of the
     [PyTorch tutorial](https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html): 64x64 RGB images,
-    2,765,568 parameters. See [`DCGANConfig`] for the fields.
+    2,765,568 parameters. See [`DCGANConfig`] for the fields that it shares with the generator.
+
+    Args:
+        resize_mode (`str`, *optional*, defaults to `"crop"`):
+            How [`DCGANImageProcessor`] makes images square: `"crop"` or `"pad"`.
 
     Example:
 
@@ -227,8 +285,27 @@ class DCGANDiscriminatorConfig(DCGANConfig):
     """
 
     model_type = "dcgan_discriminator"
+    _auto_classes = {
+        "AutoConfig": "DCGANDiscriminatorConfig",
+        "AutoImageProcessor": "DCGANImageProcessor",
+        "AutoModel": "DCGANDiscriminator",
+        "AutoModelForImageClassification": "DCGANForImageClassification",
+    }
 
     hidden_act: Literal["relu", "leaky_relu"] = "leaky_relu"
+    resize_mode: Literal["crop", "pad"] = "crop"
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """See [`DCGANConfig.save_pretrained`]. Writes the matching [`DCGANImageProcessor`], too."""
+        processor = DCGANImageProcessor(
+            size=self.image_size, num_channels=self.num_channels, resize_mode=self.resize_mode
+        )
+        processor.save_pretrained(save_directory)
+        super().save_pretrained(save_directory, **kwargs)
+
+    def validate_class_names(self):
+        if self.num_classes:  # otherwise they are the labels of a classifier
+            super().validate_class_names()
 
     @property
     def feature_sizes(self) -> list[int]:

@@ -38,14 +38,18 @@ class DCGANDiscriminatorOutput(ModelOutput):
     Args:
         last_hidden_state (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1], height, width)`):
             Feature map of the last convolution.
-        logits (`torch.Tensor` of shape `(batch_size,)`):
-            Score of each image: large for images that look real. `logits.sigmoid()` is the probability of real.
+        logits (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+            Score of each image: large for images that look real. `logits.sigmoid()` is the probability of real. `None`
+            if the discriminator is class-conditional and no `class_labels` were given.
+        pooler_output (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1])`):
+            Mean of the last feature map over its positions.
         hidden_states (`tuple[torch.Tensor]`, *optional*, returned when `output_hidden_states=True`):
             Feature maps of all convolutions, after normalisation and activation.
     """
 
     last_hidden_state: torch.Tensor | None = None
     logits: torch.Tensor | None = None
+    pooler_output: torch.Tensor | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
@@ -252,17 +256,8 @@ class DCGANGenerator(DCGANPreTrainedModel):
         return DCGANGeneratorOutput(pixel_values=hidden_states.tanh())
 
 
-class DCGANDiscriminator(DCGANPreTrainedModel):
-    r"""
-    Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
-    paper's last convolution covers the whole map, so it is a linear layer.) In a class-conditional discriminator the
-    inner product of the feature map with an embedding of the label is added to the score (projection discriminator,
-    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637).
-
-    Args:
-        config ([`DCGANDiscriminatorConfig`]):
-            Description of the network.
-    """
+class DCGANEncoder(DCGANPreTrainedModel):
+    """The strided convolutions, which the discriminator and the classifier have in common."""
 
     config: DCGANDiscriminatorConfig
     config_class = DCGANDiscriminatorConfig
@@ -279,11 +274,49 @@ class DCGANDiscriminator(DCGANPreTrainedModel):
             # The paper leaves the layer that sees the image without normalisation (section 3).
             normalization = _normalization(config, channels[i + 1]) if i else nn.Identity()
             self.layers.append(nn.Sequential(convolution, normalization, _activation(config)))
-        num_features = channels[-1] * input_sizes[-1] ** 2
-        self.head = _weight_norm(config, nn.Linear(num_features, 1, bias=config.use_bias))
+        self.num_features = channels[-1] * input_sizes[-1] ** 2
+
+    def encode(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        r"""
+        Feature maps of all convolutions, after normalisation and activation.
+
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
+                Images, values in [-1, 1].
+
+        Raises:
+            ValueError: if `pixel_values` have another size than the config says.
+        """
+        expected_shape = (self.config.num_channels, self.config.image_size, self.config.image_size)
+        if tuple(pixel_values.shape[1:]) != expected_shape:
+            raise ValueError(
+                f"`pixel_values` must have shape (batch_size, {', '.join(map(str, expected_shape))}), got"
+                f" {tuple(pixel_values.shape)}."
+            )
+        hidden_states = [pixel_values]
+        for layer in self.layers:
+            hidden_states.append(layer(hidden_states[-1]))
+        return tuple(hidden_states[1:])
+
+
+class DCGANDiscriminator(DCGANEncoder):
+    r"""
+    Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
+    paper's last convolution covers the whole map, so it is a linear layer.) In a class-conditional discriminator the
+    inner product of the feature map with an embedding of the label is added to the score (projection discriminator,
+    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637).
+
+    Args:
+        config ([`DCGANDiscriminatorConfig`]):
+            Description of the network.
+    """
+
+    def __init__(self, config: DCGANDiscriminatorConfig):
+        super().__init__(config)
+        self.head = _weight_norm(config, nn.Linear(self.num_features, 1, bias=config.use_bias))
         if config.num_classes:
             # A bias-free linear layer of the one-hot label, so that it is initialised and normalised like the head.
-            self.class_projection = _weight_norm(config, nn.Linear(num_features, config.num_classes, bias=False))
+            self.class_projection = _weight_norm(config, nn.Linear(self.num_features, config.num_classes, bias=False))
         self.post_init()
 
     @can_return_tuple
@@ -298,7 +331,7 @@ class DCGANDiscriminator(DCGANPreTrainedModel):
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
                 Images, values in [-1, 1].
             class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-                Classes in [0, `num_classes`). Required by class-conditional networks only.
+                Classes in [0, `num_classes`). A class-conditional network needs them for `logits`.
             output_hidden_states (`bool`, *optional*, defaults to `False`):
                 Whether to return the feature maps of all convolutions.
             return_dict (`bool`, *optional*):
@@ -306,37 +339,34 @@ class DCGANDiscriminator(DCGANPreTrainedModel):
 
         Returns:
             [`DCGANDiscriminatorOutput`] or `tuple`: the last feature map, the logits (not probabilities) of shape
-            `(batch_size,)`, and the feature maps if asked for.
+            `(batch_size,)`, the mean over the last feature map, and the feature maps if asked for.
 
         Raises:
-            ValueError: if `pixel_values` have another size than the config says, or if `class_labels` are missing or
-                given to an unconditional network.
+            ValueError: if `pixel_values` have another size than the config says, or if `class_labels` are given to an
+                unconditional network.
         """
-        _check_class_labels(self.config, class_labels)
-        expected_shape = (self.config.num_channels, self.config.image_size, self.config.image_size)
-        if tuple(pixel_values.shape[1:]) != expected_shape:
-            raise ValueError(
-                f"`pixel_values` must have shape (batch_size, {', '.join(map(str, expected_shape))}), got"
-                f" {tuple(pixel_values.shape)}."
-            )
-        hidden_states, all_hidden_states = pixel_values, []
-        for layer in self.layers:
-            hidden_states = layer(hidden_states)
-            all_hidden_states.append(hidden_states)
-        features = hidden_states.flatten(1)
-        logits = self.head(features).squeeze(1)
         if class_labels is not None:
+            _check_class_labels(self.config, class_labels)
+        hidden_states = self.encode(pixel_values)
+        features = hidden_states[-1].flatten(1)
+        logits = None
+        if class_labels is not None:
+            logits = self.head(features).squeeze(1)
             logits = logits + self.class_projection(features).gather(1, class_labels[:, None]).squeeze(1)
+        elif not self.config.num_classes:
+            logits = self.head(features).squeeze(1)
         return DCGANDiscriminatorOutput(
-            last_hidden_state=hidden_states,
+            last_hidden_state=hidden_states[-1],
             logits=logits,
-            hidden_states=tuple(all_hidden_states) if output_hidden_states else None,
+            pooler_output=hidden_states[-1].mean((2, 3)),
+            hidden_states=hidden_states if output_hidden_states else None,
         )
 
 
 __all__ = [
     "DCGANDiscriminator",
     "DCGANDiscriminatorOutput",
+    "DCGANEncoder",
     "DCGANGenerator",
     "DCGANGeneratorOutput",
     "DCGANPreTrainedModel",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgan_hf.training.images import convert_channels, decode_image, encoded_to_array, fit_image, infer_num_channels
+from dcgan_hf.image_processing_dcgan import convert_channels, fit_image
+from dcgan_hf.training.images import decode_image, encoded_to_array, infer_num_channels
 
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

@@ -1,10 +1,12 @@
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from diffusers import ImagePipelineOutput
+from safetensors.torch import load_file
 
 from dcgan_hf import (
     DCGANDiscriminator,
@@ -207,19 +209,62 @@ def test_save_and_load(tmp_path, with_discriminator, num_classes):
 def test_the_saved_folder_is_a_contract(tmp_path):
     make_pipeline().save_pretrained(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "config.json",
         "discriminator/config.json",
         "discriminator/model.safetensors",
+        "discriminator/modeling_dcgan.py",
+        "discriminator/preprocessor_config.json",
         "generator/config.json",
         "generator/model.safetensors",
+        "generator/modeling_dcgan.py",
         "model_index.json",
+        "modeling_dcgan.py",
+        "pipeline_dcgan.py",
     ]
     index = json.loads((tmp_path / "model_index.json").read_text())
     del index["_diffusers_version"]
     assert index == {
-        "_class_name": "DCGANPipeline",
-        "generator": ["dcgan_hf.modeling_dcgan", "DCGANGenerator"],
-        "discriminator": ["dcgan_hf.modeling_dcgan", "DCGANDiscriminator"],
+        "_class_name": ["pipeline_dcgan", "DCGANPipeline"],
+        "generator": ["modeling_dcgan", "DCGANGenerator"],
+        "discriminator": ["modeling_dcgan", "DCGANDiscriminator"],
     }
+    auto_maps = {
+        name: json.loads((tmp_path / name / "config.json").read_text())["auto_map"]
+        for name in ("", "generator", "discriminator")
+    }
+    assert auto_maps[""] == auto_maps["generator"]
+    assert auto_maps["generator"] == {
+        "AutoConfig": "modeling_dcgan.DCGANGeneratorConfig",
+        "AutoModel": "modeling_dcgan.DCGANGenerator",
+    }
+    assert auto_maps["discriminator"] == {
+        "AutoConfig": "modeling_dcgan.DCGANDiscriminatorConfig",
+        "AutoImageProcessor": "modeling_dcgan.DCGANImageProcessor",
+        "AutoModel": "modeling_dcgan.DCGANDiscriminator",
+        "AutoModelForImageClassification": "modeling_dcgan.DCGANForImageClassification",
+    }
+
+
+def test_what_the_first_version_saved_loads_for_ever(tmp_path):
+    folder = Path(__file__).parent / "saved_by_first_version"
+    expected = load_file(folder / "expected.safetensors")
+    latents, class_labels = expected["latents"], expected["class_labels"]
+    pipe = DCGANPipeline.from_pretrained(folder)
+    pipe.save_pretrained(tmp_path)
+    for loaded in (pipe, DCGANPipeline.from_pretrained(tmp_path)):
+        images = loaded(latents=latents, class_labels=class_labels, output_type="pt").images
+        torch.testing.assert_close(images, expected["images"], rtol=1e-5, atol=1e-6)
+        logits = loaded.discriminator(expected["images"] * 2 - 1, class_labels).logits
+        torch.testing.assert_close(logits, expected["logits"], rtol=1e-5, atol=1e-5)
+    assert loaded.get_class_ids(["dog", "cat"]) == [1, 0]
+
+
+def test_loading_another_precision_does_not_depend_on_what_was_saved_last(tmp_path):
+    pipe = make_pipeline()
+    pipe.save_pretrained(tmp_path)
+    pipe.to(torch.float16).save_pretrained(tmp_path, variant="fp16")
+    assert DCGANPipeline.from_pretrained(tmp_path).generator.dtype == torch.float32
+    assert DCGANPipeline.from_pretrained(tmp_path, variant="fp16").generator.dtype == torch.float16
 
 
 def test_loading_can_leave_out_or_replace_components(tmp_path):

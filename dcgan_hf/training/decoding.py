@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..image_processing_dcgan import ResizeMode
 from .datasets import ImageDataset
-from .images import ResizeMode, decode_image, encoded_to_array, infer_num_channels
+from .images import decode_image, encoded_to_array, infer_num_channels
 
 
 logger = logging.getLogger(__name__)

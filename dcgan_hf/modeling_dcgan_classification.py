@@ -1,0 +1,77 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""An image classifier from the convolutions of a DCGAN discriminator (Radford et al., 2016, section 5)."""
+
+import torch
+from torch import nn
+from transformers.modeling_outputs import ImageClassifierOutput
+from transformers.utils import can_return_tuple
+
+from .configuration_dcgan import DCGANDiscriminatorConfig
+from .modeling_dcgan import DCGANEncoder
+
+
+class DCGANForImageClassification(DCGANEncoder):
+    r"""
+    Image classifier: the convolutions of a discriminator and a linear layer on their last feature map. Loaded from a
+    discriminator it is fine-tuned to another task (paper, section 5).
+
+    Args:
+        config ([`DCGANDiscriminatorConfig`]):
+            Description of the network. `num_labels` says how many labels it predicts.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANForImageClassification
+
+    >>> names = {0: "cat", 1: "dog"}
+    >>> model = DCGANForImageClassification.from_pretrained("my-dcgan", subfolder="discriminator", id2label=names)
+    ```
+    """
+
+    _keys_to_ignore_on_load_unexpected = [r"^head\.", r"^class_projection\."]
+
+    def __init__(self, config: DCGANDiscriminatorConfig):
+        super().__init__(config)
+        if not config.num_labels:
+            raise ValueError("A classifier needs labels: pass `num_labels` or `id2label`, got none.")
+        self.classifier = nn.Linear(self.num_features, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool = False,
+    ) -> ImageClassifierOutput | tuple:
+        r"""
+        Args:
+            pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
+                Images, values in [-1, 1].
+            labels (`torch.Tensor`, *optional*):
+                What to predict, for the loss: `(batch_size,)` ids in [0, `num_labels`), or what else
+                `config.problem_type` asks for.
+            output_hidden_states (`bool`, *optional*, defaults to `False`):
+                Whether to return the feature maps of all convolutions.
+            return_dict (`bool`, *optional*):
+                Whether to return an [`~transformers.modeling_outputs.ImageClassifierOutput`] instead of a plain tuple.
+
+        Returns:
+            [`~transformers.modeling_outputs.ImageClassifierOutput`] or `tuple`: the loss if `labels` are given, logits
+            of shape `(batch_size, num_labels)`, and the feature maps if asked for.
+
+        Raises:
+            ValueError: if `pixel_values` have another size than the config says.
+        """
+        hidden_states = self.encode(pixel_values)
+        logits = self.classifier(hidden_states[-1].flatten(1))
+        return ImageClassifierOutput(
+            loss=None if labels is None else self.loss_function(labels, logits, self.config),
+            logits=logits,
+            hidden_states=hidden_states if output_hidden_states else None,
+        )
+
+
+__all__ = ["DCGANForImageClassification"]
