@@ -21,6 +21,10 @@ Two processes on one machine, on CPUs (`accelerate launch --cpu --num_processes 
 Go on after an interruption, as if there had been none:
 
     accelerate launch scripts/train.py ... --resume_from_checkpoint latest
+
+Publish the model on the Hub (`hf auth login` first):
+
+    accelerate launch scripts/train.py ... --push_to_hub --hub_model_id my-name/my-dcgan
 """
 
 import gc
@@ -29,6 +33,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +47,7 @@ from tqdm.auto import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
+from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.arguments import (
     ARCHITECTURE_ARGUMENTS,
     HARMLESS_ARGUMENTS,
@@ -70,6 +76,7 @@ from dcgan_hf.training.loaders import (
     make_loader,
 )
 from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
 from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
 from dcgan_hf.training.statistics import RunningStatistics
 from dcgan_hf.training.trackers import JSONLTracker, check_tracker
@@ -88,6 +95,13 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         "num_cpu_threads": torch.get_num_threads(),
     }
     total_batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
+
+    # ---- the Hub ----
+    repo_id = args.hub_model_id or output_dir.absolute().name
+    publisher = None
+    if args.push_to_hub and accelerator.is_main_process:
+        publisher = RunPublisher(output_dir, repo_id, args.hub_private_repo, args.hub_license)
+        repo_id = publisher.repo_id
 
     # ---- data ----
     with accelerator.local_main_process_first():  # which downloads, for all processes of a machine
@@ -110,6 +124,8 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     shard = Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
     loader = make_loader(image_dataset, decoder, shard, accelerator.device, args.in_memory_gb)
     num_steps = args.max_train_steps or args.num_epochs * len(loader) // args.gradient_accumulation_steps
+    num_images = None if args.streaming else len(image_dataset.dataset)
+    dataset_facts = describe_dataset(image_dataset, args.dataset_name, num_images)
     if num_steps == 0:
         raise ValueError(f"{args.num_epochs} epoch(s) have fewer batches than an update takes: train for more.")
 
@@ -185,6 +201,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
 
     # ---- training ----
     statistics = RunningStatistics()
+    started = time.perf_counter() - state.seconds
     progress_bar = tqdm(
         total=num_steps, initial=state.step, desc="Training", disable=not accelerator.is_main_process, smoothing=0
     )
@@ -239,7 +256,16 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                 if accelerator.is_main_process and state.step % args.save_images_steps == 0:
                     grid.save(sampled_generator, output_dir / "samples", state.step)
                 if saves or stops:
+                    state.seconds = time.perf_counter() - started
                     save_checkpoint(accelerator, output_dir, state, arguments, args.checkpoints_total_limit)
+                    if accelerator.is_main_process:
+                        seen = state.step * total_batch_size
+                        write_results(output_dir, accelerator, state, dataset_facts, seen, means)
+                if publisher is not None and saves and args.hub_strategy == "every_save" and state.step < num_steps:
+                    pipe = DCGANPipeline(generator=sampled_generator, discriminator=discriminator)
+                    pipe.set_progress_bar_config(disable=True)
+                    facts = [output_dir / "training_args.json", output_dir / RESULTS_FILE]
+                    publisher.publish_in_background(pipe, facts, state.step)
             if stops:
                 break
         progress_bar.close()
@@ -252,7 +278,10 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             # Without Accelerate's wrappers for mixed precision.
             generator = accelerator.unwrap_model(sampled_generator, keep_fp32_wrapper=False)
             discriminator = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
-            DCGANPipeline(generator=generator, discriminator=discriminator).save_pretrained(output_dir)
+            pipe = DCGANPipeline(generator=generator, discriminator=discriminator)
+            pipe.set_progress_bar_config(disable=True)
+            pipe.save_pretrained(output_dir)
+            write_model_page(pipe, output_dir, repo_id)
 
     logger.info(
         f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
@@ -267,6 +296,9 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     if accelerator.is_main_process:
         logger.info(f"Samples:  {last_grid} (their history: {output_dir / 'training.gif'})")
         logger.info(f'Pipeline: {output_dir}  ->  DCGANPipeline.from_pretrained("{output_dir}")')
+        logger.info(f"Page:     {output_dir / 'README.md'}")
+    if publisher is not None:
+        publisher.finish(pipe, state.step)
 
 
 def main(argv: list[str]) -> None:
@@ -300,6 +332,7 @@ def main(argv: list[str]) -> None:
         level=logging.INFO if accelerator.is_main_process else logging.WARNING,
     )
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # names every request to the Hub
     disable_progress_bar()  # of writing the networks
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
         raise ValueError(

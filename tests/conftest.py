@@ -1,17 +1,25 @@
 """Settings that must be made before any Hugging Face library is imported."""
 
 import os
+import shutil
 import tempfile
+
+from .hub_server import HubServer
 
 
 _home = tempfile.mkdtemp(prefix="dcgan-hf-tests-")
+# The Hub of all tests, on this machine. What is not on it does not exist.
+_hub = HubServer()
+_hub.add_user("org", "hf_testtokenoftheowner")
+_hub.add_user("stranger", "hf_testtokenofastranger")
+os.environ["HF_ENDPOINT"] = _hub.endpoint
+os.environ["NO_PROXY"] = "127.0.0.1"
+os.environ.pop("HF_TOKEN", None)
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HOME"] = _home
-os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ["KERAS_HOME"] = _home
 os.environ["TQDM_DISABLE"] = "1"
-
-import shutil  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -21,9 +29,24 @@ import torch  # noqa: E402
 def _clean_up():
     torch.set_num_threads(2)
     yield
+    _hub.close()
     shutil.rmtree(_home, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def hub():
+    """The Hub, empty."""
+    _hub.reset()
+    return _hub
+
+
+@pytest.fixture
+def token(monkeypatch):
+    """The user "org" is logged in."""
+    monkeypatch.setenv("HF_TOKEN", "hf_testtokenoftheowner")
+    return "hf_testtokenoftheowner"

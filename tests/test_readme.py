@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import torch
 import yaml
 
 from dcgan_hf import (
@@ -42,9 +43,21 @@ def test_python_code_runs(tmp_path, monkeypatch):
     assert len(names["images"]) == 16 and (tmp_path / "digit.png").is_file()
 
 
+def test_python_code_for_the_hub_runs(hub, token, tmp_path, monkeypatch):
+    save_pipeline(tmp_path / "dcgan-digits")
+    monkeypatch.chdir(tmp_path)
+    names = {"pipe": DCGANPipeline.from_pretrained(tmp_path / "dcgan-digits"), "torch": torch}
+    assert len(blocks("py")) == 2
+    for code in blocks("py"):
+        exec(code.replace("my-name", "org"), names)
+    assert "generator/model.fp16.safetensors" in hub.files("org/dcgan-digits")
+
+
 def test_shell_code_names_what_exists():
     arguments = {field.name for field in dataclasses.fields(DCGANTrainingArguments)} | {"config"}
     launchers = {"num_processes", "multi_gpu", "nproc_per_node", "cpu", "help"}
+    for script in (ROOT / "scripts").glob("*.py"):
+        arguments |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     flags = set(re.findall(r"--(\w+)", README))
     assert flags <= arguments | launchers, flags - arguments - launchers
     for path in re.findall(r"(?:scripts|model_cards)/[\w/]+\.\w+", README):

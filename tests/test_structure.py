@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import dcgan_hf
+from dcgan_hf.configuration_dcgan import code_of_networks
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
-LAYERS = ["configuration", "modeling", "pipeline", "training"]
+LAYERS = ["image_processing", "configuration", "modeling", "pipeline", "training", "publishing"]
+FOLDERS = ["training", "publishing"]
 
 
 def imports_of(path):
@@ -29,30 +31,29 @@ def layer_of(name):
 
 def test_imports_run_one_way():
     for path in PACKAGE.rglob("*.py"):
-        own_layer = LAYERS.index("training") if path.parent.name == "training" else layer_of(path.stem)
+        in_folder = path.parent.name in FOLDERS
+        own_layer = LAYERS.index(path.parent.name) if in_folder else layer_of(path.stem)
         for level, name in imports_of(path):
             assert name.split(".")[0] != "dcgan_hf", f"{path.name}: relative imports only"
-            is_flat = level == (2 if path.parent.name == "training" else 1)
-            if is_flat and own_layer is not None:
+            if level == (2 if in_folder else 1) and own_layer is not None:
                 assert layer_of(name) <= own_layer, f"{path.name} imports {name}"
 
 
 def test_files_that_are_copied_into_model_repositories_need_no_package():
-    allowed = {
-        "dataclasses",
-        "diffusers",
-        "huggingface_hub",
-        "itertools",
-        "math",
-        "numbers",
-        "numpy",
-        "torch",
-        "transformers",
-    }
-    allowed |= {"typing"}
-    for name, siblings in (("configuration", set()), ("modeling", {"configuration_dcgan"}), ("pipeline", set())):
-        for level, module in imports_of(PACKAGE / f"{name}_dcgan.py"):
-            assert module in siblings if level else module.split(".")[0] in allowed, (name, module)
+    allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "torch", "transformers"}
+    networks = ["image_processing_dcgan", "configuration_dcgan", "modeling_dcgan", "modeling_dcgan_classification"]
+    for name in networks:
+        for level, module in imports_of(PACKAGE / f"{name}.py"):
+            assert module in networks if level else module.split(".")[0] in allowed, (name, module)
+    for level, module in imports_of(PACKAGE / "pipeline_dcgan.py"):
+        assert module == "modeling_dcgan" if level else module.split(".")[0] in allowed | {"diffusers"}, module
+
+
+def test_networks_are_one_file_in_model_repositories():
+    tree = ast.parse(code_of_networks())
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert len(names) == len(set(names)) and "DCGANForImageClassification" in names
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
 def test_component_modules_expose_their_base_class():

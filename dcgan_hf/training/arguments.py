@@ -97,6 +97,15 @@ class DCGANTrainingArguments:
     checkpoints_total_limit: int | None = _flag(None, "Number of checkpoints to keep, the newest ones.")
     resume_from_checkpoint: str | None = _flag(None, "Checkpoint to go on from: 'latest', its name or path.")
 
+    # The Hub
+    push_to_hub: bool = _flag(False, "Publish the model on the Hub, with its page.")
+    hub_model_id: str | None = _flag(None, "Repository to publish to. By default the name of `output_dir`.")
+    hub_private_repo: bool = _flag(False, "Make the repository private if it does not exist yet.")
+    hub_strategy: Literal["end", "every_save"] = _flag(
+        "end", "When to publish: at the end, or also with every checkpoint, in the background."
+    )
+    hub_license: str | None = _flag(None, "License of the model, for its page: 'apache-2.0', 'cc-by-4.0', ...")
+
     def __post_init__(self) -> None:
         for name, minimum in _MINIMUM.items():
             value = getattr(self, name)
@@ -112,6 +121,8 @@ class DCGANTrainingArguments:
             raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
         if self.overwrite_output_dir and self.resume_from_checkpoint:
             raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
+        if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):
+            raise ValueError("`hub_private_repo` and `hub_strategy` have no effect without `push_to_hub`.")
         if self.label_column is not None and not self.class_conditional:
             raise ValueError(f"`label_column={self.label_column}` has no effect without `class_conditional`.")
         self.network_configs(self.num_channels or 3, None)  # raises if the networks cannot be built
@@ -152,7 +163,7 @@ class DCGANTrainingArguments:
         discriminator_fields = self._fields("discriminator_config", DCGANDiscriminatorConfig)
         return (
             DCGANGeneratorConfig(**(common | {"latent_dim": self.latent_dim} | generator_fields)),
-            DCGANDiscriminatorConfig(**(common | discriminator_fields)),
+            DCGANDiscriminatorConfig(**(common | {"resize_mode": self.resize_mode} | discriminator_fields)),
         )
 
 
@@ -166,7 +177,7 @@ def _parse_object(name: str, value: str) -> dict[str, Any]:
     return parsed
 
 
-_FIELDS_FROM_ARGUMENTS = {"image_size", "num_channels", "num_classes", "id2label", "label2id"}
+_FIELDS_FROM_ARGUMENTS = {"image_size", "num_channels", "num_classes", "id2label", "label2id", "resize_mode"}
 
 _MINIMUM = {
     "resolution": 1,
@@ -206,11 +217,16 @@ HARMLESS_ARGUMENTS = {
     "checkpoints_total_limit",
     "dataloader_num_workers",
     "eval_batch_size",
+    "hub_license",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_strategy",
     "logging_steps",
     "max_train_steps",
     "num_epochs",
     "output_dir",
     "overwrite_output_dir",
+    "push_to_hub",
     "report_to",
     "resume_from_checkpoint",
     "save_images_steps",

@@ -37,11 +37,14 @@ class TrainerState:
             Number of times the data set was used up.
         batch (`int`, *optional*, defaults to 0):
             Number of batches of this epoch that were used.
+        seconds (`float`, *optional*, defaults to 0):
+            Time that the updates took, with all that was written meanwhile.
     """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def read(cls, folder: Path) -> "TrainerState":

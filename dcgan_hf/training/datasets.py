@@ -26,10 +26,13 @@ class ImageDataset:
             Columns "image" (encoded: `{"bytes": ..., "path": ...}`) and, with labels, "label" (`int`).
         class_names (`list[str]`, *optional*):
             Names of the classes, or `None` if the data set has no labels.
+        hub_id (`str`, *optional*):
+            Repository on the Hub that it comes from.
     """
 
     dataset: datasets.Dataset | datasets.IterableDataset
     class_names: list[str] | None
+    hub_id: str | None = None
 
 
 def load_image_dataset(
@@ -72,14 +75,14 @@ def load_image_dataset(
     Raises:
         ValueError: if the data set, the split or a column does not exist, or if a column has to be named.
     """
-    dataset = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
+    dataset, hub_id = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
     if streaming and isinstance(dataset, datasets.Dataset):
         dataset = dataset.to_iterable_dataset()
     if dataset.features is None:
         dataset = dataset._resolve_features()  # streamed files may tell their columns only when read
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
-        return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
+        return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None, hub_id)
 
     label_column = _find_column(dataset, "label_column", label_column, datasets.ClassLabel)
     if not isinstance(dataset.features[label_column], datasets.ClassLabel):
@@ -106,12 +109,13 @@ def load_image_dataset(
         if without_class:
             raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
     class_names = dataset.features[label_column].names
-    return ImageDataset(_encoded_images(dataset, {image_column: "image", label_column: "label"}), class_names)
+    return ImageDataset(_encoded_images(dataset, {image_column: "image", label_column: "label"}), class_names, hub_id)
 
 
 def _open(
     dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
-) -> datasets.Dataset | datasets.IterableDataset:
+) -> tuple[datasets.Dataset | datasets.IterableDataset, str | None]:
+    """The data set, and its repository on the Hub if it comes from there."""
     folder = Path(dataset_name).expanduser()
     is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
@@ -121,7 +125,7 @@ def _open(
     if dataset_name == "digits":
         if split != "train":
             raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
-        return _load_digits()
+        return _load_digits(), None
     if is_saved:
         dataset = datasets.load_from_disk(str(folder))
         if isinstance(dataset, datasets.DatasetDict):
@@ -130,27 +134,28 @@ def _open(
             dataset = dataset[split]
         elif split not in ("train", str(dataset.split)):
             raise ValueError(f"{dataset_name!r} has no splits, so `dataset_split={split}` cannot be used.")
-        return dataset
+        return dataset, None
     if idx_files:
-        return _load_idx(idx_files, split, cache_dir)
+        return _load_idx(idx_files, split, cache_dir), None
     if folder.is_dir():
         # An absolute path: `datasets` takes a folder called "parquet" or "imagefolder" for its own builder.
         path = str(folder.absolute())
-        return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+        return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming), None
     if is_file:
         if not glob.glob(str(folder), recursive=True):
             raise ValueError(f"`dataset_name={dataset_name}`: no such file.")
-        return datasets.load_dataset(
-            _BUILDERS[folder.suffix],
-            data_files={"train": str(folder)},
-            split=split,
-            cache_dir=cache_dir,
-            streaming=streaming,
+        files, builder = {"train": str(folder)}, _BUILDERS[folder.suffix]
+        dataset = datasets.load_dataset(
+            builder, data_files=files, split=split, cache_dir=cache_dir, streaming=streaming
         )
+        return dataset, None
     if dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
         raise ValueError(f"`dataset_name={dataset_name}`: no such folder, and no {', '.join(_BUILDERS)} file.")
     try:
-        return datasets.load_dataset(dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming)
+        dataset = datasets.load_dataset(
+            dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming
+        )
+        return dataset, dataset_name
     except (ConnectionError, FileNotFoundError) as error:
         raise ValueError(f"`dataset_name={dataset_name}` is no local folder, and: {error}") from error
 

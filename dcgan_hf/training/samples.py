@@ -41,16 +41,20 @@ class SampleGrid:
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
-        width, height = images[0].size
-        rows = math.ceil(len(images) / self.columns)
-        columns, step_x, step_y = self.columns, width + GRID_LINE, height + GRID_LINE
-        grid = PIL.Image.new(images[0].mode, (columns * step_x + GRID_LINE, rows * step_y + GRID_LINE), "gray")
-        for i, image in enumerate(images):
-            grid.paste(image, (i % columns * step_x + GRID_LINE, i // columns * step_y + GRID_LINE))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"step-{step:07d}.png"
-        grid.save(path)
+        image_grid(images, self.columns).save(path)
         return path
+
+
+def image_grid(images: list[PIL.Image.Image], columns: int) -> PIL.Image.Image:
+    """Images of equal size side by side, row by row, with thin lines between them."""
+    width, height = images[0].size
+    rows, step_x, step_y = math.ceil(len(images) / columns), width + GRID_LINE, height + GRID_LINE
+    grid = PIL.Image.new(images[0].mode, (columns * step_x + GRID_LINE, rows * step_y + GRID_LINE), "gray")
+    for i, image in enumerate(images):
+        grid.paste(image, (i % columns * step_x + GRID_LINE, i // columns * step_y + GRID_LINE))
+    return grid
 
 
 def remove_later_samples(folder: Path, step: int) -> None:

@@ -1,0 +1,37 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Images that show on a model's page what it draws."""
+
+from pathlib import Path
+
+import torch
+
+from ..pipeline_dcgan import DCGANPipeline
+from ..training.samples import image_grid
+
+
+NUM_EXAMPLES = 64
+NUM_SINGLE_EXAMPLES = 4
+
+
+def save_examples(pipe: DCGANPipeline, folder: Path) -> None:
+    r"""
+    Draws the images of seeds 0 to 63, so that everyone can draw them again, and writes them as `images/grid.png`, the
+    first four also as `images/seed-0.png`, ... A class-conditional model draws its classes in turn, one a column.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        folder (`Path`):
+            Folder of the model.
+    """
+    num_classes = pipe.generator.config.num_classes
+    (images,) = pipe(
+        class_labels=[seed % num_classes for seed in range(NUM_EXAMPLES)] if num_classes else None,
+        generator=[torch.Generator().manual_seed(seed) for seed in range(NUM_EXAMPLES)],
+        return_dict=False,
+    )
+    (folder / "images").mkdir(exist_ok=True)
+    image_grid(images, columns=min(num_classes or 8, 16)).save(folder / "images" / "grid.png")
+    for seed, image in enumerate(images[:NUM_SINGLE_EXAMPLES]):
+        image.save(folder / "images" / f"seed-{seed}.png")

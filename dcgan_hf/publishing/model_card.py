@@ -1,0 +1,205 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""The page of a model on the Hub, made from the files in its folder. What is not known is left out."""
+
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..training.results import RESULTS_FILE
+
+
+# A card with this line is written anew when the model is published again.
+GENERATED = "<!-- Written by dcgan_hf from the files of the model. Remove this line to keep what you change. -->"
+
+METRICS_FILE = "metrics.json"
+_TASK = "unconditional-image-generation"
+_NETWORKS: dict[str, tuple[Any, Any]] = {
+    "generator": (DCGANGenerator, DCGANGeneratorConfig),
+    "discriminator": (DCGANDiscriminator, DCGANDiscriminatorConfig),
+}
+# Arguments of a run that do not change its result, or that say where things lie on the machine.
+_NOT_ON_THE_CARD = {
+    "cache_dir",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "dataset_name",
+    "device",
+    "eval_batch_size",
+    "hub_license",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_strategy",
+    "logging_steps",
+    "mixed_precision",
+    "num_cpu_threads",
+    "output_dir",
+    "overwrite_output_dir",
+    "push_to_hub",
+    "report_to",
+    "resume_from_checkpoint",
+    "save_images_steps",
+    "use_cpu",
+}
+
+
+@dataclass
+class Metric:
+    """
+    A measurement, and how it was made: an entry of the list in `metrics.json`.
+
+    Args:
+        type (`str`):
+            Identifier of the metric, such as `"fid"`.
+        name (`str`):
+            What the card calls it.
+        value (`float`):
+            The result.
+        num_images (`int`):
+            Number of generated images.
+        num_real_images (`int`):
+            Number of real images that they were compared with.
+        features (`str`):
+            The network whose features were compared.
+        dataset_split (`str`):
+            Split of the data set that the real images are of.
+    """
+
+    type: str
+    name: str
+    value: float
+    num_images: int
+    num_real_images: int
+    features: str
+    dataset_split: str
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _describe_network(folder: Path, name: str) -> dict[str, Any]:
+    model_class, config_class = _NETWORKS[name]
+    config = config_class.from_pretrained(folder / name)
+    with torch.device("meta"):
+        num_parameters = model_class(config).num_parameters()
+    files = {path.name: path.stat().st_size for path in sorted((folder / name).glob("*.safetensors"))}
+    return {"name": name, "config": config, "num_parameters": num_parameters, "files": files}
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours and seconds < 600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _evaluation(metrics: list[Metric], dataset: dict[str, Any], arguments: dict[str, Any]) -> list[EvalResult]:
+    return [
+        EvalResult(
+            task_type=_TASK,
+            dataset_type=dataset.get("hub_id", dataset["name"]),
+            dataset_name=dataset["name"],
+            dataset_config=arguments.get("dataset_config_name"),
+            dataset_split=metric.dataset_split,
+            metric_type=metric.type,
+            metric_name=metric.name,
+            metric_value=metric.value,
+            metric_args={
+                "num_images": metric.num_images,
+                "num_real_images": metric.num_real_images,
+                "features": metric.features,
+            },
+        )
+        for metric in metrics
+    ]
+
+
+def render_model_card(
+    folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
+) -> ModelCard:
+    r"""
+    Makes the model card of a folder: of the networks in it, of the run that trained them if one did
+    (`training_args.json`, `training_results.json`), and of measurements (`metrics.json`, a list of [`Metric`]s).
+
+    Args:
+        folder (`Path`):
+            Folder of a saved pipeline.
+        repo_id (`str`):
+            Repository that the code on the card loads.
+        license (`str`, *optional*):
+            License of the model. By default the one that the run was told (`--hub_license`).
+        base_model (`str`, *optional*):
+            Repository of the model that this one was made from.
+    """
+    arguments, results = _read_json(folder / "training_args.json"), _read_json(folder / RESULTS_FILE)
+    networks = [_describe_network(folder, name) for name in _NETWORKS if (folder / name).is_dir()]
+    generator = networks[0]["config"]
+    metrics = [Metric(**metric) for metric in _read_json(folder / METRICS_FILE) or []]
+    dataset = results.get("dataset", {})
+    examples = sorted(path.name for path in (folder / "images").glob("seed-*.png"))
+    class_names = list(generator.id2label.values()) if generator.num_classes else []
+    widget = [
+        {
+            "text": f"seed {seed}" + (f", class {class_names[seed % len(class_names)]}" if class_names else ""),
+            "output": {"url": f"images/{name}"},
+        }
+        for seed, name in enumerate(examples)
+    ]
+    data = ModelCardData(
+        library_name="dcgan-hf",
+        pipeline_tag=_TASK,
+        license=license or arguments.get("hub_license"),
+        tags=["dcgan", "gan", "image-generation"],
+        datasets=[dataset["hub_id"]] if "hub_id" in dataset else None,
+        metrics=sorted({metric.type for metric in metrics}) or None,
+        base_model=base_model,
+        widget=widget or None,
+        model_name=repo_id.split("/")[-1] if metrics else None,
+        eval_results=_evaluation(metrics, dataset, arguments) if metrics else None,
+    )
+    return ModelCard.from_template(
+        data,
+        template_str=(importlib.resources.files("dcgan_hf.model_cards") / "template.md").read_text(),
+        generated=GENERATED,
+        repo_id=repo_id,
+        networks=networks,
+        generator=generator,
+        class_names=class_names,
+        discriminator=networks[1]["config"] if len(networks) > 1 else None,
+        has_examples=bool(examples),
+        has_animation=(folder / "training.gif").is_file(),
+        dataset=dataset,
+        results=results,
+        duration=_duration(results["seconds"]) if results else None,
+        arguments=arguments,
+        recipe=_recipe(arguments, dataset),
+        metrics=metrics,
+        base_model=base_model,
+        license=data.license,
+    )
+
+
+def _recipe(arguments: dict[str, Any], dataset: dict[str, Any]) -> str:
+    """The run's arguments as a file for `--config`."""
+    # The number of updates overrides that of epochs.
+    left_out = _NOT_ON_THE_CARD | ({"num_epochs"} if arguments.get("max_train_steps") else set())
+    told = {
+        name: json.loads(value) if name in ("generator_config", "discriminator_config") else value
+        for name, value in arguments.items()
+        if name not in left_out and value not in (None, "{}")
+    }
+    return yaml.safe_dump({"dataset_name": dataset["name"]} | told, sort_keys=False).strip() if told else ""
+
+
+def card_is_generated(text: str) -> bool:
+    """Whether a card was written here and not changed since by its owner."""
+    return GENERATED in text

@@ -1,0 +1,314 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Publishes the folder of a model on the Hub, or tries to without ever harming the run that made it."""
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import ModelCard, ModelCardData, create_repo, get_token, upload_folder
+from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
+
+from ..pipeline_dcgan import DCGANPipeline
+from .examples import save_examples
+from .model_card import METRICS_FILE, card_is_generated, render_model_card
+
+
+logger = logging.getLogger(__name__)
+
+# What leaves the machine: nothing else does, whatever lies in the folder.
+PUBLISHED_FILES = [
+    "README.md",
+    "config.json",
+    "images/grid.png",
+    "images/seed-[0-9].png",
+    METRICS_FILE,
+    "model_index.json",
+    "modeling_dcgan.py",
+    "pipeline_dcgan.py",
+    "training.gif",
+    *(
+        f"{network}/{name}"
+        for network in ("generator", "discriminator")
+        for name in ("config.json", "model.*safetensors*", "model-*-of-*.safetensors", "modeling_dcgan.py")
+    ),
+    "discriminator/preprocessor_config.json",
+]
+
+# Seconds to wait before trying again. The client tries again itself where it uploads, but not where it makes the commit.
+_WAITS = (2, 8)
+# Seconds after which a run goes on without an answer. The client would wait for ever.
+_PATIENCE_AT_START = 60
+_PATIENCE_AT_END = 1800
+
+
+def write_model_page(
+    pipe: DCGANPipeline, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
+) -> None:
+    r"""
+    Writes example images and `README.md`, the model card, into the folder of a saved pipeline. A card that its owner has
+    made their own (see [`card_is_generated`]) stays.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The pipeline.
+        folder (`Path`):
+            Where it was saved.
+        repo_id (`str`):
+            Repository that the code on the card loads.
+        license (`str`, *optional*):
+            License of the model.
+        base_model (`str`, *optional*):
+            Repository of the model that this one was made from.
+    """
+    save_examples(pipe, folder)
+    card = folder / "README.md"
+    if not card.is_file() or card_is_generated(card.read_text()):
+        card.write_text(str(render_model_card(folder, repo_id, license, base_model)))
+
+
+def publish_folder(
+    folder: Path,
+    repo_id: str,
+    commit_message: str | None = None,
+    token: str | None = None,
+    create_pr: bool = False,
+    keep_card: bool = False,
+) -> str:
+    r"""
+    Uploads the [`PUBLISHED_FILES`] of a folder to a repository that exists, in one commit. A card in the repository that
+    its owner has made their own stays.
+
+    Args:
+        folder (`Path`):
+            The folder.
+        repo_id (`str`):
+            The repository.
+        commit_message (`str`, *optional*):
+            Message of the commit.
+        token (`str`, *optional*):
+            Access token.
+        create_pr (`bool`, *optional*, defaults to `False`):
+            Whether to open a pull request instead.
+        keep_card (`bool`, *optional*, defaults to `False`):
+            Whether any card in the repository stays.
+
+    Returns:
+        `str`: address of the commit.
+    """
+
+    def upload() -> str:
+        stays = _has_card(repo_id, token, of_its_own=not keep_card)
+        commit = upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            allow_patterns=[name for name in PUBLISHED_FILES if not (stays and name == "README.md")],
+            commit_message=commit_message or "Upload DCGAN",
+            token=token,
+            create_pr=create_pr,
+        )
+        return commit.pr_url or commit.commit_url
+
+    return _persistently(upload, repo_id)
+
+
+def _persistently(function: Callable[[], Any], repo_id: str) -> Any:
+    """Calls a function that speaks with the Hub, again if it fails in a way that may pass."""
+    for wait in _WAITS:
+        try:
+            return function()
+        except httpx2.HTTPError as error:
+            if not _may_pass(error):
+                raise
+            wait = max(wait, _retry_after(error))
+            logger.warning(f"Publishing on {repo_id} failed, trying again in {wait} s: {_reason(error)}")
+            time.sleep(wait)
+    return function()
+
+
+def _create_repo(repo_id: str, private: bool | None, token: str | None = None) -> str:
+    return _persistently(lambda: create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id, repo_id)
+
+
+def _has_card(repo_id: str, token: str | None, of_its_own: bool) -> bool:
+    try:
+        card = ModelCard.load(repo_id, token=token)
+    except RemoteEntryNotFoundError:
+        return False
+    return not (of_its_own and card_is_generated(card.content))
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether an error is of the kind that goes away: no answer, too many requests, another commit at that moment."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
+    return isinstance(error, httpx2.TransportError)
+
+
+def _retry_after(error: BaseException) -> int:
+    """Seconds that the Hub asks to wait, at most 5 minutes."""
+    header = error.response.headers.get("Retry-After", "") if isinstance(error, HfHubHTTPError) else ""
+    return min(int(header), 300) if header.isdecimal() else 0
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, HfHubHTTPError):
+        response = f"{error.response.status_code} {error.response.reason_phrase}"
+        return f"{response}: {error.server_message}" if error.server_message else response
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:  # the client's, when an upload fails
+        return f"{error} {_reason(error.__cause__)}"
+    return f"{type(error).__name__}: {str(error).strip() or 'no message'}".splitlines()[0]
+
+
+def publish_pipeline(
+    pipe: DCGANPipeline,
+    folder: Path,
+    repo_id: str,
+    commit_message: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    create_pr: bool = False,
+    license: str | None = None,
+    base_model: str | None = None,
+    keep_card: bool = False,
+) -> str:
+    r"""
+    Publishes a saved pipeline with its page.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The pipeline.
+        folder (`Path`):
+            Where it was saved.
+        repo_id (`str`):
+            Repository, which is created if it does not exist. Without a namespace, it is the user's own.
+        commit_message (`str`, *optional*):
+            Message of the commit.
+        private (`bool`, *optional*):
+            Whether a new repository is private.
+        token (`str`, *optional*):
+            Access token. By default the one of `hf auth login`.
+        create_pr (`bool`, *optional*, defaults to `False`):
+            Whether to open a pull request instead.
+        license (`str`, *optional*):
+            License of the model, for the card.
+        base_model (`str`, *optional*):
+            Repository of the model that this one was made from, for the card.
+        keep_card (`bool`, *optional*, defaults to `False`):
+            Whether any card in the repository stays.
+
+    Returns:
+        `str`: address of the commit.
+    """
+    repo_id = _create_repo(repo_id, private, token)
+    write_model_page(pipe, folder, repo_id, license, base_model)
+    return publish_folder(folder, repo_id, commit_message, token, create_pr, keep_card)
+
+
+def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    """Calls a function in a thread that does not keep the process alive."""
+    future: Future = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="publish", daemon=True).start()
+    return future
+
+
+class RunPublisher:
+    r"""
+    Publishes the model of a run, at its end or also in between, in a thread. Once training has begun, nothing that goes
+    wrong here stops it: it is logged, with the command that publishes the model later.
+
+    Args:
+        output_dir (`Path`):
+            Folder of the run.
+        repo_id (`str`):
+            Repository, which is created if it does not exist.
+        private (`bool`):
+            Whether a new repository is private.
+        license (`str`, *optional*):
+            License of the model.
+
+    Raises:
+        ValueError: if nobody is logged in, or if the Hub refuses this user, name or license. (If the Hub is not in
+            reach, training begins nevertheless.)
+    """
+
+    def __init__(self, output_dir: Path, repo_id: str, private: bool, license: str | None):
+        self.output_dir = output_dir
+        self.repo_id = repo_id
+        self.private = private or None  # None leaves it to what the organization has set
+        self._upload: Future | None = None
+        if get_token() is None:
+            raise ValueError("`push_to_hub` needs a token: log in with `hf auth login`, or set HF_TOKEN.")
+        try:
+            self.repo_id = _in_thread(self._prepare, license).result(_PATIENCE_AT_START)
+        except Exception as error:  # whatever a network may do
+            if isinstance(error, ValueError) or (isinstance(error, HfHubHTTPError) and not _may_pass(error)):
+                raise ValueError(f"`push_to_hub` to {repo_id!r} is refused: {_reason(error)}") from None
+            logger.warning(f"The Hub cannot be asked now, training begins without: {_reason(error)}")
+
+    def _prepare(self, license: str | None) -> str:
+        ModelCard(f"---\n{ModelCardData(license=license)}\n---\n").validate()
+        return create_repo(self.repo_id, private=self.private, exist_ok=True).repo_id
+
+    def publish_in_background(self, pipe: DCGANPipeline, files: list[Path], step: int) -> None:
+        r"""
+        Starts to publish the model as it is now, unless the last time still goes on. Training can go on at once.
+
+        Args:
+            pipe ([`DCGANPipeline`]):
+                The model.
+            files (`list[Path]`):
+                Files of the run that belong to the page.
+            step (`int`):
+                Number of updates.
+        """
+        if self._upload is not None and not self._upload.done():
+            logger.info(f"Step {step} is not published: the upload of an earlier one still goes on.")
+            return
+        folder = Path(tempfile.mkdtemp(prefix="dcgan-publish-"))
+        pipe.save_pretrained(folder)
+        for file in files:
+            shutil.copy(file, folder)
+        write_model_page(pipe, folder, self.repo_id)
+        self._upload = _in_thread(self._publish_copy, folder, step)
+
+    def _publish_copy(self, folder: Path, step: int) -> None:
+        try:
+            repo_id = _create_repo(self.repo_id, self.private)
+            logger.info(f"Published: {publish_folder(folder, repo_id, f'Training, step {step}')}")
+        except Exception as error:  # nothing that happens here may cost the run
+            logger.warning(f"Step {step} is not published: {_reason(error)}")
+        finally:
+            shutil.rmtree(folder)
+
+    def finish(self, pipe: DCGANPipeline, step: int) -> None:
+        """Waits for an upload that goes on, and publishes the output folder, where the pipeline was saved."""
+        message = f"Training, step {step}"
+        options = {"private": self.private}
+        try:
+            if self._upload is not None:
+                self._upload.result(_PATIENCE_AT_END)
+            publication = _in_thread(publish_pipeline, pipe, self.output_dir, self.repo_id, message, **options)
+            logger.info(f"Published: {publication.result(_PATIENCE_AT_END)}")
+        except Exception as error:  # as above
+            logger.warning(
+                f"Not published: {_reason(error)}\nNothing is lost: the model is complete in {self.output_dir}."
+                f" Publish it later with:\n    python scripts/push_to_hub.py {self.output_dir} --hub_model_id"
+                f" {self.repo_id}"
+            )

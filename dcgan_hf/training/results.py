@@ -1,0 +1,112 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""What a run was: its data, how long it took on which machine, with which versions."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from huggingface_hub import DatasetCard
+
+from .checkpointing import TrainerState
+from .datasets import ImageDataset
+
+
+RESULTS_FILE = "training_results.json"
+_LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
+
+
+def describe_dataset(image_dataset: ImageDataset, dataset_name: str, num_images: int | None) -> dict[str, Any]:
+    r"""
+    Facts about a data set for the model card. Those that are not known are left out.
+
+    Args:
+        image_dataset ([`ImageDataset`]):
+            The data set.
+        dataset_name (`str`):
+            What the user called it. Of a path only the last part is told, because it goes out to the world.
+        num_images (`int`, *optional*):
+            Number of images, if it is known.
+    """
+    info = image_dataset.dataset.info
+    hub_id = image_dataset.hub_id
+    facts: dict[str, Any] = {
+        "name": hub_id or Path(dataset_name).name,
+        "hub_id": hub_id,
+        "num_images": num_images,
+        "license": info.license,
+        "homepage": info.homepage,
+        "class_names": image_dataset.class_names,
+    }
+    if hub_id is not None and not info.license:
+        try:
+            facts["license"] = DatasetCard.load(hub_id).data.license
+        except OSError:  # it has no card, or the Hub is not in reach
+            pass
+    return {name: value for name, value in facts.items() if value}
+
+
+def describe_hardware(accelerator: Accelerator) -> str:
+    """The machine of one process, and how many there are: "2 processes, each on a GPU (NVIDIA H100)"."""
+    if accelerator.device.type == "cuda":
+        device = f"a GPU ({torch.cuda.get_device_name(accelerator.device)})"
+    elif accelerator.device.type == "cpu":
+        name = platform.processor()
+        if sys.platform == "linux":
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+            name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
+        threads = torch.get_num_threads()
+        device = f"{threads} CPU thread{'s' * (threads > 1)}" + (f" ({name})" if name else "")
+    else:
+        device = f"a device of type {accelerator.device.type!r}"
+    processes = accelerator.num_processes
+    return f"1 process on {device}" if processes == 1 else f"{processes} processes, each on {device}"
+
+
+def write_results(
+    output_dir: Path,
+    accelerator: Accelerator,
+    state: TrainerState,
+    dataset: dict[str, Any],
+    num_images_seen: int,
+    statistics: dict[str, float],
+) -> None:
+    r"""
+    Writes what the model card tells about a run to `training_results.json`.
+
+    Args:
+        output_dir (`Path`):
+            Folder of the run.
+        accelerator (`Accelerator`):
+            Knows the machine.
+        state ([`TrainerState`]):
+            How far the run went.
+        dataset (`dict[str, Any]`):
+            See [`describe_dataset`].
+        num_images_seen (`int`):
+            Number of images used, each time counted.
+        statistics (`dict[str, float]`):
+            Means of the last interval of the log.
+    """
+    results = {
+        "steps": state.step,
+        "epochs": state.epoch,
+        "num_images_seen": num_images_seen,
+        "seconds": round(state.seconds, 1),
+        "images_per_second": num_images_seen / state.seconds,
+        "hardware": describe_hardware(accelerator),
+        "mixed_precision": accelerator.mixed_precision,
+        "dataset": dataset,
+        "statistics": statistics,
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
+    temporary = output_dir / f".{RESULTS_FILE}"
+    temporary.write_text(json.dumps(results, indent=2) + "\n")
+    os.replace(temporary, output_dir / RESULTS_FILE)

@@ -1,0 +1,1 @@
+"""A package, so that the template is installed with dcgan_hf."""
