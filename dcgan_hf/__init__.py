@@ -6,6 +6,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 
 # Eager on purpose: diffusers finds the classes named in model_index.json among the modules already imported.
 from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from .conversion import discriminator_from_original, generator_from_original
 from .image_processing_dcgan import DCGANImageProcessor
 from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from .modeling_dcgan_classification import DCGANForImageClassification
@@ -33,4 +34,6 @@ __all__ = [
     "DCGANImageProcessor",
     "DCGANPipeline",
     "__version__",
+    "discriminator_from_original",
+    "generator_from_original",
 ]

@@ -36,7 +36,8 @@ class DCGANForImageClassification(DCGANEncoder):
         super().__init__(config)
         if not config.num_labels:
             raise ValueError("A classifier needs labels: pass `num_labels` or `id2label`, got none.")
-        self.classifier = nn.Linear(self.num_features, config.num_labels)
+        self.num_labels = config.num_labels
+        self.classifier = nn.Linear(self.num_features, self.num_labels)
         self.post_init()
 
     @can_return_tuple

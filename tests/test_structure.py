@@ -10,7 +10,7 @@ from dcgan_hf.configuration_dcgan import code_of_networks
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
-LAYERS = ["image_processing", "configuration", "modeling", "pipeline", "training", "publishing"]
+LAYERS = ["image_processing", "configuration", "modeling", "conversion", "pipeline", "training", "publishing"]
 FOLDERS = ["training", "publishing"]
 
 
