@@ -16,6 +16,8 @@ from dcgan_hf import (
 )
 from dcgan_hf.training.arguments import DCGANTrainingArguments
 
+from .test_conversion import sequential_discriminator, sequential_generator, state_dict
+
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -43,11 +45,13 @@ def test_python_code_runs(tmp_path, monkeypatch):
     assert len(names["images"]) == 16 and (tmp_path / "digit.png").is_file()
 
 
-def test_python_code_for_the_hub_runs(hub, token, tmp_path, monkeypatch):
+def test_python_code_with_files_from_elsewhere_runs(hub, token, tmp_path, monkeypatch):
     save_pipeline(tmp_path / "dcgan-digits")
     monkeypatch.chdir(tmp_path)
     names = {"pipe": DCGANPipeline.from_pretrained(tmp_path / "dcgan-digits"), "torch": torch}
-    assert len(blocks("py")) == 2
+    torch.save(state_dict(sequential_generator()), "netG_epoch_24.pth")
+    torch.save(state_dict(sequential_discriminator()), "netD_epoch_24.pth")
+    assert len(blocks("py")) == 3
     for code in blocks("py"):
         exec(code.replace("my-name", "org"), names)
     assert "generator/model.fp16.safetensors" in hub.files("org/dcgan-digits")

@@ -39,7 +39,6 @@ _NOT_ON_THE_CARD = {
     "hub_private_repo",
     "hub_strategy",
     "logging_steps",
-    "mixed_precision",
     "num_cpu_threads",
     "output_dir",
     "overwrite_output_dir",

@@ -168,7 +168,12 @@ def _load_digits() -> datasets.Dataset:
     features = datasets.Features(
         {"image": datasets.Image(), "label": datasets.ClassLabel(names=[str(i) for i in range(10)])}
     )
-    return datasets.Dataset.from_dict({"image": images, "label": digits.target.tolist()}, features=features)
+    info = datasets.DatasetInfo(
+        features=features,
+        homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+        license="cc-by-4.0",
+    )
+    return datasets.Dataset.from_dict({"image": images, "label": digits.target.tolist()}, info=info)
 
 
 def _load_idx(image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:
