@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -276,26 +277,27 @@ def test_a_run_survives_what_does_not_pass(hub, token, naps, log, tmp_path, faul
     train_and_push(tmp_path / "run")
     assert re.search(f"Not published: {message}", log.text), log.text
     assert max(naps, default=0) <= 300
-    later(hub, tmp_path, log)
+    later(hub, tmp_path / "run", log)
 
 
-def later(hub, tmp_path, log):
+def later(hub, folder, log):
     """Everything is there, and what the message advises works."""
-    assert checkpoints(tmp_path / "run")[-1] == "checkpoint-4"
-    DCGANPipeline.from_pretrained(tmp_path / "run")
+    assert checkpoints(folder)[-1] == "checkpoint-4"
+    DCGANPipeline.from_pretrained(folder)
     assert "Nothing is lost: the model is complete in" in log.text
     command = re.search(r"python scripts/push_to_hub.py (.*)", log.text)[1]
     hub.heal()
-    push_script(*command.split())
+    push_script(*shlex.split(command))
     assert hub.files("org/run").keys() == RUN_FILES
 
 
 def test_a_run_survives_without_a_network(hub, token, naps, log, tmp_path):
     with hub.down():
-        train_and_push(tmp_path / "run", hub_strategy="every_save", checkpointing_steps=2)
+        train_and_push(tmp_path / "a run", hub_strategy="every_save", checkpointing_steps=2, hub_private_repo=True)
     assert "The Hub cannot be asked now, training begins without: ConnectError: " in log.text
     assert "Step 2 is not published: ConnectError: " in log.text and "Not published: ConnectError: " in log.text
-    later(hub, tmp_path, log)
+    later(hub, tmp_path / "a run", log)
+    assert hub.is_private("org/run")
 
 
 def test_a_run_does_not_wait_for_ever(hub, token, log, tmp_path, monkeypatch):
@@ -304,7 +306,7 @@ def test_a_run_does_not_wait_for_ever(hub, token, log, tmp_path, monkeypatch):
     hub.fail("POST /api/repos/create", times=None, delay=3.0)
     train_and_push(tmp_path / "run")
     assert "training begins without: no answer" in log.text and "Not published: no answer" in log.text
-    later(hub, tmp_path, log)
+    later(hub, tmp_path / "run", log)
 
 
 def test_a_slow_hub_is_waited_for(hub, token, tmp_path):

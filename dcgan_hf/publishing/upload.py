@@ -3,6 +3,7 @@
 """Publishes the folder of a model on the Hub, or tries to without ever harming the run that made it."""
 
 import logging
+import shlex
 import shutil
 import tempfile
 import threading
@@ -163,7 +164,8 @@ def _reason(error: BaseException) -> str:
         return "no answer"
     if isinstance(error, HfHubHTTPError):
         response = f"{error.response.status_code} {error.response.reason_phrase}"
-        return f"{response}: {error.server_message}" if error.server_message else response
+        said_already = (None, "", error.response.reason_phrase)
+        return response if error.server_message in said_already else f"{response}: {error.server_message}"
     if isinstance(error, RuntimeError) and error.__cause__ is not None:  # the client's, when an upload fails
         return f"{error} {_reason(error.__cause__)}"
     return f"{type(error).__name__}: {str(error).strip() or 'no message'}".splitlines()[0]
@@ -307,8 +309,9 @@ class RunPublisher:
             publication = _in_thread(publish_pipeline, pipe, self.output_dir, self.repo_id, message, **options)
             logger.info(f"Published: {publication.result(_PATIENCE_AT_END)}")
         except Exception as error:  # as above
+            command = ["python", "scripts/push_to_hub.py", str(self.output_dir), "--hub_model_id", self.repo_id]
+            command += ["--hub_private_repo"] if self.private else []
             logger.warning(
                 f"Not published: {_reason(error)}\nNothing is lost: the model is complete in {self.output_dir}."
-                f" Publish it later with:\n    python scripts/push_to_hub.py {self.output_dir} --hub_model_id"
-                f" {self.repo_id}"
+                f" Publish it later with:\n    {shlex.join(command)}"
             )
