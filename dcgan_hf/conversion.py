@@ -155,24 +155,23 @@ def _read_checkpoint(path: Path) -> Any:
     for signature, explanation in _OTHER_FILES.items():
         if beginning.startswith(signature):
             raise ValueError(f"{str(path)!r} {explanation}.")
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
-        reason = str(error)
-        wanted = re.search(r"GLOBAL ([\w.]+)|global ([\w.]+)", reason)
-        if wanted:
+        # PyTorch's message is not passed on, because it advises to load the file in the unsafe way.
+        if wanted := re.search(r"GLOBAL ([\w.]+)|global ([\w.]+)", str(error)):
             explanation = (
                 f"holds more than weights: loading it would run `{wanted[1] or wanted[2]}`, which could do anything. Where it"
                 " was written and is trusted, save the weights alone: `torch.save(network.state_dict(), path)`."
             )
-        elif "TorchScript" in reason:
+        elif "TorchScript" in str(error):
             explanation = (
                 "is a TorchScript program. Save its weights: `torch.save(torch.jit.load(path).state_dict(), ...)`."
             )
         else:
-            explanation = f"is damaged, or no PyTorch checkpoint: {reason.splitlines()[0]}"
+            explanation = "is damaged, or no PyTorch checkpoint."
         raise ValueError(f"{str(path)!r} {explanation}") from None
 
 

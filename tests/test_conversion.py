@@ -354,6 +354,12 @@ def test_files_that_are_no_checkpoints(tmp_path, monkeypatch, content, message):
     assert [path.name for path in tmp_path.iterdir()] == ["netG.pth"]  # nothing ran
 
 
+def test_damaged_safetensors(tmp_path):
+    (tmp_path / "netG.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match="netG.safetensors' is damaged, or no PyTorch checkpoint"):
+        generator_from_original(tmp_path / "netG.safetensors")
+
+
 def test_there_is_no_such_file():
     with pytest.raises(FileNotFoundError, match="There is no file 'netG.pth'"):
         generator_from_original("netG.pth")
