@@ -339,9 +339,9 @@ def main(argv: list[str]) -> None:
             f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
             f" {accelerator.num_processes}: they would write over each other's results."
         )
-    if accelerator.mixed_precision == "fp16" and args.update_strategy == "simultaneous":
+    if accelerator.mixed_precision == "fp16" and args.update_strategy != "alternating":
         raise ValueError(
-            "`update_strategy=simultaneous` does not work with `mixed_precision=fp16`: the first optimizer's step may"
+            f"`update_strategy={args.update_strategy}` does not work with `mixed_precision=fp16`: the first optimizer's step may"
             " change the loss scale before the second one's. Use `bf16`."
         )
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":

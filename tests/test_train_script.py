@@ -298,6 +298,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
         ({"report_to": "wandb"}, "`report_to=wandb` needs a package that is not installed: `pip install wandb`"),
         ({"overwrite_output_dir": True, "resume_from_checkpoint": "latest"}, "`overwrite_output_dir` would delete"),
         ({"update_strategy": "simultaneous", "mixed_precision": "fp16"}, "does not work with `mixed_precision=fp16`"),
+        ({"update_strategy": "one_stage"}, "needs a discriminator that treats each image separately"),
         ({"checkpoints_total_limit": 0}, "`checkpoints_total_limit` must be at least 1, got 0"),
     ],
 )

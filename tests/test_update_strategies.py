@@ -3,21 +3,39 @@ import copy
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
 
 
-def make_gan(norm_type="batch", num_classes=0, loss="bce", optimizer=torch.optim.SGD, mixed_precision="no", lr=0.1):
+def make_gan(
+    norm_type="batch",
+    num_classes=0,
+    loss="bce",
+    optimizer=torch.optim.SGD,
+    mixed_precision="no",
+    lr=0.1,
+    use_bias=False,
+):
     torch.manual_seed(0)
     common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
-    common |= {"num_classes": num_classes, "initializer": "xavier_uniform"}  # gradients well above rounding
+    common |= {
+        "num_classes": num_classes,
+        "initializer": "xavier_uniform",
+        "use_bias": use_bias,
+    }  # gradients well above rounding
     generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train()
     discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train()
     accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)
     optimizers = [optimizer(network.parameters(), lr=lr) for network in (generator, discriminator)]
     return GAN(accelerator, *accelerator.prepare(generator, discriminator, *optimizers), loss=LOSSES[loss])
+
+
+def gan_for(name, norm_type="batch", **options):
+    """A GAN that this strategy can train."""
+    return make_gan("none" if name == "one_stage" and norm_type == "batch" else norm_type, **options)
 
 
 def make_batches(number=1, size=8, num_classes=0):
@@ -148,9 +166,51 @@ def test_accumulation_holds_the_activations_of_one_micro_batch(name):
     assert peak < 1.2 * alone
 
 
+@pytest.mark.parametrize("mixed_precision", ["no", "bf16"])
+@pytest.mark.parametrize("norm_type", ["group", "spectral", "none"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_stage_gives_the_simultaneous_gradients(loss, norm_type, mixed_precision):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    gans = [make_gan(norm_type, num_classes=4, loss=loss, mixed_precision=mixed_precision, lr=0.0) for _ in range(2)]
+    batches = make_batches(2, num_classes=4)
+    values = [UPDATE_STRATEGIES[name](gan, batches) for name, gan in zip(("one_stage", "simultaneous"), gans)]
+    for key in values[0]:
+        torch.testing.assert_close(values[0][key], values[1][key])
+    tolerance = 2e-2 if mixed_precision == "bf16" else 1e-4
+    for ours, expected in zip(gradients(gans[0]), gradients(gans[1])):
+        assert (ours - expected).norm() <= tolerance * expected.norm()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("bias", [-200.0, -12.0, 12.0, 200.0])
+def test_one_stage_when_the_discriminator_is_sure(loss, bias):
+    """Its own gradient vanishes there, by underflow (bce) or exactly (hinge); the generator's does not."""
+    gans = [make_gan("none", loss=loss, lr=0.0, use_bias=True) for _ in range(2)]
+    for gan in gans:
+        torch.nn.init.constant_(gan.discriminator.head.bias, bias)
+    for name, gan in zip(("one_stage", "simultaneous"), gans):
+        UPDATE_STRATEGIES[name](gan, make_batches())
+    ours, expected = ([p.grad for p in gan.generator.parameters()] for gan in gans)
+    for tensor, reference in zip(ours, expected):
+        torch.testing.assert_close(tensor, reference, rtol=1e-3, atol=1e-3 * reference.abs().max().item())
+    ours, expected = ([p.grad for p in gan.discriminator.parameters()] for gan in gans)
+    for tensor, reference in zip(ours, expected):
+        torch.testing.assert_close(tensor, reference, rtol=1e-4, atol=1e-5 * reference.abs().max().item() + 1e-12)
+
+
+def gradients(gan):
+    return [parameter.grad for network in (gan.generator, gan.discriminator) for parameter in network.parameters()]
+
+
+def test_one_stage_refuses_batch_normalisation():
+    with pytest.raises(ValueError, match="treats each image separately, got `norm_type=batch`"):
+        UPDATE_STRATEGIES["one_stage"](make_gan("batch"), make_batches())
+
+
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 def test_statistics_are_detached(name):
-    values = UPDATE_STRATEGIES[name](make_gan(), make_batches(2))
+    values = UPDATE_STRATEGIES[name](gan_for(name), make_batches(2))
     assert set(values) == {"discriminator_loss", "generator_loss", "real_logits", "fake_logits", "logits_std"}
     assert all(value.ndim == 0 and not value.requires_grad for value in values.values())
 
@@ -158,7 +218,7 @@ def test_statistics_are_detached(name):
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_discriminator_learns_to_tell_black_from_generated(name, loss):
-    gan = make_gan(loss=loss, optimizer=torch.optim.Adam, lr=2e-3)
+    gan = gan_for(name, loss=loss, optimizer=torch.optim.Adam, lr=2e-3)
     gan.generator_optimizer.param_groups[0]["lr"] = 0.0
     batch = make_batches(size=16)[0]
     batch.pixel_values.fill_(-1.0)
@@ -169,7 +229,7 @@ def test_discriminator_learns_to_tell_black_from_generated(name, loss):
 
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 def test_class_conditional(name):
-    gan = make_gan(num_classes=4)
+    gan = gan_for(name, num_classes=4)
     before = gan.generator.stem.class_embedding.weight.detach().clone(), weights(gan.discriminator.class_projection)
     UPDATE_STRATEGIES[name](gan, make_batches(num_classes=4))
     assert not torch.equal(before[0], gan.generator.stem.class_embedding.weight)
@@ -181,12 +241,10 @@ def test_class_conditional(name):
 def test_bf16_is_close_to_fp32(name, norm_type):
     (batch,) = make_batches()
     # A fresh process state, because Accelerate keeps the precision in one.
-    from accelerate.state import AcceleratorState
-
     losses = []
     for mixed_precision in ("no", "bf16"):
         AcceleratorState._reset_state(reset_partial_state=True)
-        gan = make_gan(norm_type, mixed_precision=mixed_precision)
+        gan = gan_for(name, norm_type, mixed_precision=mixed_precision)
         values = [UPDATE_STRATEGIES[name](gan, [batch]) for _ in range(3)][-1]
         losses.append(torch.stack(list(values.values())))
         assert all(parameter.dtype == torch.float32 for parameter in gan.generator.parameters())

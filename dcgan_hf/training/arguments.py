@@ -12,6 +12,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from .update_strategies import check_one_stage
 
 
 def _flag(default: Any, help: str) -> Any:
@@ -64,10 +65,11 @@ class DCGANTrainingArguments:
     train_batch_size: int = _flag(128, "Images of a batch, on each process.")
     gradient_accumulation_steps: int = _flag(1, "Batches of an update, on each process.")
     loss: Literal["bce", "least_squares", "hinge"] = _flag("bce", "Loss. 'bce' is the paper's.")
-    update_strategy: Literal["alternating", "simultaneous"] = _flag(
+    update_strategy: Literal["alternating", "simultaneous", "one_stage"] = _flag(
         "alternating",
         "'alternating' updates the discriminator, then the generator through it, as in the paper. 'simultaneous'"
-        " updates both from one forward pass.",
+        " updates both from one forward pass. 'one_stage' does the same with one backward pass less, for discriminators"
+        " without batch normalisation.",
     )
     learning_rate: float = _flag(2e-4, "Adam's learning rate, of both networks.")
     adam_beta1: float = _flag(0.5, "Adam's beta1.")
@@ -125,7 +127,9 @@ class DCGANTrainingArguments:
             raise ValueError("`hub_private_repo` and `hub_strategy` have no effect without `push_to_hub`.")
         if self.label_column is not None and not self.class_conditional:
             raise ValueError(f"`label_column={self.label_column}` has no effect without `class_conditional`.")
-        self.network_configs(self.num_channels or 3, None)  # raises if the networks cannot be built
+        _, discriminator_config = self.network_configs(self.num_channels or 3, None)  # raises if they make no sense
+        if self.update_strategy == "one_stage":
+            check_one_stage(discriminator_config)
         # In one form, so that a resumed run may write the same fields in another way.
         self.generator_config = json.dumps(json.loads(self.generator_config), sort_keys=True)
         self.discriminator_config = json.dumps(json.loads(self.discriminator_config), sort_keys=True)

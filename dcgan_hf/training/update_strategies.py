@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 
+from ..configuration_dcgan import DCGANDiscriminatorConfig
 from .losses import GANLoss
 
 
@@ -131,11 +132,64 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     return _mean(statistics)
 
 
+def check_one_stage(config: DCGANDiscriminatorConfig) -> None:
+    """Raises a `ValueError` for a discriminator that [`one_stage_update`] is wrong for."""
+    if config.norm_type == "batch":
+        raise ValueError(
+            "`update_strategy=one_stage` needs a discriminator that treats each image separately, got"
+            " `norm_type=batch`, which mixes those of a batch. Use `group`, `spectral` or `none`"
+            """ (`--discriminator_config '{"norm_type": "spectral"}'`), or `update_strategy=simultaneous`."""
+        )
+
+
+# Least share of the largest gradient that goes through the discriminator for any image: see `one_stage_update`.
+_SMALLEST_SHARE = 1e-6
+
+
+def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
+    """
+    The simultaneous update with one backward pass of the discriminator less, for discriminators that treat each image
+    separately, so without batch normalisation (Shen et al., 2021, https://huggingface.co/papers/2103.00430).
+
+    For such a one the gradients of both losses with respect to image i differ only by a factor, the ratio of the
+    losses' derivatives with respect to logit i. So the generator's is that of the discriminator, which its own backward
+    pass computes anyway, times this ratio. It comes from the logits. Where the discriminator is so sure of an image that
+    its own gradient vanishes, the image passes with a millionth of the largest one, so that the ratio stays finite; to
+    the discriminator's gradient that adds what rounding adds.
+    """
+    check_one_stage(gan.accelerator.unwrap_model(gan.discriminator).config)
+    gan.discriminator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
+
+    statistics = []
+    for i, batch in enumerate(batches):
+        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+            pixels = fake.detach().requires_grad_()
+            logits = [gan.discriminator(images, batch.class_labels).logits for images in (batch.pixel_values, pixels)]
+            real_logits, fake_logits = [tensor.detach().float().requires_grad_() for tensor in logits]
+            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
+            generator_loss = gan.loss.generator(fake_logits)
+            scaled_loss = discriminator_loss / len(batches)
+            real_gradient, fake_gradient = torch.autograd.grad(scaled_loss, (real_logits, fake_logits))
+            (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake_logits)
+            smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
+            passed_gradient = torch.where(fake_gradient.abs() < smallest, smallest, fake_gradient)
+            torch.autograd.backward(logits, [real_gradient, passed_gradient])
+            fake.backward(pixels.grad * (wanted_gradient / passed_gradient)[:, None, None, None])
+        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
+        statistics[i]["generator_loss"] = generator_loss.detach()
+    gan.discriminator_optimizer.step()
+    gan.generator_optimizer.step()
+    return _mean(statistics)
+
+
 UpdateStrategy = Callable[[GAN, list[Batch]], dict[str, torch.Tensor]]
 
 UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
     "alternating": alternating_update,
     "simultaneous": simultaneous_update,
+    "one_stage": one_stage_update,
 }
 
 
