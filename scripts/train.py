@@ -67,6 +67,7 @@ from dcgan_hf.training.checkpointing import (
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.ema import GeneratorEMA
+from dcgan_hf.training.hardware import default_mixed_precision, keep_freed_memory
 from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
 from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.loaders import (
@@ -312,9 +313,10 @@ def main(argv: list[str]) -> None:
             " `--resume_from_checkpoint latest`, delete it: `--overwrite_output_dir`, or choose another folder."
         )
 
+    keep_freed_memory()
     jsonl = JSONLTracker(output_dir / "logs" / "metrics.jsonl", TrainerState.read(resume).step if resume else 0)
     accelerator = Accelerator(
-        mixed_precision=args.mixed_precision,
+        mixed_precision=args.mixed_precision or default_mixed_precision(args.use_cpu),
         # Without this, Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
         cpu=args.use_cpu or not torch.accelerator.is_available(),
         log_with=[jsonl] + ([args.report_to] if args.report_to != "none" else []),

@@ -28,6 +28,7 @@ TINY = {
     "use_ema": True,
     "random_flip": True,
     "use_cpu": True,
+    "mixed_precision": "no",  # by default it depends on the machine
     "num_cpu_threads": 1,
 }
 

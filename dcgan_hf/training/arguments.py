@@ -79,7 +79,9 @@ class DCGANTrainingArguments:
     use_ema: bool = _flag(False, "Sample from and save an exponential moving average of the generator.")
     ema_half_life: int = _flag(10_000, "Images after which a past generator counts half in the average.")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = _flag(
-        None, "Precision of the forward passes. By default what `accelerate launch` says."
+        None,
+        "Precision of the forward passes. By default what `accelerate launch` says or, if that is 'no', bf16 where the"
+        " device computes with it natively.",
     )
     use_cpu: bool = _flag(False, "Train on the CPU even if there is a GPU.")
     num_cpu_threads: int | None = _flag(

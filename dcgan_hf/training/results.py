@@ -6,16 +6,15 @@ import importlib.metadata
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from huggingface_hub import DatasetCard
 
 from .checkpointing import TrainerState
 from .datasets import ImageDataset
+from .hardware import describe_hardware
 
 
 RESULTS_FILE = "training_results.json"
@@ -50,23 +49,6 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str, num_images:
         except OSError:  # it has no card, or the Hub is not in reach
             pass
     return {name: value for name, value in facts.items() if value}
-
-
-def describe_hardware(accelerator: Accelerator) -> str:
-    """The machine of one process, and how many there are: "2 processes, each on a GPU (NVIDIA H100)"."""
-    if accelerator.device.type == "cuda":
-        device = f"a GPU ({torch.cuda.get_device_name(accelerator.device)})"
-    elif accelerator.device.type == "cpu":
-        name = platform.processor()
-        if sys.platform == "linux":
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
-        threads = torch.get_num_threads()
-        device = f"{threads} CPU thread{'s' * (threads > 1)}" + (f" ({name})" if name else "")
-    else:
-        device = f"a device of type {accelerator.device.type!r}"
-    processes = accelerator.num_processes
-    return f"1 process on {device}" if processes == 1 else f"{processes} processes, each on {device}"
 
 
 def write_results(

@@ -1,0 +1,42 @@
+"""What is decided from what the machine can do."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dcgan_hf.training.hardware import default_mixed_precision
+
+
+@pytest.mark.parametrize("name, expected", [("avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx512_f", "no")])
+def test_bf16_where_a_cpu_has_it(monkeypatch, name, expected):
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", name: True})
+    assert default_mixed_precision(use_cpu=True) == expected
+
+
+def test_what_accelerate_was_told_counts(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
+    for told, expected in (("fp16", "fp16"), ("bf16", "bf16"), ("no", "no")):
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", told)
+        assert default_mixed_precision(use_cpu=True) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
+def test_freed_memory_is_used_again():
+    code = (
+        "import resource, sys, torch\n"
+        "from dcgan_hf.training.hardware import keep_freed_memory\n"
+        "if sys.argv[1] == 'keep': keep_freed_memory()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(30): torch.ones(2**24)\n"  # 64 MB
+        "before = faults()\n"
+        "for _ in range(5): torch.ones(2**24)\n"
+        "print(faults() - before)\n"
+    )
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", code, how], check=True, capture_output=True, text=True).stdout)
+        for how in ("keep", "give back")
+    )
+    assert kept < 100 < 10_000 < given_back
