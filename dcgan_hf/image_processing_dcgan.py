@@ -79,6 +79,7 @@ def fit_image(image: PIL.Image.Image, resolution: int, resize_mode: ResizeMode) 
     return image.crop((left, top, left + resolution, top + resolution))  # fills with black outside of the image
 
 
+# mypy does not look into transformers, so it does not see that this is a TypedDict.
 class DCGANImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """What [`DCGANImageProcessor`] takes besides the arguments of every image processor."""
 

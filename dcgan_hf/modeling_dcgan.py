@@ -350,11 +350,10 @@ class DCGANDiscriminator(DCGANEncoder):
         hidden_states = self.encode(pixel_values)
         features = hidden_states[-1].flatten(1)
         logits = None
+        if class_labels is not None or not self.config.num_classes:
+            logits = self.head(features).squeeze(1)
         if class_labels is not None:
-            logits = self.head(features).squeeze(1)
             logits = logits + self.class_projection(features).gather(1, class_labels[:, None]).squeeze(1)
-        elif not self.config.num_classes:
-            logits = self.head(features).squeeze(1)
         return DCGANDiscriminatorOutput(
             last_hidden_state=hidden_states[-1],
             logits=logits,

@@ -28,6 +28,8 @@ from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 # however many images are asked for.
 MAX_PIXELS_PER_FORWARD = 2**20
 
+NETWORKS = {network.__name__: network for network in (DCGANGenerator, DCGANDiscriminator)}
+
 
 class DCGANPipeline(DiffusionPipeline):
     r"""
@@ -102,9 +104,8 @@ class DCGANPipeline(DiffusionPipeline):
         index = loaded[0] if isinstance(loaded, tuple) else loaded
         index["_class_name"] = cls.__name__
         for name, value in index.items():
-            for network in (DCGANGenerator, DCGANDiscriminator):
-                if isinstance(value, list) and value[1] == network.__name__:
-                    index[name] = [network.__module__, network.__name__]
+            if isinstance(value, list) and value[1] in NETWORKS:
+                index[name] = [NETWORKS[value[1]].__module__, value[1]]
         return loaded
 
     def save_pretrained(
@@ -130,7 +131,7 @@ class DCGANPipeline(DiffusionPipeline):
         index.pop("_name_or_path", None)  # says where on this machine the pipeline was loaded from
         index["_class_name"] = ["pipeline_dcgan", "DCGANPipeline"]
         for value in index.values():
-            if isinstance(value, list) and value[1] in (DCGANGenerator.__name__, DCGANDiscriminator.__name__):
+            if isinstance(value, list) and value[1] in NETWORKS:
                 value[0] = "modeling_dcgan"
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         shutil.copyfile(__file__, folder / "pipeline_dcgan.py")

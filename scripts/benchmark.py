@@ -14,7 +14,6 @@ what else happens on the machine happens to all. Nothing else should.
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import sys
@@ -32,7 +31,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
-from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, keep_freed_memory
+from dcgan_hf.training.hardware import (
+    default_mixed_precision,
+    describe_hardware,
+    keep_freed_memory,
+    num_usable_cores,
+)
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
 
@@ -93,6 +97,7 @@ def tutorial_loop(resolution: int, batch_size: int, device: torch.device) -> Ste
 def strongest_plain_loop(resolution: int, batch_size: int, device: torch.device, precision: str) -> Step:
     """The same update with what every user of PyTorch can switch on."""
     generator, discriminator = plain_networks(resolution, device)
+    # PyTorch's type stubs leave `memory_format` out.
     generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer_g = torch.optim.Adam(generator.parameters(), **ADAM, fused=True)
@@ -130,8 +135,8 @@ def our_loop(
     )
     prepared = [network.to(device, memory_format=torch.channels_last).train() for network in networks]
     optimizers = [torch.optim.Adam(network.parameters(), **ADAM, fused=True) for network in prepared]
-    generator, discriminator, *optimizers = accelerator.prepare(*prepared, *optimizers)
-    gan = GAN(accelerator, generator, discriminator, *optimizers, loss=LOSSES["bce"])  # type: ignore[misc]
+    generator, discriminator, optimizer_g, optimizer_d = accelerator.prepare(*prepared, *optimizers)
+    gan = GAN(accelerator, generator, discriminator, optimizer_g, optimizer_d, LOSSES["bce"])
     real = torch.rand(batch_size, 3, resolution, resolution, device=device) * 2 - 1
     real = real.contiguous(memory_format=torch.channels_last)
     update = UPDATE_STRATEGIES[update_strategy]
@@ -172,7 +177,7 @@ def run_loop(connection: Connection, name: str, resolution: int, batch_size: int
     """A process: makes an update whenever it is told to, and answers how long it took."""
     device = torch.device("cpu") if use_cpu else torch.accelerator.current_accelerator()
     if use_cpu:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(num_usable_cores())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     make, options = LOOPS[name]
@@ -266,7 +271,7 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"`resolutions` must be powers of 2 and at least 16, got {args.resolutions}.")
     use_cpu = args.use_cpu or not torch.accelerator.is_available()
     if use_cpu:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(num_usable_cores())
 
     has_bf16 = default_mixed_precision(use_cpu) == "bf16"
     chosen = ["tutorial", *args.loops]

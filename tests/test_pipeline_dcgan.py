@@ -18,6 +18,21 @@ from dcgan_hf import (
 )
 
 
+SAVED_FILES = [
+    "config.json",
+    "discriminator/config.json",
+    "discriminator/model.safetensors",
+    "discriminator/modeling_dcgan.py",
+    "discriminator/preprocessor_config.json",
+    "generator/config.json",
+    "generator/model.safetensors",
+    "generator/modeling_dcgan.py",
+    "model_index.json",
+    "modeling_dcgan.py",
+    "pipeline_dcgan.py",
+]
+
+
 def make_pipeline(num_channels=3, num_classes=0, with_discriminator=True):
     names = dict(enumerate(["cat", "dog", "fish"][:num_classes]))
     common = {"image_size": 16, "hidden_size": 8, "num_channels": num_channels, "num_classes": num_classes}
@@ -208,19 +223,7 @@ def test_save_and_load(tmp_path, with_discriminator, num_classes):
 
 def test_the_saved_folder_is_a_contract(tmp_path):
     make_pipeline().save_pretrained(tmp_path)
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
-        "config.json",
-        "discriminator/config.json",
-        "discriminator/model.safetensors",
-        "discriminator/modeling_dcgan.py",
-        "discriminator/preprocessor_config.json",
-        "generator/config.json",
-        "generator/model.safetensors",
-        "generator/modeling_dcgan.py",
-        "model_index.json",
-        "modeling_dcgan.py",
-        "pipeline_dcgan.py",
-    ]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == SAVED_FILES
     index = json.loads((tmp_path / "model_index.json").read_text())
     del index["_diffusers_version"]
     assert index == {

@@ -16,27 +16,17 @@ from dcgan_hf import DCGANPipeline
 from dcgan_hf.publishing import upload
 from dcgan_hf.publishing.model_card import GENERATED
 
-from .test_pipeline_dcgan import make_pipeline
+from .test_pipeline_dcgan import SAVED_FILES, make_pipeline
 from .train_utils import checkpoints, fingerprint, train_elsewhere, train_here
 
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "push_to_hub.py"
 PIPELINE_FILES = {
+    *SAVED_FILES,
     ".gitattributes",
     "README.md",
-    "config.json",
-    "discriminator/config.json",
-    "discriminator/model.safetensors",
-    "discriminator/modeling_dcgan.py",
-    "discriminator/preprocessor_config.json",
-    "generator/config.json",
-    "generator/model.safetensors",
-    "generator/modeling_dcgan.py",
     "images/grid.png",
     *(f"images/seed-{seed}.png" for seed in range(4)),
-    "model_index.json",
-    "modeling_dcgan.py",
-    "pipeline_dcgan.py",
 }
 RUN_FILES = PIPELINE_FILES | {"training.gif"}
 

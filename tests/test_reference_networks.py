@@ -9,6 +9,8 @@ from torch import nn
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 
+from .test_conversion import sequential_discriminator, sequential_generator
+
 
 RECIPE = yaml.safe_load((Path(__file__).parents[1] / "scripts" / "recipes" / "article.yaml").read_text())
 
@@ -27,34 +29,18 @@ def copy_all(ours, theirs):
             target.copy_(source.reshape(target.shape))
 
 
-def tutorial_generator():
-    def block(*arguments):
-        return [nn.ConvTranspose2d(*arguments, bias=False), nn.BatchNorm2d(arguments[1]), nn.ReLU()]
-
-    return nn.Sequential(
-        *block(100, 512, 4, 1, 0),
-        *block(512, 256, 4, 2, 1),
-        *block(256, 128, 4, 2, 1),
-        *block(128, 64, 4, 2, 1),
-        nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False),
-        nn.Tanh(),
-    )
-
-
-def tutorial_discriminator():
-    layers = [nn.Conv2d(3, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
-    for width in (64, 128, 256):
-        layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Conv2d(512, 1, 4, 1, 0, bias=False), nn.Flatten(0))
-
-
 @pytest.mark.parametrize("training", [False, True])
 def test_tutorial(training):
     pairs = [
-        (DCGANGenerator(DCGANGeneratorConfig()), tutorial_generator(), 3_576_704, torch.randn(4, 100)),
+        (
+            DCGANGenerator(DCGANGeneratorConfig()),
+            sequential_generator(100, (512, 256, 128, 64)),
+            3_576_704,
+            torch.randn(4, 100),
+        ),
         (
             DCGANDiscriminator(DCGANDiscriminatorConfig()),
-            tutorial_discriminator(),
+            sequential_discriminator((64, 128, 256, 512)),
             2_765_568,
             torch.rand(4, 3, 64, 64),
         ),

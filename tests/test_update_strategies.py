@@ -21,11 +21,8 @@ def make_gan(
 ):
     torch.manual_seed(0)
     common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
-    common |= {
-        "num_classes": num_classes,
-        "initializer": "xavier_uniform",
-        "use_bias": use_bias,
-    }  # gradients well above rounding
+    # Xavier's initialisation gives gradients well above rounding.
+    common |= {"num_classes": num_classes, "initializer": "xavier_uniform", "use_bias": use_bias}
     generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train()
     discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train()
     accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)
@@ -240,9 +237,9 @@ def test_class_conditional(name):
 @pytest.mark.parametrize("norm_type", ["batch", "spectral"])
 def test_bf16_is_close_to_fp32(name, norm_type):
     (batch,) = make_batches()
-    # A fresh process state, because Accelerate keeps the precision in one.
     losses = []
     for mixed_precision in ("no", "bf16"):
+        # A fresh process state, because Accelerate keeps the precision in one.
         AcceleratorState._reset_state(reset_partial_state=True)
         gan = gan_for(name, norm_type, mixed_precision=mixed_precision)
         values = [UPDATE_STRATEGIES[name](gan, [batch]) for _ in range(3)][-1]

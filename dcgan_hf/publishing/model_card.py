@@ -12,8 +12,8 @@ import torch
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..training.arguments import HARMLESS_ARGUMENTS
 from ..training.results import RESULTS_FILE
 
 
@@ -22,30 +22,12 @@ GENERATED = "<!-- Written by dcgan_hf from the files of the model. Remove this l
 
 METRICS_FILE = "metrics.json"
 _TASK = "unconditional-image-generation"
-_NETWORKS: dict[str, tuple[Any, Any]] = {
-    "generator": (DCGANGenerator, DCGANGeneratorConfig),
-    "discriminator": (DCGANDiscriminator, DCGANDiscriminatorConfig),
-}
-# Arguments of a run that do not change its result, or that say where things lie on the machine.
-_NOT_ON_THE_CARD = {
-    "cache_dir",
-    "checkpointing_steps",
-    "checkpoints_total_limit",
+_NETWORKS: dict[str, Any] = {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator}
+# Arguments of a run that do not change its result (but its length does), or that say where things lie on the machine.
+_NOT_ON_THE_CARD = (HARMLESS_ARGUMENTS - {"dataloader_num_workers", "max_train_steps", "num_epochs"}) | {
     "dataset_name",
     "device",
-    "eval_batch_size",
-    "hub_license",
-    "hub_model_id",
-    "hub_private_repo",
-    "hub_strategy",
-    "logging_steps",
     "num_cpu_threads",
-    "output_dir",
-    "overwrite_output_dir",
-    "push_to_hub",
-    "report_to",
-    "resume_from_checkpoint",
-    "save_images_steps",
     "use_cpu",
 }
 
@@ -86,8 +68,8 @@ def _read_json(path: Path) -> Any:
 
 
 def _describe_network(folder: Path, name: str) -> dict[str, Any]:
-    model_class, config_class = _NETWORKS[name]
-    config = config_class.from_pretrained(folder / name)
+    model_class = _NETWORKS[name]
+    config = model_class.config_class.from_pretrained(folder / name)
     with torch.device("meta"):
         num_parameters = model_class(config).num_parameters()
     files = {path.name: path.stat().st_size for path in sorted((folder / name).glob("*.safetensors"))}

@@ -35,6 +35,11 @@ def default_mixed_precision(use_cpu: bool) -> str:
     return "bf16" if native else "no"
 
 
+def num_usable_cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def keep_freed_memory() -> None:
     """
     Makes the process keep the memory of freed tensors for the next ones. By default glibc gives that of large ones back to

@@ -13,6 +13,7 @@ so it neither computes nor touches gradients of the discriminator's weights.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -109,27 +110,16 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     Both updates from one forward pass: the generator learns from the discriminator before its update. Needs one
     forward pass of the discriminator less.
     """
-    gan.discriminator_optimizer.zero_grad()
-    gan.generator_optimizer.zero_grad()
 
-    statistics = []
-    for i, batch in enumerate(batches):
-        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
-            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
-            pixels = fake.detach().requires_grad_()
-            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
-            fake_logits = gan.discriminator(pixels, batch.class_labels).logits
-            generator_loss = gan.loss.generator(fake_logits)
-            scaled_loss = _scale(gan, generator_loss / len(batches))
-            (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
-            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
-            gan.accelerator.backward(discriminator_loss / len(batches), inputs=list(gan.discriminator.parameters()))
-            fake.backward(pixel_gradient)
-        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
-        statistics[i]["generator_loss"] = generator_loss.detach()
-    gan.discriminator_optimizer.step()
-    gan.generator_optimizer.step()
-    return _mean(statistics)
+    def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: torch.Tensor) -> _Backward:
+        generator_loss = gan.loss.generator(fake_logits)
+        scaled_loss = _scale(gan, generator_loss / len(batches))
+        (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
+        discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
+        gan.accelerator.backward(discriminator_loss / len(batches), inputs=list(gan.discriminator.parameters()))
+        return discriminator_loss, generator_loss, pixel_gradient
+
+    return _update_both(gan, batches, backward)
 
 
 def check_one_stage(config: DCGANDiscriminatorConfig) -> None:
@@ -158,30 +148,19 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     the discriminator's gradient that adds what rounding adds.
     """
     check_one_stage(gan.accelerator.unwrap_model(gan.discriminator).config)
-    gan.discriminator_optimizer.zero_grad()
-    gan.generator_optimizer.zero_grad()
 
-    statistics = []
-    for i, batch in enumerate(batches):
-        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
-            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
-            pixels = fake.detach().requires_grad_()
-            logits = [gan.discriminator(images, batch.class_labels).logits for images in (batch.pixel_values, pixels)]
-            real_logits, fake_logits = [tensor.detach().float().requires_grad_() for tensor in logits]
-            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
-            generator_loss = gan.loss.generator(fake_logits)
-            scaled_loss = discriminator_loss / len(batches)
-            real_gradient, fake_gradient = torch.autograd.grad(scaled_loss, (real_logits, fake_logits))
-            (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake_logits)
-            smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
-            passed_gradient = torch.where(fake_gradient.abs() < smallest, smallest, fake_gradient)
-            torch.autograd.backward(logits, [real_gradient, passed_gradient])
-            fake.backward(pixels.grad * (wanted_gradient / passed_gradient)[:, None, None, None])
-        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
-        statistics[i]["generator_loss"] = generator_loss.detach()
-    gan.discriminator_optimizer.step()
-    gan.generator_optimizer.step()
-    return _mean(statistics)
+    def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: Any) -> _Backward:
+        real, fake = (logits.detach().float().requires_grad_() for logits in (real_logits, fake_logits))
+        discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), gan.loss.generator(fake)
+        real_gradient, fake_gradient = torch.autograd.grad(discriminator_loss / len(batches), (real, fake))
+        (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake)
+        smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
+        passed_gradient = torch.where(fake_gradient.abs() < smallest, smallest, fake_gradient)
+        torch.autograd.backward([real_logits, fake_logits], [real_gradient, passed_gradient])
+        pixel_gradient = (wanted_gradient / passed_gradient)[:, None, None, None] * pixels.grad
+        return discriminator_loss, generator_loss, pixel_gradient
+
+    return _update_both(gan, batches, backward)
 
 
 UpdateStrategy = Callable[[GAN, list[Batch]], dict[str, torch.Tensor]]
@@ -191,6 +170,34 @@ UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
     "simultaneous": simultaneous_update,
     "one_stage": one_stage_update,
 }
+
+
+# The losses of both networks and the gradient of the generator's with respect to the generated pixels.
+_Backward = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def _update_both(gan: GAN, batches: list[Batch], backward: Callable[..., _Backward]) -> dict[str, torch.Tensor]:
+    """
+    Updates both networks from one forward pass. `backward` takes the logits of real and of generated images and the latter's
+    pixels, and adds the discriminator's gradients to its weights.
+    """
+    gan.discriminator_optimizer.zero_grad()
+    gan.generator_optimizer.zero_grad()
+
+    statistics = []
+    for i, batch in enumerate(batches):
+        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+            pixels = fake.detach().requires_grad_()
+            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
+            fake_logits = gan.discriminator(pixels, batch.class_labels).logits
+            discriminator_loss, generator_loss, pixel_gradient = backward(real_logits, fake_logits, pixels)
+            fake.backward(pixel_gradient)
+        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
+        statistics[i]["generator_loss"] = generator_loss.detach()
+    gan.discriminator_optimizer.step()
+    gan.generator_optimizer.step()
+    return _mean(statistics)
 
 
 @contextmanager
