@@ -34,6 +34,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,7 @@ from dcgan_hf.training.checkpointing import (
     save_checkpoint,
     set_aside_later_checkpoints,
 )
+from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.ema import GeneratorEMA
@@ -208,7 +210,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     )
     batches = endless_batches(loader, state.epoch, state.batch)
     diagnosis = None
-    with StopSignals() as stop:
+    with StopSignals() as stop, FastConvolutions() if device.type == "cpu" else nullcontext():
         while state.step < num_steps:
             raw_batches = []
             with statistics.waiting():

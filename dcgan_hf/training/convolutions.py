@@ -1,0 +1,137 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Convolutions for training on CPUs. Within [`FastConvolutions`] two slow spots of PyTorch's are computed another way, with
+the same result but for rounding (figures: BENCHMARKS.md):
+
+- a transposed convolution to the few channels of an image, as an ordinary one whose output is rearranged (Shi et al.,
+  2016, https://huggingface.co/papers/1609.05158). It draws the image, and is also the way back to the pixels through
+  the discriminator;
+- the gradient of large weights in bf16, as one product of matrices.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.overrides import TorchFunctionMode
+
+
+_FEW_CHANNELS = 4
+# PyTorch's kernel adds up the gradient in single precision for each thread: from here on, larger than a core's cache.
+_LARGE_WEIGHT = 2**20
+
+
+class FastConvolutions(TorchFunctionMode):
+    r"""
+    Context in which `conv2d` and `conv_transpose2d` are made for speed on the CPU. Autocast and gradients of gradients
+    work as usual, and what would not be faster is left as it is.
+
+    Example:
+
+    ```python
+    >>> with FastConvolutions():
+    ...     statistics = update(gan, batches)
+    ```
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if func is torch.conv2d and list(args[5:]) == [(1, 1), 1]:  # dilation, groups
+            operation: Any = _Convolution
+        elif func is torch.conv_transpose2d and list(args[5:]) == [
+            (0, 0),
+            1,
+            (1, 1),
+        ]:  # output padding, groups, dilation
+            operation = _TransposedConvolution
+        else:
+            return func(*args, **(kwargs or {}))
+        maps, weight, bias, stride, padding = args[:5]
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
+        is_large = dtype == torch.bfloat16 and weight.numel() >= _LARGE_WEIGHT
+        if maps.device.type != "cpu" or not (is_large or weight.shape[1] <= _FEW_CHANNELS):
+            return func(*args, **(kwargs or {}))
+        # The views are for `_is_needed`, which cannot tell for parameters and other leaves of the graph.
+        maps = operation.apply(maps.to(dtype).view_as(maps), weight.to(dtype).view_as(weight), stride, padding)
+        return maps if bias is None else maps + bias.to(dtype)[:, None, None]
+
+
+# A convolution takes large feature maps to small ones, a transposed one small to large. Each is the other's gradient, and
+# the gradient of their weights is the same: of shape (channels of small, channels of large, kernel size, kernel size).
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, large: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> torch.Tensor:
+        ctx.save_for_backward(large, weight)
+        ctx.geometry = geometry
+        return F.conv2d(large, weight, None, *geometry)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,), (large, weight) = gradients, ctx.saved_tensors
+        return (
+            _to_large(gradient, weight, large.shape, *ctx.geometry) if _is_needed(ctx, 0) else None,
+            _weight_gradient(large, gradient, weight.shape, *ctx.geometry) if _is_needed(ctx, 1) else None,
+            None,
+            None,
+        )
+
+
+class _TransposedConvolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, small: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> torch.Tensor:
+        ctx.save_for_backward(small, weight)
+        ctx.geometry = geometry
+        sizes = [
+            (size - 1) * stride - 2 * padding + kernel
+            for size, kernel, stride, padding in zip(small.shape[2:], weight.shape[2:], *geometry)
+        ]
+        return _to_large(small, weight, torch.Size((len(small), weight.shape[1], *sizes)), *geometry)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,), (small, weight) = gradients, ctx.saved_tensors
+        return (
+            F.conv2d(gradient, weight, None, *ctx.geometry) if _is_needed(ctx, 0) else None,
+            _weight_gradient(gradient, small, weight.shape, *ctx.geometry) if _is_needed(ctx, 1) else None,
+            None,
+            None,
+        )
+
+
+def _is_needed(ctx: Any, index: int) -> bool:
+    """Whether this backward pass wants the gradient of an input. (`ctx.needs_input_grad` says whether any pass may.)"""
+    node = ctx.next_functions[index][0]
+    return node is not None and torch._C._will_engine_execute_node(node)
+
+
+def _to_large(
+    small: torch.Tensor, weight: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Tensor:
+    """
+    The transposed convolution. Pixel `stride * i + phase` of the uncropped result sums over the kernel's places
+    `stride * tap + phase`, so each phase is a convolution with every stride-th place, read backwards.
+    """
+    step, taps = stride[0], weight.shape[2] // stride[0]
+    uncropped = (small.shape[2] + taps - 1) * step
+    is_square = small.shape[2] == small.shape[3] and shape[2] == shape[3] == uncropped - 2 * padding[0]
+    if weight.shape[1] > _FEW_CHANNELS or weight.shape[2] % step or not is_square:
+        return conv2d_input(shape, weight, small, stride, padding)
+    phases = weight.unflatten(3, (taps, step)).unflatten(2, (taps, step)).flip(2, 4)
+    phases = phases.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).contiguous(memory_format=torch.channels_last)
+    large = F.pixel_shuffle(F.conv2d(small, phases, padding=taps - 1), step)
+    crop = slice(padding[0], uncropped - padding[0])
+    return large[:, :, crop, crop].contiguous(memory_format=torch.channels_last)
+
+
+def _weight_gradient(
+    large: torch.Tensor, small: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Tensor:
+    if large.dtype != torch.bfloat16 or shape.numel() < _LARGE_WEIGHT:
+        return conv2d_weight(large, shape, small, stride, padding)
+    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    patches = padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)
+    gradient = small.permute(0, 2, 3, 1).flatten(0, 2).T @ patches.flatten(0, 2).flatten(1)
+    return gradient.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
