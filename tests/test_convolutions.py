@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.convolutions import FastConvolutions
 
 
@@ -95,3 +96,25 @@ def test_what_is_grouped_or_dilated_is_left_alone():
         expected = layer(maps)
         with FastConvolutions():
             torch.testing.assert_close(layer(maps), expected)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_feature_maps_and_their_gradients_keep_their_channels_last(num_channels):
+    size = {"image_size": 32, "hidden_size": 8, "num_channels": num_channels}
+    generator = DCGANGenerator(DCGANGeneratorConfig(**size, latent_dim=6)).to(memory_format=torch.channels_last)
+    discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size)).to(memory_format=torch.channels_last)
+    seen = []
+
+    def check(maps):
+        seen.append(maps.is_contiguous(memory_format=torch.channels_last))
+
+    def watch(module, inputs, output):
+        check(output)
+        output.register_hook(check)
+
+    for module in (*generator.modules(), *discriminator.modules()):
+        if isinstance(module, nn.BatchNorm2d | nn.ReLU | nn.LeakyReLU):
+            module.register_forward_hook(watch)
+    with FastConvolutions(), torch.autocast("cpu", torch.bfloat16):
+        discriminator.train()(generator.train()(torch.randn(4, 6)).pixel_values).logits.sum().backward()
+    assert len(seen) > 20 and all(seen)

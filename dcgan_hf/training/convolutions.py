@@ -1,13 +1,15 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Convolutions for training on CPUs. Within [`FastConvolutions`] two slow spots of PyTorch's are computed another way, with
-the same result but for rounding (figures: BENCHMARKS.md):
+Convolutions for training on CPUs. Within [`FastConvolutions`] slow spots of PyTorch's are computed another way, with the
+same result but for rounding (figures: BENCHMARKS.md):
 
 - a transposed convolution to the few channels of an image, as an ordinary one whose output is rearranged (Shi et al.,
   2016, https://huggingface.co/papers/1609.05158). It draws the image, and is also the way back to the pixels through
   the discriminator;
-- the gradient of large weights in bf16, as one product of matrices.
+- the gradient of large weights in bf16, as one product of matrices;
+- all feature maps and their gradients have their channels last in memory, also beside linear layers and grey images,
+  where PyTorch would lay them out in another way: functions of two tensors of different layout are some 15 times slower.
 """
 
 from typing import Any
@@ -25,8 +27,8 @@ _LARGE_WEIGHT = 2**20
 
 class FastConvolutions(TorchFunctionMode):
     r"""
-    Context in which `conv2d` and `conv_transpose2d` are made for speed on the CPU. Autocast and gradients of gradients
-    work as usual, and what would not be faster is left as it is.
+    Context in which networks with `torch.channels_last` weights are faster on the CPU. Autocast and gradients of
+    gradients work as usual, and what would not be faster is left as it is.
 
     Example:
 
@@ -37,6 +39,11 @@ class FastConvolutions(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if func is torch.Tensor.flatten and args[0].ndim == 4 and args[0].device.type == "cpu":
+            return _Flatten.apply(args[0]).flatten(*args[1:], **(kwargs or {}))
+        if func is torch.Tensor.unflatten and args[0].device.type == "cpu":
+            unflattened = func(*args, **(kwargs or {}))
+            return unflattened.contiguous(memory_format=torch.channels_last) if unflattened.ndim == 4 else unflattened
         if func is torch.conv2d and list(args[5:]) == [(1, 1), 1]:  # dilation, groups
             operation: Any = _Convolution
         elif func is torch.conv_transpose2d and list(args[5:]) == [
@@ -57,6 +64,18 @@ class FastConvolutions(TorchFunctionMode):
         return maps if bias is None else maps + bias.to(dtype)[:, None, None]
 
 
+class _Flatten(torch.autograd.Function):
+    """Changes nothing but the layout of the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: torch.Tensor) -> torch.Tensor:
+        return maps.view_as(maps)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0].contiguous(memory_format=torch.channels_last)
+
+
 # A convolution takes large feature maps to small ones, a transposed one small to large. Each is the other's gradient, and
 # the gradient of their weights is the same: of shape (channels of small, channels of large, kernel size, kernel size).
 
@@ -66,7 +85,7 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, large: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> torch.Tensor:
         ctx.save_for_backward(large, weight)
         ctx.geometry = geometry
-        return F.conv2d(large, weight, None, *geometry)
+        return _to_small(large, weight, *geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -94,7 +113,7 @@ class _TransposedConvolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,), (small, weight) = gradients, ctx.saved_tensors
         return (
-            F.conv2d(gradient, weight, None, *ctx.geometry) if _is_needed(ctx, 0) else None,
+            _to_small(gradient, weight, *ctx.geometry) if _is_needed(ctx, 0) else None,
             _weight_gradient(gradient, small, weight.shape, *ctx.geometry) if _is_needed(ctx, 1) else None,
             None,
             None,
@@ -105,6 +124,13 @@ def _is_needed(ctx: Any, index: int) -> bool:
     """Whether this backward pass wants the gradient of an input. (`ctx.needs_input_grad` says whether any pass may.)"""
     node = ctx.next_functions[index][0]
     return node is not None and torch._C._will_engine_execute_node(node)
+
+
+def _to_small(
+    large: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Tensor:
+    """The convolution. (Of grey images and their weights nobody can tell the layout.)"""
+    return F.conv2d(large, weight, None, stride, padding).contiguous(memory_format=torch.channels_last)
 
 
 def _to_large(
