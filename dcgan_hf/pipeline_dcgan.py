@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput
 from diffusers.image_processor import VaeImageProcessor
@@ -361,11 +362,18 @@ class DCGANPipeline(DiffusionPipeline):
         if class_ids is not None:
             labels = torch.tensor(class_ids, device=latents.device).expand(batch_size)
 
+        config = self.generator.config
+        # The result, filled chunk by chunk: in the layout of files, unless tensors are wanted.
+        pixels = torch.empty(
+            (batch_size, config.num_channels, config.image_size, config.image_size),
+            dtype={"pil": torch.uint8, "np": torch.float32}.get(output_type, self.generator.dtype),
+            device=latents.device if output_type == "pt" else "cpu",
+            memory_format=torch.contiguous_format if output_type == "pt" else torch.channels_last,
+        )
         # In training mode the images of a batch would depend on each other and sampling would change the model.
         was_training = self.generator.training
         self.generator.eval()
-        chunk_size = max(1, MAX_PIXELS_PER_FORWARD // self.generator.config.image_size**2)
-        chunks: list = []
+        chunk_size = max(1, MAX_PIXELS_PER_FORWARD // config.image_size**2)
         try:
             with self.progress_bar(total=batch_size) as progress_bar:
                 for start in range(0, batch_size, chunk_size):
@@ -373,17 +381,18 @@ class DCGANPipeline(DiffusionPipeline):
                     pixel_values = self.generator(
                         latents[chunk].to(self.generator.dtype), labels if labels is None else labels[chunk]
                     ).pixel_values
-                    chunks.append(self.image_processor.postprocess(pixel_values, output_type=output_type))
+                    pixel_values = self.image_processor.denormalize(pixel_values)
+                    if output_type == "pil":  # rounded where they are made, so that few bytes are moved
+                        pixel_values = pixel_values.float().mul_(255).round_().to(torch.uint8)
+                    pixels[chunk] = pixel_values
                     progress_bar.update(len(pixel_values))
         finally:
             self.generator.train(was_training)
             self.maybe_free_model_hooks()
 
-        images: list | np.ndarray | torch.Tensor
+        images: Any = pixels if output_type == "pt" else pixels.permute(0, 2, 3, 1).numpy()
         if output_type == "pil":
-            images = [image for chunk in chunks for image in chunk]
-        else:
-            images = np.concatenate(chunks) if output_type == "np" else torch.cat(chunks)
+            images = [PIL.Image.fromarray(image.squeeze()) for image in images]  # grey ones have no channel
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
 

@@ -1,0 +1,143 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Layers of a DCGAN's networks."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from .configuration_dcgan import DCGANConfig, DCGANDiscriminatorConfig, DCGANGeneratorConfig
+
+
+def apply_weight_norm(config: DCGANConfig, layer: nn.Module) -> nn.Module:
+    return spectral_norm(layer) if config.norm_type == "spectral" else layer
+
+
+def make_normalization(config: DCGANConfig, num_features: int) -> nn.Module:
+    if config.norm_type == "batch":
+        return nn.BatchNorm2d(num_features, eps=config.norm_eps)
+    if config.norm_type == "group":
+        return nn.GroupNorm(config.num_groups, num_features, eps=config.norm_eps)
+    return nn.Identity()
+
+
+def make_activation(config: DCGANConfig) -> nn.Module:
+    return (
+        nn.ReLU(inplace=True) if config.hidden_act == "relu" else nn.LeakyReLU(config.leaky_relu_slope, inplace=True)
+    )
+
+
+class DCGANGeneratorStem(nn.Module):
+    """
+    Turns latents into the first feature map. The paper's transposed convolution on a 1x1 map is a linear layer.
+    """
+
+    def __init__(self, config: DCGANGeneratorConfig):
+        super().__init__()
+        self.feature_shape = (config.hidden_sizes[0], config.feature_sizes[0], config.feature_sizes[0])
+        widths = [config.latent_dim, *config.stem_hidden_sizes]
+        if config.num_classes:
+            self.class_embedding = nn.Embedding(config.num_classes, config.latent_dim)
+            widths[0] *= 2
+        self.hidden_layers = nn.ModuleList(
+            apply_weight_norm(config, nn.Linear(*sizes, bias=config.use_bias)) for sizes in pairwise(widths)
+        )
+        projection = nn.Linear(widths[-1], torch.Size(self.feature_shape).numel(), bias=config.use_bias)
+        self.projection = apply_weight_norm(config, projection)
+        self.normalization = make_normalization(config, self.feature_shape[0]) if config.stem_norm else nn.Identity()
+        self.hidden_activation = make_activation(config)
+        self.activation = make_activation(config) if config.stem_activation else nn.Identity()
+
+    def forward(self, latents: torch.Tensor, class_labels: torch.Tensor | None) -> torch.Tensor:
+        hidden_states = latents
+        if class_labels is not None:
+            hidden_states = torch.cat([latents, self.class_embedding(class_labels)], dim=1)
+        for layer in self.hidden_layers:
+            hidden_states = self.hidden_activation(layer(hidden_states))
+        hidden_states = self.projection(hidden_states).unflatten(1, self.feature_shape)
+        return self.activation(self.normalization(hidden_states))
+
+
+class DCGANUpsampling(nn.Module):
+    """Transposed convolution from `n` to exactly `n * stride` pixels (Keras' "same"): pads less at the end if odd."""
+
+    def __init__(
+        self, config: DCGANGeneratorConfig, in_channels: int, out_channels: int, kernel_size: int, stride: int
+    ):
+        super().__init__()
+        padding, self.crop = divmod(kernel_size - stride, 2)
+        convolution = nn.ConvTranspose2d(
+            in_channels, out_channels, kernel_size, stride, padding=padding, bias=config.use_bias
+        )
+        self.convolution = apply_weight_norm(config, convolution)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = self.convolution(hidden_states)
+        return hidden_states[:, :, : -self.crop, : -self.crop] if self.crop else hidden_states
+
+
+class DCGANDownsampling(nn.Module):
+    """Strided convolution with `config.padding`."""
+
+    def __init__(
+        self,
+        config: DCGANDiscriminatorConfig,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        size: int,
+    ):
+        super().__init__()
+        total = kernel_size - stride
+        if config.padding == "same":
+            total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+        padding, self.extra = divmod(total, 2)
+        convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=padding, bias=config.use_bias)
+        self.convolution = apply_weight_norm(config, convolution)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        if self.extra:
+            hidden_states = nn.functional.pad(hidden_states, (0, 1, 0, 1))
+        return self.convolution(hidden_states)
+
+
+@torch.no_grad()
+def fuse_layer(layer: nn.Linear | nn.ConvTranspose2d, normalization: nn.Module) -> nn.Linear | nn.ConvTranspose2d:
+    r"""
+    One layer for what a layer and its normalisation do in evaluation mode, where batch normalisation is a factor and a
+    summand for each channel and a spectral norm does not change. Group normalisation cannot become part of a layer.
+
+    Args:
+        layer (`nn.Linear` or `nn.ConvTranspose2d`):
+            A layer of the generator.
+        normalization (`nn.Module`):
+            What comes after it.
+    """
+    weight, bias = layer.weight.float(), None if layer.bias is None else layer.bias.float()
+    if isinstance(normalization, nn.BatchNorm2d):
+        factor = normalization.weight.float() * (normalization.running_var.float() + normalization.eps).rsqrt()
+        summand = normalization.bias.float() - normalization.running_mean.float() * factor
+        if isinstance(layer, nn.Linear):  # the stem's: all positions of a channel, one channel after another
+            positions = layer.out_features // len(factor)
+            factor, summand = factor.repeat_interleave(positions), summand.repeat_interleave(positions)
+            weight = weight * factor[:, None]
+        else:
+            weight = weight * factor[:, None, None]
+        bias = summand if bias is None else bias * factor + summand
+    # Made on no device, since what it is initialised with is not used.
+    fused: nn.Linear | nn.ConvTranspose2d
+    if isinstance(layer, nn.Linear):
+        fused = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    else:
+        fused = nn.ConvTranspose2d(
+            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, device="meta"
+        )
+    fused.weight = nn.Parameter(weight.to(layer.weight.dtype))
+    fused.bias = None if bias is None else nn.Parameter(bias.to(layer.weight.dtype))
+    return fused
+
+
+__all__ = ["DCGANDownsampling", "DCGANGeneratorStem", "DCGANUpsampling"]
