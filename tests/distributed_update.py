@@ -8,6 +8,7 @@ import sys
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.losses import LOSSES
@@ -45,6 +46,15 @@ def run(accelerator, name, norm_type, num_micro_batches):
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
     alone = GAN(PlainAccelerator(), *networks, *optimizers, loss=LOSSES["bce"])
 
+    reduced = []
+
+    def count_and_reduce(state, bucket):
+        reduced.append(bucket.buffer().numel())
+        return allreduce_hook(None, bucket)
+
+    for network in (gan.generator, gan.discriminator):
+        network.register_comm_hook(None, count_and_reduce)
+
     start = weights(alone)
     generator = torch.Generator().manual_seed(1)
     own = slice(4 * accelerator.process_index, 4 * accelerator.process_index + 4)
@@ -55,6 +65,7 @@ def run(accelerator, name, norm_type, num_micro_batches):
         UPDATE_STRATEGIES[name](gan, batches)
         UPDATE_STRATEGIES[name](alone, [Batch(pixel_values.flatten(0, 1), latents.flatten(0, 1))])
 
+    assert sum(reduced) == 3 * len(start), f"{name}: {sum(reduced)} gradients were exchanged, not {3 * len(start)}"
     everyone = accelerator.gather(weights(gan)[None])
     assert torch.equal(everyone[0], everyone[1]), f"{name} {norm_type}: weights differ between processes"
     if norm_type != "batch":

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import torch
 from safetensors.torch import load_file
 
@@ -54,3 +56,19 @@ def test_two_processes_resume_exactly_and_stop_on_sigterm(tmp_path):
     else:
         train_elsewhere(tmp_path / "whole", **options | {"max_train_steps": step}, resume_from_checkpoint="latest")
         assert fingerprint(tmp_path / "parts" / checkpoint) == fingerprint(tmp_path / "whole" / checkpoint)
+
+
+def test_two_processes_resume_a_stream_of_which_each_reads_its_part(tmp_path):
+    """Of 41 images one process has 21, three batches of 7, the other 20, two batches: their epochs differ."""
+    (tmp_path / "data").mkdir()
+    for i in range(41):
+        pixels = np.random.default_rng(i).integers(0, 255, (16, 16), np.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / "data" / f"{i}.png")
+    options = {"processes": 2, "dataset_name": tmp_path / "data", "streaming": True, "train_batch_size": 7}
+    options |= {"max_train_steps": 8, "checkpointing_steps": 5}
+    train_elsewhere(tmp_path / "whole", **options)
+    state = json.loads((tmp_path / "whole" / "checkpoint-5" / "trainer_state.json").read_text())
+    assert state["positions"] == [[1, 2], [2, 1]]
+    train_elsewhere(tmp_path / "parts", **options | {"max_train_steps": 5})
+    train_elsewhere(tmp_path / "parts", **options, resume_from_checkpoint="latest")
+    assert fingerprint(tmp_path / "parts" / "checkpoint-8") == fingerprint(tmp_path / "whole" / "checkpoint-8")

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from datasets import Dataset, Features, Image, Value
+from datasets import Dataset, Features, Image, IterableDataset, Value
 
 from dcgan_hf.training.datasets import ImageDataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
@@ -219,7 +219,7 @@ def test_resumed_batches_are_identical(kind, num_workers):
         assert same_batches(list(loader.batches(2, start=start)), whole[start:])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["resident", "decoding"])
 @pytest.mark.parametrize("num_processes", [2, 4])
 def test_processes_share_the_batches_of_one(kind, num_processes):
     image_dataset = numbered(50)
@@ -229,6 +229,36 @@ def test_processes_share_the_batches_of_one(kind, num_processes):
     assert [sum(step, []) for step in zip(*parts)] == whole
     used = [set(sum(part, [])) for part in parts]
     assert all(first.isdisjoint(second) for i, first in enumerate(used) for second in used[:i])
+
+
+@pytest.mark.parametrize("num_files", [4, 3, 1])  # which two processes can share out equally, or not
+def test_streaming_processes_and_their_workers_use_every_image_exactly_once(num_files):
+    stream = ImageDataset(numbered(96).dataset.to_iterable_dataset(num_shards=num_files), None)
+    shards = [Shard(8, 1, index, num_processes=2) for index in range(2)]
+    for epoch in range(2):
+        parts = [greys(DecodingLoader(stream, decoder(num_workers=2), shard, CPU).batches(epoch)) for shard in shards]
+        assert all(len(part) == 6 for part in parts)
+        assert sorted(sum(parts[0] + parts[1], [])) == list(range(96))
+        assert parts[0][4:] == greys(DecodingLoader(stream, decoder(), shards[0], CPU).batches(epoch, start=4))
+
+
+def test_streaming_processes_read_their_own_files_only():
+    read = []
+
+    def examples(files):
+        for file in files:
+            read.append(file)
+            yield from ({"image": {"path": None, "bytes": png(10 * file + i)}} for i in range(10))
+
+    features = Features({"image": Image(decode=False)})
+    stream = IterableDataset.from_generator(examples, features, gen_kwargs={"files": list(range(4))})
+    parts = []
+    for index in range(2):
+        loader = DecodingLoader(ImageDataset(stream, None), decoder(), Shard(4, 0, index, num_processes=2), CPU)
+        parts.append({grey // 10 for grey in sum(greys(loader.batches(0)), [])})
+        assert set(read) == parts[-1]
+        read.clear()
+    assert sorted([*parts[0], *parts[1]]) == [0, 1, 2, 3]
 
 
 def test_resident_and_decoding_loader_are_the_same():

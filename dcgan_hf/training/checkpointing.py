@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 
@@ -34,9 +35,9 @@ class TrainerState:
         step (`int`, *optional*, defaults to 0):
             Number of updates made.
         epoch (`int`, *optional*, defaults to 0):
-            Number of times the data set was used up.
+            Number of times this process used up the data set, or its part of a stream.
         batch (`int`, *optional*, defaults to 0):
-            Number of batches of this epoch that were used.
+            Number of batches of this epoch that it used.
         seconds (`float`, *optional*, defaults to 0):
             Time that the updates took, with all that was written meanwhile.
     """
@@ -119,9 +120,14 @@ def save_checkpoint(
         temporary.mkdir()
     accelerator.wait_for_everyone()
     accelerator.save_state(str(temporary))
-    accelerator.wait_for_everyone()
+    positions = accelerator.gather(torch.tensor([[state.epoch, state.batch]], device=accelerator.device))
     if accelerator.is_main_process:
-        content = {"state": asdict(state), "arguments": arguments, "num_processes": accelerator.num_processes}
+        content = {
+            "state": asdict(state),
+            "arguments": arguments,
+            "num_processes": accelerator.num_processes,
+            "positions": positions.tolist(),  # epoch and batch of each process
+        }
         (temporary / _STATE_FILE).write_text(json.dumps(content, indent=2) + "\n")
         if folder.exists():  # of a run that was resumed before this step
             _delete(folder)
@@ -169,7 +175,10 @@ def load_checkpoint(
                 " not end as it would have without stopping."
             )
     accelerator.load_state(str(folder))
-    return TrainerState(**content["state"])
+    state = TrainerState(**content["state"])
+    if content["num_processes"] == accelerator.num_processes:
+        state.epoch, state.batch = content["positions"][accelerator.process_index]
+    return state
 
 
 def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:

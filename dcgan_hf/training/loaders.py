@@ -4,7 +4,8 @@
 Batches of uint8 images, in an order that depends on the seed and the position alone.
 
 Both loaders have the method `batches(epoch, start)`, which yields the batches of this process from the `start`-th on.
-That is all a resumed run needs. Batches of all processes together are the same whatever the number of processes.
+That is all a resumed run needs. Batches of all processes together are the same whatever the number of processes, unless
+they are streamed: then each process reads a part of the files, and its epochs are those of its part.
 """
 
 import queue
@@ -18,6 +19,7 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from datasets.distributed import split_dataset_by_node
 from tqdm.auto import tqdm
 
 from .datasets import ImageDataset
@@ -184,24 +186,23 @@ class DecodingLoader:
             yield _examples(self.dataset, indices.tolist())
 
     def _stream(self, epoch: int, start: int) -> Iterator[list[dict]]:
-        # Every process reads the whole stream and keeps its share, so that all see the same number of batches.
         # One input shard at a time: datasets waits 5 s for its reading threads whenever an iterator is closed.
         seed = derived_seed(self.shard.seed, "order", epoch)
         shuffled = self.dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER_SIZE, max_buffer_input_shards=1)
-        total_batch_size = self.shard.batch_size * self.shard.num_processes
-        first = self.shard.process_index * self.shard.batch_size
-        stream = enumerate(shuffled)
+        # A process reads its share of the files, or of the images if the files cannot be shared out equally.
+        own = split_dataset_by_node(shuffled, self.shard.process_index, self.shard.num_processes)
+        stream = enumerate(own)
         for number in count():
-            total_batch = list(islice(stream, total_batch_size))
-            if len(total_batch) < total_batch_size:
+            batch = list(islice(stream, self.shard.batch_size))
+            if len(batch) < self.shard.batch_size:
                 if number == 0:
+                    share = f" for process {self.shard.process_index}" if self.shard.num_processes > 1 else ""
                     raise ValueError(
-                        f"The stream has {len(total_batch)} images, which do not fill a batch of {total_batch_size}."
+                        f"The stream has {len(batch)} images{share}, which do not fill a batch of {self.shard.batch_size}."
                     )
                 return
             if number >= start:
-                own = total_batch[first : first + self.shard.batch_size]
-                yield [example | {"index": index} for index, example in own]
+                yield [example | {"index": index} for index, example in batch]
 
 
 def make_loader(
