@@ -1,5 +1,6 @@
 """The networks of the PyTorch tutorial, of StudioGAN and of the article (Keras), next to ours with the same weights."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerato
 from .test_conversion import sequential_discriminator, sequential_generator
 
 
-RECIPE = yaml.safe_load((Path(__file__).parents[1] / "scripts" / "recipes" / "article.yaml").read_text())
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+from benchmarks.article_in_keras import article_networks  # noqa: E402
+
+
+RECIPE = yaml.safe_load((SCRIPTS / "recipes" / "article.yaml").read_text())
 
 
 def fill_with_random_values(tensors):
@@ -97,20 +103,9 @@ def test_studiogan():
 
 @pytest.mark.parametrize("training", [False, True])
 def test_article_generator(training):
-    import keras
     from keras import layers
 
-    theirs = keras.Sequential([keras.Input((100,))])
-    for width in (128, 128, 100, 9 * 9 * 256):
-        theirs.add(layers.Dense(width))
-        theirs.add(layers.LeakyReLU(0.3))
-    theirs.add(layers.Reshape((9, 9, 256)))
-    for width, stride in ((128, 1), (64, 2)):
-        theirs.add(layers.Conv2DTranspose(width, 4, stride, padding="same"))
-        theirs.add(layers.BatchNormalization())
-        theirs.add(layers.LeakyReLU(0.3))
-    theirs.add(layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh"))
-
+    theirs, _ = article_networks()
     fill_with_random_values(variable.value for variable in theirs.variables)
     ours = DCGANGenerator(DCGANGeneratorConfig(image_size=RECIPE["resolution"], **RECIPE["generator_config"]))
     assert ours.num_parameters() == theirs.count_params() - 2 * (128 + 64)  # Keras counts running statistics
@@ -136,16 +131,9 @@ def test_article_generator(training):
 
 
 def test_article_discriminator():
-    import keras
     from keras import layers
 
-    theirs = keras.Sequential([keras.Input((36, 36, 3))])
-    for width in (64, 128, 256):
-        theirs.add(layers.Conv2D(width, 4, 2, padding="same"))
-        theirs.add(layers.LeakyReLU(0.3))
-    theirs.add(layers.Flatten())
-    theirs.add(layers.Dense(1))
-
+    _, theirs = article_networks()
     fill_with_random_values(variable.value for variable in theirs.variables)
     ours = DCGANDiscriminator(
         DCGANDiscriminatorConfig(image_size=RECIPE["resolution"], **RECIPE["discriminator_config"])

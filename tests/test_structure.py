@@ -10,8 +10,17 @@ from dcgan_hf.configuration_dcgan import code_of_networks
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
-LAYERS = ["image_processing", "configuration", "modeling", "conversion", "pipeline", "training", "publishing"]
-FOLDERS = ["training", "publishing"]
+LAYERS = [
+    "image_processing",
+    "configuration",
+    "modeling",
+    "conversion",
+    "pipeline",
+    "training",
+    "evaluation",
+    "publishing",
+]
+FOLDERS = ["training", "evaluation", "publishing"]
 
 
 def imports_of(path):
@@ -41,7 +50,13 @@ def test_imports_run_one_way():
 
 def test_files_that_are_copied_into_model_repositories_need_no_package():
     allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "torch", "transformers"}
-    networks = ["image_processing_dcgan", "configuration_dcgan", "modeling_dcgan", "modeling_dcgan_classification"]
+    networks = [
+        "image_processing_dcgan",
+        "configuration_dcgan",
+        "modeling_dcgan_layers",
+        "modeling_dcgan",
+        "modeling_dcgan_classification",
+    ]
     for name in networks:
         for level, module in imports_of(PACKAGE / f"{name}.py"):
             assert module in networks if level else module.split(".")[0] in allowed, (name, module)

@@ -1,0 +1,73 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Times the loaders alone, on JPEG images of CelebA's size, and tells what memory a stream takes."""
+
+import io
+import resource
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from datasets import Dataset, Features, Image, load_dataset
+
+from dcgan_hf.training.datasets import ImageDataset
+from dcgan_hf.training.decoding import Decoder
+from dcgan_hf.training.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
+
+
+def encoded_images(number: int) -> Dataset:
+    """JPEG images of 178x218 pixels, blurred ones, which are as easy to decode as photographs."""
+    rng, rows = np.random.default_rng(0), []
+    for _ in range(number):
+        file = io.BytesIO()
+        pixels = PIL.Image.fromarray(rng.integers(0, 256, (14, 11, 3), np.uint8))
+        pixels.resize((178, 218), PIL.Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        rows.append({"bytes": file.getvalue(), "path": None})
+    return Dataset.from_dict({"image": rows}, features=Features({"image": Image(decode=False)}))
+
+
+def stream_memory(folder: Path, num_files: int, resolution: int) -> tuple[int, int]:
+    """Images of a stream of so many files, and by how many bytes reading all of them made this process larger."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    files = sorted(str(path) for path in folder.glob("*.parquet"))[:num_files]
+    stream = load_dataset("parquet", data_files=files, split="train", streaming=True, cache_dir=str(folder))
+    decoder = Decoder(3, resolution, "crop", 4, skip_bad_images=False)
+    loader = DecodingLoader(ImageDataset(stream, None), decoder, Shard(128, seed=0), torch.device("cpu"))
+    num_images = sum(len(batch["pixel_values"]) for batch in loader.batches(0))
+    return num_images, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+
+
+def loading_benchmark(resolution: int, device: torch.device) -> list[dict[str, Any]]:
+    """
+    Images per second of a data set that is decoded once and of one that is decoded while training, and the memory of
+    streams of two lengths, each in a process of its own.
+    """
+    dataset, results = encoded_images(1024), []
+    for num_workers in (1, 2, 4):
+        decoder = Decoder(3, resolution, "crop", num_workers, skip_bad_images=False)
+        loader = DecodingLoader(ImageDataset(dataset, None), decoder, Shard(128, seed=0), device)
+        name = f"decoded while training, {num_workers} threads"
+        results.append({"loader": name, "images_per_second": images_per_second(loader)})
+    resident = ResidentLoader.decode(ImageDataset(dataset, None), decoder, Shard(128, seed=0), device)
+    results.append({"loader": "decoded once", "images_per_second": images_per_second(resident)})
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(16):
+            dataset.to_parquet(f"{folder}/{number:02d}.parquet")
+        for num_files in (4, 16):
+            with get_context("spawn").Pool(1) as pool:
+                num_images, num_bytes = pool.apply(stream_memory, (Path(folder), num_files, resolution))
+            results.append({"loader": f"stream of {num_images:,} images", "memory_bytes": num_bytes})
+    return results
+
+
+def loading_table(results: list[dict[str, Any]]) -> str:
+    lines = ["| loader | images/s | memory |", "| --- | --- | --- |"]
+    for row in results:
+        speed = f"{row['images_per_second']:,.0f}" if "images_per_second" in row else ""
+        memory = f"{row['memory_bytes'] / 1e6:,.0f} MB" if "memory_bytes" in row else ""
+        lines.append(f"| {row['loader']} | {speed} | {memory} |")
+    return "\n".join(lines)
