@@ -15,7 +15,6 @@ network.
 
 import argparse
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -43,7 +42,7 @@ def matmul_flops(precision: str, use_cpu: bool) -> float:
         if not use_cpu:
             torch.accelerator.synchronize()
         seconds.append(time.perf_counter() - started)
-    return 2 * size**3 / statistics.median(seconds)
+    return 2 * size**3 / min(seconds)
 
 
 def _possible(loops: dict[str, Loop], has_bf16: bool) -> dict[str, Loop]:
@@ -57,6 +56,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--resolutions", type=int, nargs="+", default=[64], help="Sizes of the images: powers of 2.")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128], help="For training.")
     parser.add_argument("--sampling_batch_sizes", type=int, nargs="+", default=[1, 16, 256])
+    parser.add_argument("--stream_files", type=int, nargs="+", default=[16, 64], help="Lengths of streams to read.")
     parser.add_argument("--loops", nargs="+", default=["ours", "plain"], help="Parts of the names of loops to time.")
     parser.add_argument("--keras_python", help="For the part `article`: a Python that has keras and tensorflow.")
     parser.add_argument("--rounds", type=int, default=12, help="How often each is timed.")
@@ -96,7 +96,7 @@ def main(argv: list[str]) -> None:
             content["sampling"] += rows
             print(f"\nSampling, {resolution}x{resolution}\n\n{sampling_table(rows)}")
         if "loading" in args.parts:
-            rows = loading_benchmark(resolution, device)
+            rows = loading_benchmark(resolution, args.stream_files, device)
             content["loading"] += rows
             print(f"\nLoading JPEG images of 178x218 as {resolution}x{resolution}\n\n{loading_table(rows)}")
         sys.stdout.flush()

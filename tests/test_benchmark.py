@@ -44,13 +44,16 @@ def test_it_times_loops_that_take_turns(tmp_path, capsys):
 
 def test_it_times_sampling_and_loading(tmp_path, capsys):
     flags = ["--use_cpu", "--parts", "sampling", "loading", "--resolutions", "16", "--rounds", "2"]
-    benchmark.main([*flags, "--sampling_batch_sizes", "1", "3", "--output_dir", str(tmp_path)])
+    benchmark.main(
+        [*flags, "--sampling_batch_sizes", "1", "3", "--stream_files", "1", "2", "--output_dir", str(tmp_path)]
+    )
     content = json.loads((tmp_path / "benchmark.json").read_text())
     ways = {(row["way"], row["batch_size"]) for row in content["sampling"]}
     assert {("network fp32", 1), ("pipeline pil", 3), ("fused fp32 pipeline pt", 3)} <= ways
     assert all(row["ratio"] > 0 for row in content["sampling"])
     short, long = (row for row in content["loading"] if "memory_bytes" in row)
-    assert (short["loader"], long["loader"]) == ("stream of 4,096 images", "stream of 16,384 images")
+    assert (short["loader"], long["loader"]) == ("stream of 1,024 images", "stream of 2,048 images")
+    assert 0 < short["memory_bytes"] and 0 < long["memory_bytes"]
     assert "decoded once" in capsys.readouterr().out
 
 

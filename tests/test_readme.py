@@ -60,6 +60,7 @@ def test_python_code_with_files_from_elsewhere_runs(hub, token, tmp_path, monkey
 def test_shell_code_names_what_exists():
     arguments = {field.name for field in dataclasses.fields(DCGANTrainingArguments)} | {"config"}
     launchers = {"num_processes", "multi_gpu", "nproc_per_node", "cpu", "help"}
+    launchers |= {"nnodes", "rdzv_backend", "rdzv_endpoint"}
     for script in (ROOT / "scripts").glob("*.py"):
         arguments |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     flags = set(re.findall(r"--(\w+)", README))

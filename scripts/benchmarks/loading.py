@@ -3,7 +3,6 @@
 """Times the loaders alone, on JPEG images of CelebA's size, and tells what memory a stream takes."""
 
 import io
-import resource
 import tempfile
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import psutil
 import torch
 from datasets import Dataset, Features, Image, load_dataset
 
@@ -31,20 +31,24 @@ def encoded_images(number: int) -> Dataset:
 
 
 def stream_memory(folder: Path, num_files: int, resolution: int) -> tuple[int, int]:
-    """Images of a stream of so many files, and by how many bytes reading all of them made this process larger."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Images of a stream of so many files, and how many bytes larger reading them made this process."""
+    process = psutil.Process()
+    before = process.memory_info().rss
     files = sorted(str(path) for path in folder.glob("*.parquet"))[:num_files]
     stream = load_dataset("parquet", data_files=files, split="train", streaming=True, cache_dir=str(folder))
     decoder = Decoder(3, resolution, "crop", 4, skip_bad_images=False)
     loader = DecodingLoader(ImageDataset(stream, None), decoder, Shard(128, seed=0), torch.device("cpu"))
-    num_images = sum(len(batch["pixel_values"]) for batch in loader.batches(0))
-    return num_images, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    num_images, peak = 0, before
+    for batch in loader.batches(0):
+        num_images += len(batch["pixel_values"])
+        peak = max(peak, process.memory_info().rss)
+    return num_images, peak - before
 
 
-def loading_benchmark(resolution: int, device: torch.device) -> list[dict[str, Any]]:
+def loading_benchmark(resolution: int, stream_files: list[int], device: torch.device) -> list[dict[str, Any]]:
     """
     Images per second of a data set that is decoded once and of one that is decoded while training, and the memory of
-    streams of two lengths, each in a process of its own.
+    streams of several lengths (files of 1,024 images), each in a process of its own.
     """
     dataset, results = encoded_images(1024), []
     for num_workers in (1, 2, 4):
@@ -55,9 +59,9 @@ def loading_benchmark(resolution: int, device: torch.device) -> list[dict[str, A
     resident = ResidentLoader.decode(ImageDataset(dataset, None), decoder, Shard(128, seed=0), device)
     results.append({"loader": "decoded once", "images_per_second": images_per_second(resident)})
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(16):
+        for number in range(max(stream_files)):
             dataset.to_parquet(f"{folder}/{number:02d}.parquet")
-        for num_files in (4, 16):
+        for num_files in stream_files:
             with get_context("spawn").Pool(1) as pool:
                 num_images, num_bytes = pool.apply(stream_memory, (Path(folder), num_files, resolution))
             results.append({"loader": f"stream of {num_images:,} images", "memory_bytes": num_bytes})
