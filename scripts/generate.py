@@ -78,6 +78,7 @@ def main(argv: list[str]) -> None:
         labels = args.class_labels or list(config.id2label.values())
         is_id = [label.isdecimal() and label not in config.id2label.values() for label in labels]
         classes = pipe.get_class_ids([int(label) if number else label for label, number in zip(labels, is_id)])
+    pipe.check_inputs(1, classes, None, None, args.truncation, "pil")
 
     # ---- the folder ----
     settings = {

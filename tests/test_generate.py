@@ -103,7 +103,11 @@ def test_wrong_use(model, tmp_path):
         (["--truncation", 0.5, "--num_images", 3], "holds images made with"),
         (["--num_images", 0], "`num_images` must be at least 1, got 0"),
         (["--class_labels", "cat"], "are for class-conditional models"),
+        (["--truncation", -1], "`truncation` must be positive"),
     ):
         with pytest.raises(ValueError, match=message):
             generate(model, "--output_dir", folder, *flags)
     assert contents(folder) == before
+    with pytest.raises(ValueError, match="`truncation` must be positive"):
+        generate(model, "--output_dir", tmp_path / "new", "--truncation", -1)
+    assert not (tmp_path / "new").exists()

@@ -44,15 +44,8 @@ class FastConvolutions(TorchFunctionMode):
         if func is torch.Tensor.unflatten and args[0].device.type == "cpu":
             unflattened = func(*args, **(kwargs or {}))
             return unflattened.contiguous(memory_format=torch.channels_last) if unflattened.ndim == 4 else unflattened
-        if func is torch.conv2d and list(args[5:]) == [(1, 1), 1]:  # dilation, groups
-            operation: Any = _Convolution
-        elif func is torch.conv_transpose2d and list(args[5:]) == [
-            (0, 0),
-            1,
-            (1, 1),
-        ]:  # output padding, groups, dilation
-            operation = _TransposedConvolution
-        else:
+        operation = _OPERATIONS.get(func)
+        if operation is None or list(args[5:]) != _USUAL_OPTIONS[func]:
             return func(*args, **(kwargs or {}))
         maps, weight, bias, stride, padding = args[:5]
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
@@ -118,6 +111,11 @@ class _TransposedConvolution(torch.autograd.Function):
             None,
             None,
         )
+
+
+_OPERATIONS: dict[Any, Any] = {torch.conv2d: _Convolution, torch.conv_transpose2d: _TransposedConvolution}
+# What comes after the padding: dilation and groups; output padding, groups and dilation.
+_USUAL_OPTIONS = {torch.conv2d: [(1, 1), 1], torch.conv_transpose2d: [(0, 0), 1, (1, 1)]}
 
 
 def _is_needed(ctx: Any, index: int) -> bool:
