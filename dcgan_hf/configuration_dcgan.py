@@ -24,12 +24,9 @@ def code_of_networks() -> str:
     if here.name != "configuration_dcgan.py":  # the one file itself, in a model repository
         return here.read_text()
     imports, bodies, names = set(), [], []
-    networks = ["modeling_dcgan_layers", "modeling_dcgan", "modeling_dcgan_classification"]
-    for module in [
-        "image_processing_dcgan",
-        "configuration_dcgan",
-        *networks,
-    ]:  # in the order in which they import one another
+    modules = ["image_processing_dcgan", "configuration_dcgan"]
+    modules += ["modeling_dcgan_layers", "modeling_dcgan", "modeling_dcgan_classification"]
+    for module in modules:  # in the order in which they import one another
         source = here.with_name(f"{module}.py").read_text()
         nodes: list[Any] = ast.parse(source).body
         import_nodes = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -26,7 +26,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from dcgan_hf import DCGANPipeline
-from dcgan_hf.training.hardware import num_usable_cores
+from dcgan_hf.training.hardware import cores_of_a_process
 
 
 def save(image: PIL.Image.Image, path: Path) -> None:
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     # Without a GPU, Accelerate connects the processes that torchrun starts only if told to use the CPU.
     state = PartialState(cpu=args.use_cpu or not torch.accelerator.is_available())
     if state.device.type == "cpu":
-        torch.set_num_threads(max(1, num_usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+        torch.set_num_threads(cores_of_a_process())
 
     # ---- the model ----
     with state.local_main_process_first():  # which downloads, for all processes of a machine

@@ -17,13 +17,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from benchmarks.loops import tutorial_loop
+from benchmarks.loops import prepare_gan, tutorial_loop
 from diffusers.image_processor import VaeImageProcessor
 from torch.multiprocessing import get_context
 
@@ -37,9 +38,8 @@ from dcgan_hf.training.decoding import Decoder
 from dcgan_hf.training.ema import GeneratorEMA
 from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, keep_freed_memory, num_usable_cores
 from dcgan_hf.training.loaders import ResidentLoader, Shard, endless_batches
-from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.samples import image_grid
-from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES
+from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
 
 CPU = torch.device("cpu")
@@ -78,21 +78,18 @@ def train_ours(flags: list[str], images: torch.Tensor, seed: int) -> tuple[torch
     torch.manual_seed(seed)
     accelerator = Accelerator(mixed_precision=default_mixed_precision(use_cpu=True), cpu=True)
     generator_config, discriminator_config = args.network_configs(images.shape[1], None)
-    networks = [DCGANGenerator(generator_config), DCGANDiscriminator(discriminator_config)]
-    networks = [network.to(memory_format=torch.channels_last).train() for network in networks]
-    ema = GeneratorEMA(networks[0], args.ema_half_life)
-    adam: dict[str, Any] = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2), "fused": True}
-    optimizers = [torch.optim.Adam(network.parameters(), **adam) for network in networks]
-    generator, discriminator, optimizer_g, optimizer_d = accelerator.prepare(*networks, *optimizers)
-    gan = GAN(accelerator, generator, discriminator, optimizer_g, optimizer_d, LOSSES[args.loss])
+    adam = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2)}
+    generator, discriminator = DCGANGenerator(generator_config), DCGANDiscriminator(discriminator_config)
+    ema = GeneratorEMA(generator.to(memory_format=torch.channels_last), args.ema_half_life)
+    gan = prepare_gan(generator, discriminator, accelerator, args.loss, adam)
     batches = endless_batches(ResidentLoader(images, None, Shard(args.train_batch_size, seed)))
-    steps = iter(range(2**62))
+    steps = count()
 
     def update() -> None:
         batch = prepare_batches([next(batches)[2]], args.latent_dim, seed, next(steps))
         with FastConvolutions():
             UPDATE_STRATEGIES[args.update_strategy](gan, batch)
-        ema.update(networks[0], args.train_batch_size)
+        ema.update(generator, args.train_batch_size)
 
     return ema.generator, args.train_batch_size, update
 
@@ -172,8 +169,8 @@ class Classifier:
 
 def compare(args: argparse.Namespace, images: torch.Tensor, classifier: Classifier, seed: int) -> dict[str, Any]:
     """
-    Trains the tutorial's loop for all epochs and notes its distance after each. The others get half as many images in
-    their turns, and go on when it is done, until they are as good or have trained as long.
+    Trains the tutorial's loop for all epochs and notes its distance twice in each. The others get half as many images in
+    their turns, note theirs after half of these, and go on when it is done, until they are as good or have trained as long.
     """
     context, connections = get_context("spawn"), {}
     for name in ["tutorial", *args.loops]:

@@ -69,7 +69,7 @@ from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.hardware import default_mixed_precision, keep_freed_memory, num_usable_cores
+from dcgan_hf.training.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
 from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
 from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.loaders import (
@@ -351,8 +351,7 @@ def main(argv: list[str]) -> None:
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
     if accelerator.device.type == "cpu":
-        share = num_usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        torch.set_num_threads(args.num_cpu_threads or max(1, share))
+        torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
     if args.resume_from_checkpoint and resume is None:
         logger.warning(f"There is no checkpoint in {str(output_dir)!r} to resume from: training starts anew.")
     train(args, accelerator, output_dir, resume)

@@ -49,8 +49,7 @@ class FastConvolutions(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         maps, weight, bias, stride, padding = args[:5]
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
-        is_large = dtype == torch.bfloat16 and weight.numel() >= _LARGE_WEIGHT
-        if maps.device.type != "cpu" or not (is_large or weight.shape[1] <= _FEW_CHANNELS):
+        if maps.device.type != "cpu" or not (_is_large(weight.shape, dtype) or weight.shape[1] <= _FEW_CHANNELS):
             return func(*args, **(kwargs or {}))
         # The views are for `_is_needed`, which cannot tell for parameters and other leaves of the graph.
         maps = operation.apply(maps.to(dtype).view_as(maps), weight.to(dtype).view_as(weight), stride, padding)
@@ -118,6 +117,10 @@ _OPERATIONS: dict[Any, Any] = {torch.conv2d: _Convolution, torch.conv_transpose2
 _USUAL_OPTIONS = {torch.conv2d: [(1, 1), 1], torch.conv_transpose2d: [(0, 0), 1, (1, 1)]}
 
 
+def _is_large(shape: torch.Size, dtype: torch.dtype) -> bool:
+    return dtype == torch.bfloat16 and shape.numel() >= _LARGE_WEIGHT
+
+
 def _is_needed(ctx: Any, index: int) -> bool:
     """Whether this backward pass wants the gradient of an input. (`ctx.needs_input_grad` says whether any pass may.)"""
     node = ctx.next_functions[index][0]
@@ -153,7 +156,7 @@ def _to_large(
 def _weight_gradient(
     large: torch.Tensor, small: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
 ) -> torch.Tensor:
-    if large.dtype != torch.bfloat16 or shape.numel() < _LARGE_WEIGHT:
+    if not _is_large(shape, large.dtype):
         return conv2d_weight(large, shape, small, stride, padding)
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
     patches = padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)

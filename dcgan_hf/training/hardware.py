@@ -40,6 +40,11 @@ def num_usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def cores_of_a_process() -> int:
+    """Number of CPU cores for each of the processes that a launcher started on this machine."""
+    return max(1, num_usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
 def keep_freed_memory() -> None:
     """
     Makes the process keep the memory of freed tensors for the next ones. By default glibc gives that of large ones back to

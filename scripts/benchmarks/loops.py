@@ -12,6 +12,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.convolutions import FastConvolutions
@@ -83,9 +84,8 @@ def strongest_plain_loop(
 ) -> tuple[nn.Module, Step]:
     """The same update with what every user of PyTorch can switch on."""
     generator, discriminator = plain_networks(resolution, num_channels, device)
-    # PyTorch's type stubs leave `memory_format` out.
-    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for network in (generator, discriminator):
+        convert_conv2d_weight_memory_format(network, torch.channels_last)
     optimizer_g = torch.optim.Adam(generator.parameters(), **ADAM, fused=True)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), **ADAM, fused=True)
 
@@ -108,6 +108,23 @@ def strongest_plain_loop(
     return generator, step
 
 
+def prepare_gan(
+    generator: DCGANGenerator,
+    discriminator: DCGANDiscriminator,
+    accelerator: Accelerator,
+    loss: str,
+    adam: dict[str, Any],
+) -> GAN:
+    """Moves networks and makes their optimizers as scripts/train.py does."""
+    networks = [
+        network.to(accelerator.device, memory_format=torch.channels_last).train()
+        for network in (generator, discriminator)
+    ]
+    optimizers = [torch.optim.Adam(network.parameters(), **adam, fused=True) for network in networks]
+    wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d = accelerator.prepare(*networks, *optimizers)
+    return GAN(accelerator, wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d, LOSSES[loss])
+
+
 def our_loop(
     resolution: int,
     num_channels: int,
@@ -117,18 +134,13 @@ def our_loop(
     generator_config: dict[str, Any],
     discriminator_config: dict[str, Any],
 ) -> tuple[nn.Module, Step]:
-    """What scripts/train.py does."""
+    """What scripts/train.py does with a batch."""
     keep_freed_memory()
-    accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
     size = {"image_size": resolution, "num_channels": num_channels}
-    networks = (
-        DCGANGenerator(DCGANGeneratorConfig(**size, **generator_config)),
-        DCGANDiscriminator(DCGANDiscriminatorConfig(**size, **discriminator_config)),
-    )
-    prepared = [network.to(device, memory_format=torch.channels_last).train() for network in networks]
-    optimizers = [torch.optim.Adam(network.parameters(), **ADAM, fused=True) for network in prepared]
-    generator, discriminator, optimizer_g, optimizer_d = accelerator.prepare(*prepared, *optimizers)
-    gan = GAN(accelerator, generator, discriminator, optimizer_g, optimizer_d, LOSSES["bce"])
+    generator = DCGANGenerator(DCGANGeneratorConfig(**size, **generator_config))
+    discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size, **discriminator_config))
+    accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
+    gan = prepare_gan(generator, discriminator, accelerator, "bce", ADAM)
     update = UPDATE_STRATEGIES[update_strategy]
 
     def step(real: torch.Tensor) -> None:
@@ -136,7 +148,7 @@ def our_loop(
         with FastConvolutions() if device.type == "cpu" else nullcontext():
             update(gan, [Batch(real, torch.randn(len(real), 100, device=device))])
 
-    return networks[0], step
+    return generator, step
 
 
 def article_in_keras_loop(
