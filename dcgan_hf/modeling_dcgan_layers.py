@@ -75,7 +75,8 @@ class DCGANUpsampling(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = self.convolution(hidden_states)
-        return hidden_states[:, :, : -self.crop, : -self.crop] if self.crop else hidden_states
+        # A slice would be a view with gaps, which normalisation takes several times as long for.
+        return nn.functional.pad(hidden_states, (0, -self.crop, 0, -self.crop)) if self.crop else hidden_states
 
 
 class DCGANDownsampling(nn.Module):

@@ -7,7 +7,7 @@ same result but for rounding (figures: BENCHMARKS.md):
 - a transposed convolution to the few channels of an image, as an ordinary one whose output is rearranged (Shi et al.,
   2016, https://huggingface.co/papers/1609.05158). It draws the image, and is also the way back to the pixels through
   the discriminator;
-- the gradient of large weights in bf16, as one product of matrices;
+- the gradient of large weights in bf16, as one product of matrices, and so the convolution itself if the maps are small;
 - all feature maps and their gradients have their channels last in memory, also beside linear layers and grey images,
   where PyTorch would lay them out in another way: functions of two tensors of different layout are some 15 times slower.
 """
@@ -16,13 +16,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn.grad import conv2d_weight
 from torch.overrides import TorchFunctionMode
 
 
 _FEW_CHANNELS = 4
 # PyTorch's kernel adds up the gradient in single precision for each thread: from here on, larger than a core's cache.
-_LARGE_WEIGHT = 2**20
+_LARGE_WEIGHT = 2**19
+# Up to so many for each channel of the result, PyTorch's kernel waits for the weights.
+_FEW_PIXELS = 4
 
 
 class FastConvolutions(TorchFunctionMode):
@@ -52,8 +54,8 @@ class FastConvolutions(TorchFunctionMode):
         if maps.device.type != "cpu" or not (_is_large(weight.shape, dtype) or weight.shape[1] <= _FEW_CHANNELS):
             return func(*args, **(kwargs or {}))
         # The views are for `_is_needed`, which cannot tell for parameters and other leaves of the graph.
-        maps = operation.apply(maps.to(dtype).view_as(maps), weight.to(dtype).view_as(weight), stride, padding)
-        return maps if bias is None else maps + bias.to(dtype)[:, None, None]
+        tensors = (values if values is None else values.to(dtype).view_as(values) for values in (maps, weight, bias))
+        return operation.apply(*tensors, stride, padding)
 
 
 class _Flatten(torch.autograd.Function):
@@ -74,17 +76,20 @@ class _Flatten(torch.autograd.Function):
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, large: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> torch.Tensor:
+    def forward(
+        ctx: Any, large: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *geometry: Any
+    ) -> torch.Tensor:
         ctx.save_for_backward(large, weight)
         ctx.geometry = geometry
-        return _to_small(large, weight, *geometry)
+        return _to_small(large, weight, bias, *geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,), (large, weight) = gradients, ctx.saved_tensors
         return (
-            _to_large(gradient, weight, large.shape, *ctx.geometry) if _is_needed(ctx, 0) else None,
+            _to_large(gradient, weight, None, large.shape[2:], *ctx.geometry) if _is_needed(ctx, 0) else None,
             _weight_gradient(large, gradient, weight.shape, *ctx.geometry) if _is_needed(ctx, 1) else None,
+            gradient.sum((0, 2, 3)) if _is_needed(ctx, 2) else None,
             None,
             None,
         )
@@ -92,21 +97,20 @@ class _Convolution(torch.autograd.Function):
 
 class _TransposedConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, small: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> torch.Tensor:
+    def forward(
+        ctx: Any, small: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *geometry: Any
+    ) -> torch.Tensor:
         ctx.save_for_backward(small, weight)
         ctx.geometry = geometry
-        sizes = [
-            (size - 1) * stride - 2 * padding + kernel
-            for size, kernel, stride, padding in zip(small.shape[2:], weight.shape[2:], *geometry)
-        ]
-        return _to_large(small, weight, torch.Size((len(small), weight.shape[1], *sizes)), *geometry)
+        return _to_large(small, weight, bias, _smallest_size(small, weight, *geometry), *geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,), (small, weight) = gradients, ctx.saved_tensors
         return (
-            _to_small(gradient, weight, *ctx.geometry) if _is_needed(ctx, 0) else None,
+            _to_small(gradient, weight, None, *ctx.geometry) if _is_needed(ctx, 0) else None,
             _weight_gradient(gradient, small, weight.shape, *ctx.geometry) if _is_needed(ctx, 1) else None,
+            gradient.sum((0, 2, 3)) if _is_needed(ctx, 2) else None,
             None,
             None,
         )
@@ -122,20 +126,33 @@ def _is_large(shape: torch.Size, dtype: torch.dtype) -> bool:
 
 
 def _is_needed(ctx: Any, index: int) -> bool:
-    """Whether this backward pass wants the gradient of an input. (`ctx.needs_input_grad` says whether any pass may.)"""
-    node = ctx.next_functions[index][0]
+    """Whether this backward pass wants the gradient of a tensor. (`ctx.needs_input_grad` says whether any pass may.)"""
+    node = ctx.next_functions[index][0] if index < len(ctx.next_functions) else None  # there may be no bias
     return node is not None and torch._C._will_engine_execute_node(node)
 
 
 def _to_small(
-    large: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]
+    large: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
 ) -> torch.Tensor:
     """The convolution. (Of grey images and their weights nobody can tell the layout.)"""
-    return F.conv2d(large, weight, None, stride, padding).contiguous(memory_format=torch.channels_last)
+    few_pixels = large[:, 0, :: stride[0], :: stride[1]].numel() <= _FEW_PIXELS * len(weight)
+    if _is_large(weight.shape, large.dtype) and few_pixels:
+        patches = _patches(large, weight.shape, stride, padding).flatten(3)
+        return F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
+    return F.conv2d(large, weight, bias, stride, padding).contiguous(memory_format=torch.channels_last)
 
 
 def _to_large(
-    small: torch.Tensor, weight: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+    small: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    size: torch.Size,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
 ) -> torch.Tensor:
     """
     The transposed convolution. Pixel `stride * i + phase` of the uncropped result sums over the kernel's places
@@ -143,14 +160,27 @@ def _to_large(
     """
     step, taps = stride[0], weight.shape[2] // stride[0]
     uncropped = (small.shape[2] + taps - 1) * step
-    is_square = small.shape[2] == small.shape[3] and shape[2] == shape[3] == uncropped - 2 * padding[0]
+    is_square = small.shape[2] == small.shape[3] and size[0] == size[1] == uncropped - 2 * padding[0]
     if weight.shape[1] > _FEW_CHANNELS or weight.shape[2] % step or not is_square:
-        return conv2d_input(shape, weight, small, stride, padding)
+        smallest = _smallest_size(small, weight, stride, padding)
+        more = tuple(wanted - got for wanted, got in zip(size, smallest))
+        return F.conv_transpose2d(small, weight, bias, stride, padding, more)
     phases = weight.unflatten(3, (taps, step)).unflatten(2, (taps, step)).flip(2, 4)
     phases = phases.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).contiguous(memory_format=torch.channels_last)
-    large = F.pixel_shuffle(F.conv2d(small, phases, padding=taps - 1), step)
+    bias = None if bias is None else bias.repeat_interleave(step * step)
+    large = F.pixel_shuffle(F.conv2d(small, phases, bias, padding=taps - 1), step)
     crop = slice(padding[0], uncropped - padding[0])
     return large[:, :, crop, crop].contiguous(memory_format=torch.channels_last)
+
+
+def _smallest_size(
+    small: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Size:
+    """Of the maps that a convolution takes to `small`: up to `stride - 1` pixels more make no difference to it."""
+    return torch.Size(
+        (pixels - 1) * step - 2 * margin + kernel
+        for pixels, kernel, step, margin in zip(small.shape[2:], weight.shape[2:], stride, padding)
+    )
 
 
 def _weight_gradient(
@@ -158,7 +188,14 @@ def _weight_gradient(
 ) -> torch.Tensor:
     if not _is_large(shape, large.dtype):
         return conv2d_weight(large, shape, small, stride, padding)
-    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
-    patches = padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)
+    patches = _patches(large, shape, stride, padding)
     gradient = small.permute(0, 2, 3, 1).flatten(0, 2).T @ patches.flatten(0, 2).flatten(1)
     return gradient.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
+
+
+def _patches(
+    large: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Tensor:
+    """What a kernel sees at each place: a view of shape (batch, height, width, kernel size, kernel size, channels)."""
+    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    return padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)
