@@ -142,7 +142,8 @@ def _to_small(
     few_pixels = large[:, 0, :: stride[0], :: stride[1]].numel() <= _FEW_PIXELS * len(weight)
     if _is_large(weight.shape, large.dtype) and few_pixels:
         patches = _patches(large, weight.shape, stride, padding).flatten(3)
-        return F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
+        small = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
+        return small.clone()  # of a view, an activation could not be computed in place
     return F.conv2d(large, weight, bias, stride, padding).contiguous(memory_format=torch.channels_last)
 
 
@@ -170,7 +171,7 @@ def _to_large(
     bias = None if bias is None else bias.repeat_interleave(step * step)
     large = F.pixel_shuffle(F.conv2d(small, phases, bias, padding=taps - 1), step)
     crop = slice(padding[0], uncropped - padding[0])
-    return large[:, :, crop, crop].contiguous(memory_format=torch.channels_last)
+    return large[:, :, crop, crop].clone(memory_format=torch.channels_last)
 
 
 def _smallest_size(
