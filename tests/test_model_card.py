@@ -83,7 +83,7 @@ def test_the_facts_are_those_of_the_run(run):
     assert "split `train`, 1,797 images, license: cc-by-4.0 ([home page](https://archive.ics.uci.edu/" in card
     assert "4 updates, 256 images seen" in card
     assert f"torch {torch.__version__}" in card and "1 process on 1 CPU thread" in card
-    assert "| FID | 12.35 | 10,000 | 5,000 of split `test` | InceptionV3 |" in card
+    assert "| FID | 12.35 | 10,000 | 5,000 of digits, split `test` | InceptionV3 |" in card
     assert "cc0-1.0" in card.split("## License")[1]
     assert str(run.parent) not in card
 

@@ -1,4 +1,4 @@
-"""Runs of scripts/train.py at a tiny size, and fingerprints of what they leave behind."""
+"""Runs of scripts, of train.py at a tiny size, and fingerprints of what they leave behind."""
 
 import hashlib
 import importlib.util
@@ -11,7 +11,8 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "train.py"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPT = SCRIPTS / "train.py"
 
 # A digit of 16x16 pixels, 28 batches of 64 images an epoch.
 TINY = {
@@ -38,16 +39,22 @@ def tiny_flags(output_dir, **changes):
     return [f"--{name}={value}" for name, value in arguments.items() if value is not None]
 
 
-def train_here(output_dir, **changes):
-    """Runs the script in this process."""
-    spec = importlib.util.spec_from_file_location("train_script", SCRIPT)
+def run_script(name, *flags):
+    """Runs a script in this process."""
+    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    num_threads = torch.get_num_threads()
     try:
-        script.main(tiny_flags(output_dir, **changes))
+        script.main([str(flag) for flag in flags])
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
+        torch.set_num_threads(num_threads)
+
+
+def train_here(output_dir, **changes):
+    run_script("train", *tiny_flags(output_dir, **changes))
 
 
 def command(output_dir, processes=1, **changes):

@@ -4,7 +4,6 @@
 
 import importlib.resources
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..evaluation.results import Metric, read_metrics
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..training.arguments import HARMLESS_ARGUMENTS
 from ..training.results import RESULTS_FILE
@@ -20,7 +20,6 @@ from ..training.results import RESULTS_FILE
 # A card with this line is written anew when the model is published again.
 GENERATED = "<!-- Written by dcgan_hf from the files of the model. Remove this line to keep what you change. -->"
 
-METRICS_FILE = "metrics.json"
 _TASK = "unconditional-image-generation"
 _NETWORKS: dict[str, Any] = {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator}
 # Arguments of a run that do not change its result (but its length does), or that say where things lie on the machine.
@@ -30,37 +29,6 @@ _NOT_ON_THE_CARD = (HARMLESS_ARGUMENTS - {"dataloader_num_workers", "max_train_s
     "num_cpu_threads",
     "use_cpu",
 }
-
-
-@dataclass
-class Metric:
-    """
-    A measurement, and how it was made: an entry of the list in `metrics.json`.
-
-    Args:
-        type (`str`):
-            Identifier of the metric, such as `"fid"`.
-        name (`str`):
-            What the card calls it.
-        value (`float`):
-            The result.
-        num_images (`int`):
-            Number of generated images.
-        num_real_images (`int`):
-            Number of real images that they were compared with.
-        features (`str`):
-            The network whose features were compared.
-        dataset_split (`str`):
-            Split of the data set that the real images are of.
-    """
-
-    type: str
-    name: str
-    value: float
-    num_images: int
-    num_real_images: int
-    features: str
-    dataset_split: str
 
 
 def _read_json(path: Path) -> Any:
@@ -83,13 +51,14 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _evaluation(metrics: list[Metric], dataset: dict[str, Any], arguments: dict[str, Any]) -> list[EvalResult]:
+def eval_results(metrics: list[Metric], dataset_config: str | None = None) -> list[EvalResult]:
+    """Measurements as the metadata of a card tells them to the Hub."""
     return [
         EvalResult(
             task_type=_TASK,
-            dataset_type=dataset.get("hub_id", dataset["name"]),
-            dataset_name=dataset["name"],
-            dataset_config=arguments.get("dataset_config_name"),
+            dataset_type=metric.dataset_name,
+            dataset_name=metric.dataset_name,
+            dataset_config=dataset_config,
             dataset_split=metric.dataset_split,
             metric_type=metric.type,
             metric_name=metric.name,
@@ -124,8 +93,10 @@ def render_model_card(
     arguments, results = _read_json(folder / "training_args.json"), _read_json(folder / RESULTS_FILE)
     networks = [_describe_network(folder, name) for name in _NETWORKS if (folder / name).is_dir()]
     generator = networks[0]["config"]
-    metrics = [Metric(**metric) for metric in _read_json(folder / METRICS_FILE) or []]
     dataset = results.get("dataset", {})
+    metrics = read_metrics(folder)
+    for metric in metrics:
+        metric.dataset_name = metric.dataset_name or dataset.get("hub_id", dataset["name"])
     examples = sorted(path.name for path in (folder / "images").glob("seed-*.png"))
     class_names = list(generator.id2label.values()) if generator.num_classes else []
     widget = [
@@ -145,7 +116,7 @@ def render_model_card(
         base_model=base_model,
         widget=widget or None,
         model_name=repo_id.split("/")[-1] if metrics else None,
-        eval_results=_evaluation(metrics, dataset, arguments) if metrics else None,
+        eval_results=eval_results(metrics, arguments.get("dataset_config_name")) if metrics else None,
     )
     return ModelCard.from_template(
         data,

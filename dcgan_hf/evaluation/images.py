@@ -1,0 +1,115 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Images to measure, and their features, made by one process or several."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from tqdm.auto import tqdm
+
+from ..pipeline_dcgan import DCGANPipeline
+from .features import FeatureNetwork, Features
+
+
+# Images that a process works on at a time.
+_GENERATED_AT_ONCE = 256  # as in scripts/generate.py: other sizes round differently
+_DESCRIBED_AT_ONCE = 64
+
+
+def generate_images(
+    pipe: DCGANPipeline,
+    num_images: int,
+    seed: int = 0,
+    class_ids: list[int] | None = None,
+    truncation: float | None = None,
+    show_progress: bool = False,
+) -> torch.Tensor:
+    r"""
+    Images as files would hold them. Number i is the file number i of `scripts/generate.py` with the same seed, whatever the
+    number of processes, among which the work is divided.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        num_images (`int`):
+            Number of images.
+        seed (`int`, *optional*, defaults to 0):
+            Image number i has the seed `seed + i`.
+        class_ids (`list[int]`, *optional*):
+            Classes of a class-conditional model, which take turns.
+        truncation (`float`, *optional*):
+            Bound of the latents' absolute values.
+        show_progress (`bool`, *optional*, defaults to `False`):
+            Whether to show a progress bar.
+
+    Returns:
+        `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, on the CPU.
+    """
+
+    def generate(start: int, stop: int) -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(seed + number) for number in range(start, stop)]
+        labels: Any = (
+            None if class_ids is None else [class_ids[number % len(class_ids)] for number in range(start, stop)]
+        )
+        (images,) = pipe(stop - start, labels, generators, truncation=truncation, output_type="pt", return_dict=False)
+        return (images * 255).round().to(torch.uint8).cpu()
+
+    return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
+
+
+def features_of(
+    network: FeatureNetwork, images: torch.Tensor, cache_dir: Path | None = None, show_progress: bool = False
+) -> Features:
+    r"""
+    Features of images, which all processes share the work of.
+
+    Args:
+        network ([`FeatureNetwork`]):
+            The network.
+        images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
+            The images, the same in all processes.
+        cache_dir (`Path`, *optional*):
+            Folder where the features are kept for the next time that the same network is asked about the same images.
+        show_progress (`bool`, *optional*, defaults to `False`):
+            Whether to show a progress bar.
+    """
+    state = PartialState()
+    digest = hashlib.sha256(images.contiguous().numpy().data)
+    digest.update(f"{tuple(images.shape)} {network.fingerprint}".encode())
+    path = cache_dir and cache_dir / f"{digest.hexdigest()}.npz"
+    if path is not None and path.is_file():
+        with np.load(path) as file:
+            return Features(file["features"], file["probabilities"])
+
+    @torch.inference_mode()
+    def describe(start: int, stop: int) -> Features:
+        features, logits = network(images[start:stop])
+        return Features(features.float().cpu().numpy(), logits.float().softmax(1).cpu().numpy())
+
+    parts = _divide(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
+    features = Features(*(np.concatenate(values) for values in zip(*parts)))
+    if path is not None and state.is_main_process:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(temporary, **features._asdict())
+        os.replace(temporary, path)
+    state.wait_for_everyone()
+    return features
+
+
+def _divide(
+    work: Callable[[int, int], torch.Tensor | Features], number: int, portion: int, title: str, show_progress: bool
+) -> list:
+    """Results of all portions of `number` images, in order. Each process does its share."""
+    state = PartialState()
+    own = range(0, number, portion)[state.process_index :: state.num_processes]
+    progress_bar = tqdm(own, desc=title, disable=not (show_progress and state.is_main_process))
+    results = [(start, work(start, min(start + portion, number))) for start in progress_bar]
+    return [result for _, result in sorted(gather_object(results), key=lambda item: item[0])]

@@ -1,0 +1,114 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""The report of an evaluation: what was measured, and pictures that show what numbers hide."""
+
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import PIL.Image
+import torch
+from diffusers.image_processor import VaeImageProcessor
+
+from ..training.samples import image_grid
+from .features import Features
+from .neighbors import nearest_neighbors
+from .results import Metric
+
+
+NUM_SUSPECTS = 8
+NUM_NEIGHBORS = 3
+_MAX_IMAGES = 10_000  # of each kind, whose neighbours are sought
+
+
+@dataclass
+class Memorization:
+    """
+    Args:
+        share_of_near_copies (`float`):
+            Share of generated images that are nearer to a training image than 99 % of training images are to another
+            one. 0.01 if generated images were new ones of the same kind, 1 if all were copies.
+        suspects (`np.ndarray` of shape `(8,)`):
+            Numbers of the generated images that are nearest to a training image.
+        neighbors (`np.ndarray` of shape `(8, 3)`):
+            Numbers of the training images that are nearest to these.
+    """
+
+    share_of_near_copies: float
+    suspects: np.ndarray
+    neighbors: np.ndarray
+
+
+def find_memorized(train: Features, fake: Features) -> Memorization:
+    r"""
+    Looks for generated images that are copies of training images, in a space of features.
+
+    Args:
+        train ([`Features`]):
+            Features of the training images.
+        fake ([`Features`]):
+            Features of generated images.
+    """
+    indices, distances = nearest_neighbors(fake.features[:_MAX_IMAGES], train.features, NUM_NEIGHBORS)
+    chosen = np.random.default_rng(0).permutation(len(train.features))[:_MAX_IMAGES]
+    # The nearest to a training image is itself.
+    _, usual_distances = nearest_neighbors(train.features[chosen], train.features, 2)
+    near = np.quantile(usual_distances[:, 1], 0.01)
+    suspects = np.argsort(distances[:, 0], kind="stable")[:NUM_SUSPECTS]
+    return Memorization(float((distances[:, 0] < near).mean()), suspects, indices[suspects])
+
+
+def write_report(
+    folder: Path,
+    model_name: str,
+    metrics: list[Metric],
+    images: torch.Tensor,
+    train_images: torch.Tensor,
+    memorization: Memorization,
+    class_shares: list[tuple[str, float, float]],
+) -> Path:
+    r"""
+    Writes `report.md` and its pictures: 64 samples, and the generated images that are most like training images beside
+    these.
+
+    Args:
+        folder (`Path`):
+            Where to write.
+        model_name (`str`):
+            The model.
+        metrics (`list[Metric]`):
+            What was measured.
+        images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
+            Generated images.
+        train_images (`torch.ByteTensor` of shape `(num_train_images, num_channels, height, width)`):
+            Training images.
+        memorization ([`Memorization`]):
+            Copies among the generated images.
+        class_shares (`list[tuple[str, float, float]]`):
+            Of each class the name, its share of real and its share of generated images.
+
+    Returns:
+        `Path`: the report.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image_grid(_to_pil(images[:64]), columns=8).save(folder / "samples.png")
+    rows = [
+        torch.cat([images[suspect : suspect + 1], train_images[neighbors]])
+        for suspect, neighbors in zip(memorization.suspects.tolist(), memorization.neighbors)
+    ]
+    image_grid(_to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS).save(folder / "neighbors.png")
+    template = (importlib.resources.files("dcgan_hf.model_cards") / "report.md").read_text()
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    path = folder / "report.md"
+    path.write_text(
+        environment.from_string(template).render(
+            model_name=model_name, metrics=metrics, memorization=memorization, class_shares=class_shares
+        )
+    )
+    return path
+
+
+def _to_pil(images: torch.Tensor) -> list[PIL.Image.Image]:
+    return VaeImageProcessor.numpy_to_pil(images.permute(0, 2, 3, 1).numpy() / 255)

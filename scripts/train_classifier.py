@@ -1,0 +1,131 @@
+#!/usr/bin/env python
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Trains an image classifier on a labelled data set, in whose features scripts/evaluate.py compares images that are not like
+ImageNet's:
+
+    python scripts/train_classifier.py --dataset_name zalando-datasets/fashion_mnist --resolution 32 --resize_mode pad
+    python scripts/evaluate.py dcgan-fashion-mnist --dataset_name zalando-datasets/fashion_mnist --features classifier
+
+It is a small ResNet of transformers with 128 features.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from transformers import ResNetConfig, ResNetForImageClassification, Trainer, TrainingArguments, ViTImageProcessor
+
+from dcgan_hf.training.datasets import load_image_dataset
+from dcgan_hf.training.decoding import Decoder, first_image_channels
+from dcgan_hf.training.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
+from dcgan_hf.training.loaders import ResidentLoader, Shard
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description="Trains an image classifier.", allow_abbrev=False)
+    parser.add_argument("--dataset_name", default="digits", help="A labelled data set: as for scripts/train.py.")
+    parser.add_argument("--dataset_config_name", help="Configuration of the data set, if it has several.")
+    parser.add_argument("--dataset_split", default="train", help="Images to train with.")
+    parser.add_argument("--test_split", help="Images that the accuracy is measured on. By default a tenth, left out.")
+    parser.add_argument("--image_column", help="Column of the images, if there are several.")
+    parser.add_argument("--label_column", help="Column of the labels, if there are several.")
+    parser.add_argument("--resolution", type=int, default=32, help="Width and height of the images in pixels.")
+    parser.add_argument("--resize_mode", choices=["crop", "pad"], default="crop", help="How images become square.")
+    parser.add_argument("--num_epochs", type=int, default=12)
+    parser.add_argument("--train_batch_size", type=int, default=128)
+    parser.add_argument("--learning_rate", type=float, default=3e-3)
+    parser.add_argument("--random_flip", action="store_true", help="Mirror half of the images.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output_dir", type=Path, default=Path("classifier"), help="Folder for the classifier.")
+    parser.add_argument("--use_cpu", action="store_true", help="Use the CPU even if there is a GPU.")
+    args = parser.parse_args(argv)
+    use_cpu = args.use_cpu or not torch.accelerator.is_available()
+    if use_cpu:
+        torch.set_num_threads(cores_of_a_process())
+        keep_freed_memory()
+
+    # ---- data ----
+    def load(split: str) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        image_dataset = load_image_dataset(
+            args.dataset_name,
+            args.dataset_config_name,
+            split=split,
+            image_column=args.image_column,
+            label_column=args.label_column,
+            with_labels=True,
+        )
+        num_channels = first_image_channels(image_dataset)
+        decoder = Decoder(num_channels, args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False)
+        decoded = ResidentLoader.decode(image_dataset, decoder, Shard(1, args.seed), torch.device("cpu"))
+        assert decoded.labels is not None and image_dataset.class_names is not None
+        return decoded.images, decoded.labels, image_dataset.class_names
+
+    images, labels, class_names = load(args.dataset_split)
+    # Numbers of images: those to train with, those to test with.
+    if args.test_split:
+        test_images, test_labels, _ = load(args.test_split)
+        order = list(range(len(images) + len(test_images)))
+        train_numbers, test_numbers = order[: len(images)], order[len(images) :]
+        images, labels = torch.cat([images, test_images]), torch.cat([labels, test_labels])
+    else:
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(args.seed)).tolist()
+        train_numbers, test_numbers = order[len(order) // 10 :], order[: len(order) // 10]
+
+    def collate(batch: list[int]) -> dict[str, torch.Tensor]:
+        pixel_values = VaeImageProcessor.normalize(images[batch].float() / 255).expand(-1, 3, -1, -1)
+        if args.random_flip and network.training:
+            flipped = torch.rand(len(batch), 1, 1, 1) < 0.5
+            pixel_values = torch.where(flipped, pixel_values.flip(-1), pixel_values)
+        return {"pixel_values": pixel_values, "labels": labels[batch]}
+
+    # ---- training ----
+    torch.manual_seed(args.seed)
+    network = ResNetForImageClassification(
+        ResNetConfig(
+            embedding_size=64,
+            hidden_sizes=[64, 128, 128],
+            depths=[1, 1, 1],
+            layer_type="basic",
+            id2label=dict(enumerate(class_names)),
+            label2id={name: i for i, name in enumerate(class_names)},
+        )
+    ).to(memory_format=torch.channels_last)
+    size = {"height": args.resolution, "width": args.resolution}
+    processor = ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    trainer = Trainer(
+        network,
+        TrainingArguments(
+            str(args.output_dir),
+            num_train_epochs=args.num_epochs,
+            per_device_train_batch_size=args.train_batch_size,
+            per_device_eval_batch_size=500,
+            learning_rate=args.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.1,
+            weight_decay=0.05,
+            bf16=default_mixed_precision(use_cpu) == "bf16",
+            seed=args.seed,
+            use_cpu=use_cpu,
+            save_strategy="no",
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+            report_to="none",
+        ),
+        data_collator=collate,
+        train_dataset=train_numbers,
+        eval_dataset=test_numbers,
+        processing_class=processor,
+        compute_metrics=lambda prediction: {"accuracy": (prediction[0].argmax(1) == prediction[1]).mean()},
+    )
+    trainer.train()
+    accuracy = trainer.evaluate()["eval_accuracy"]
+    trainer.save_model()
+    print(f"Accuracy: {accuracy:.1%} of {len(test_numbers):,} images. Classifier: {args.output_dir}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
