@@ -27,7 +27,7 @@ from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import load_feature_network
 from dcgan_hf.evaluation.images import features_of, generate_images
 from dcgan_hf.evaluation.report import find_memorized, write_report
-from dcgan_hf.evaluation.results import measure, write_metrics
+from dcgan_hf.evaluation.results import check_enough_images, measure, write_metrics
 from dcgan_hf.image_processing_dcgan import ResizeMode
 from dcgan_hf.publishing.upload import publish_metrics, update_card
 from dcgan_hf.training.datasets import load_image_dataset
@@ -101,6 +101,8 @@ def main(argv: list[str]) -> None:
             )
         shard = Shard(1, seed=0, process_index=state.process_index)
         real_images[split] = ResidentLoader.decode(datasets[split], decoder, shard, torch.device("cpu")).images
+    num_features = len(features_of(network, real_images[args.dataset_split][:1]).features[0])
+    check_enough_images(network, num_features, len(real_images[args.dataset_split]), args.num_images)
     real = {
         split: features_of(network, images, args.cache_dir, show_progress=True)
         for split, images in real_images.items()

@@ -62,7 +62,7 @@ def test_shell_code_names_what_exists():
     launchers = {"num_processes", "multi_gpu", "nproc_per_node", "cpu", "help"}
     launchers |= {"nnodes", "rdzv_backend", "rdzv_endpoint"}
     for script in (ROOT / "scripts").glob("*.py"):
-        arguments |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
+        arguments |= set(re.findall(r'add_argument\(\s*"--(\w+)"', script.read_text()))
     flags = set(re.findall(r"--(\w+)", README))
     assert flags <= arguments | launchers, flags - arguments - launchers
     for path in re.findall(r"(?:scripts|model_cards)/[\w/]+\.\w+", README):

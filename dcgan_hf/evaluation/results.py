@@ -56,6 +56,16 @@ class Metric:
     dataset_name: str | None = None
 
 
+def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
+    """Raises a `ValueError` if there are too few images for the covariance of so many features."""
+    if min(num_real, num_fake) <= num_features:
+        raise ValueError(
+            f"{num_fake:,} generated and {num_real:,} real images are too few for the {num_features:,} features of"
+            f" {network.name!r}: their covariance needs at least {num_features + 1:,} of each, and only 10,000 or more"
+            " can be compared with what others measure."
+        )
+
+
 def measure(
     network: FeatureNetwork,
     real: Features,
@@ -86,12 +96,7 @@ def measure(
     """
     num_real, num_features = real.features.shape
     num_fake = len(fake.features)
-    if min(num_real, num_fake) <= num_features:
-        raise ValueError(
-            f"{num_fake:,} generated and {num_real:,} real images are too few for the {num_features:,} features of"
-            f" {network.name!r}: their covariance needs at least {num_features + 1:,} of each, and only 10,000 or more"
-            " can be compared with what others measure."
-        )
+    check_enough_images(network, num_features, num_real, num_fake)
     is_inception = network.name == "inception"
     metrics: list[Metric] = []
 
