@@ -38,6 +38,7 @@ from dcgan_hf.training.decoding import Decoder
 from dcgan_hf.training.ema import GeneratorEMA
 from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, keep_freed_memory, num_usable_cores
 from dcgan_hf.training.loaders import ResidentLoader, Shard, endless_batches
+from dcgan_hf.training.losses import make_loss
 from dcgan_hf.training.samples import image_grid
 from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
@@ -81,7 +82,8 @@ def train_ours(flags: list[str], images: torch.Tensor, seed: int) -> tuple[torch
     adam = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2)}
     generator, discriminator = DCGANGenerator(generator_config), DCGANDiscriminator(discriminator_config)
     ema = GeneratorEMA(generator.to(memory_format=torch.channels_last), args.ema_half_life)
-    gan = prepare_gan(generator, discriminator, accelerator, args.loss, adam)
+    loss, rate = make_loss(args.loss, args.label_smoothing or 0.0), args.discriminator_learning_rate
+    gan = prepare_gan(generator, discriminator, accelerator, loss, adam, rate or args.learning_rate)
     batches = endless_batches(ResidentLoader(images, None, Shard(args.train_batch_size, seed)))
     steps = count()
 

@@ -78,7 +78,7 @@ from dcgan_hf.training.loaders import (
     images_per_second,
     make_loader,
 )
-from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.losses import make_loss
 from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
 from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
 from dcgan_hf.training.statistics import RunningStatistics
@@ -142,19 +142,22 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
         discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
     adam: dict[str, Any] = {
-        "lr": args.learning_rate,
         "betas": (args.adam_beta1, args.adam_beta2),
         "eps": args.adam_epsilon,
         "weight_decay": args.adam_weight_decay,
     }
-    optimizers = [torch.optim.Adam(model.parameters(), **adam, fused=True) for model in (generator, discriminator)]
+    learning_rates = (args.learning_rate, args.discriminator_learning_rate or args.learning_rate)
+    optimizers = [
+        torch.optim.Adam(model.parameters(), lr=learning_rate, **adam, fused=True)
+        for model, learning_rate in zip((generator, discriminator), learning_rates)
+    ]
     # The order is a contract: checkpoints number networks and optimizers in it.
     generator, discriminator, generator_optimizer, discriminator_optimizer = accelerator.prepare(
         generator, discriminator, *optimizers
     )
     generator.train()
     discriminator.train()
-    loss = LOSSES[args.loss]
+    loss = make_loss(args.loss, args.label_smoothing or 0.0)
     gan = GAN(accelerator, generator, discriminator, generator_optimizer, discriminator_optimizer, loss)
     update = UPDATE_STRATEGIES[args.update_strategy]
     generator = accelerator.unwrap_model(generator)
@@ -168,8 +171,9 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     state = TrainerState()
     if resume is not None:
         state = load_checkpoint(accelerator, resume, arguments, ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS)
-        for group in (*generator_optimizer.param_groups, *discriminator_optimizer.param_groups):
-            group.update(adam)  # what the flags say, where the checkpoint says something else
+        for optimizer, learning_rate in zip((generator_optimizer, discriminator_optimizer), learning_rates):
+            for group in optimizer.param_groups:  # what the flags say, where the checkpoint says something else
+                group.update(adam, lr=learning_rate)
 
     # ---- logs ----
     # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.

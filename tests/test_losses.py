@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.losses import LOSSES, SMOOTHABLE_LOSSES, make_loss
 
 
 real, fake = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([-3.0, 0.0, 1.0])
@@ -52,5 +52,36 @@ def test_losses_pull_in_the_right_direction(name):
     LOSSES[name].discriminator(real_logits, fake_logits).backward()
     assert (real_logits.grad < 0).all() and (fake_logits.grad >= 0).all()
     logits = torch.zeros(4, requires_grad=True)
-    LOSSES[name].generator(logits).backward()
+    generator_loss(name, logits).backward()
     assert (logits.grad < 0).all()
+
+
+def generator_loss(name, fake_logits):
+    """With undecided logits of real images, if they matter."""
+    loss = LOSSES[name]
+    return loss.generator(fake_logits, *([torch.zeros_like(fake_logits)] if loss.is_relativistic else []))
+
+
+def test_relativistic_compares_pairs():
+    loss = LOSSES["relativistic"]
+    margins = torch.tensor([5.0, -1.0, -0.5])  # real minus fake
+    torch.testing.assert_close(loss.discriminator(real, fake), -margins.sigmoid().log().mean())
+    torch.testing.assert_close(loss.generator(fake, real), -(-margins).sigmoid().log().mean())
+    shifted = loss.discriminator(real + 7, fake + 7)
+    torch.testing.assert_close(shifted, loss.discriminator(real, fake))
+
+
+@pytest.mark.parametrize("name", SMOOTHABLE_LOSSES)
+def test_label_smoothing_is_one_sided(name):
+    smooth = make_loss(name, label_smoothing=0.1)
+    if name == "bce":
+        labels = torch.full((3,), 0.9), torch.zeros(3)
+        expected = sum(binary_cross_entropy(x.sigmoid(), y) for x, y in zip((real, fake), labels))
+        best = math.log(9)  # where sigmoid is 0.9
+    else:
+        expected, best = ((real - 0.9).square().mean() + fake.square().mean()) / 2, 0.9
+    torch.testing.assert_close(smooth.discriminator(real, fake), expected)
+    logits = torch.tensor([best], requires_grad=True)
+    smooth.discriminator(logits, fake).backward()
+    assert logits.grad.item() == pytest.approx(0, abs=1e-6)
+    assert smooth.generator is LOSSES[name].generator and make_loss(name) == LOSSES[name]

@@ -269,6 +269,25 @@ def test_skipped_images_are_counted(tmp_path, caplog):
     assert "Images that could not be read: 1" in caplog.text
 
 
+def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
+    changes = {"loss": "bce", "label_smoothing": 0.2, "discriminator_learning_rate": 1e-3, "learning_rate": 1e-4}
+    train_here(tmp_path / "smooth", **changes)
+    train_here(tmp_path / "plain", **(changes | {"label_smoothing": None}))
+    train_here(tmp_path / "relativistic", **(changes | {"label_smoothing": None, "loss": "relativistic"}))
+    rates = [
+        torch.load(tmp_path / "plain" / "checkpoint-12" / name, weights_only=False)["param_groups"][0]["lr"]
+        for name in ("optimizer.bin", "optimizer_1.bin")
+    ]
+    assert rates == [1e-4, 1e-3]
+    losses = {
+        run: json.loads((tmp_path / run / "logs" / "metrics.jsonl").read_text().splitlines()[-1])["discriminator_loss"]
+        for run in ("smooth", "plain", "relativistic")
+    }
+    assert losses["smooth"] > losses["plain"] + 0.05 and losses["relativistic"] < losses["plain"]
+    # A resumed run keeps the rates apart.
+    train_here(tmp_path / "plain", **(changes | {"label_smoothing": None}), resume_from_checkpoint="checkpoint-4")
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -279,6 +298,9 @@ def test_skipped_images_are_counted(tmp_path, caplog):
         ({"max_train_steps": 0}, "`max_train_steps` must be at least 1, got 0"),
         ({"learning_rate": -1}, "`learning_rate` must be positive, got -1"),
         ({"learning_rate": "nan"}, "`learning_rate` must be positive, got nan"),
+        ({"discriminator_learning_rate": 0}, "`discriminator_learning_rate` must be positive, got 0"),
+        ({"label_smoothing": 0.5}, "`label_smoothing` must lie between 0 and 0.5, got 0.5"),
+        ({"label_smoothing": 0.1, "loss": "hinge"}, "needs a loss with labels, one of .*, got `loss=hinge`"),
         ({"adam_beta1": 1}, r"`adam_beta1` must lie in \[0, 1\), got 1"),
         ({"num_channels": 2}, "`num_channels` must be 1"),
         ({"generator_config": "{"}, "`generator_config` must be a JSON object, got '{'"),

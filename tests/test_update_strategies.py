@@ -96,6 +96,23 @@ def test_updates_equal_a_plain_loop(name, reference, norm_type):
         torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
 
 
+def test_the_relativistic_generator_meets_the_updated_discriminator_on_the_same_pairs():
+    ours, theirs = (make_gan("batch", loss="relativistic") for _ in range(2))
+    (batch,) = make_batches()
+    UPDATE_STRATEGIES["alternating"](ours, [batch])
+    fake = theirs.generator(batch.latents).pixel_values
+    margins = theirs.discriminator(batch.pixel_values).logits - theirs.discriminator(fake.detach()).logits
+    (-margins.sigmoid().log().mean()).backward()
+    theirs.discriminator_optimizer.step()
+    margins = theirs.discriminator(batch.pixel_values).logits - theirs.discriminator(fake).logits
+    theirs.generator_optimizer.zero_grad()
+    (-(-margins).sigmoid().log().mean()).backward()
+    theirs.generator_optimizer.step()
+    for network in ("generator", "discriminator"):
+        moved, expected = (weights(getattr(gan, network)) for gan in (ours, theirs))
+        torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
+
+
 def test_strategies_differ():
     alternating, simultaneous = make_gan(), make_gan()
     (batch,) = make_batches()

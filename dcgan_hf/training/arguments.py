@@ -12,6 +12,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from .losses import SMOOTHABLE_LOSSES
 from .update_strategies import check_one_stage
 
 
@@ -64,14 +65,20 @@ class DCGANTrainingArguments:
     max_train_steps: int | None = _flag(None, "Number of updates. Overrides `num_epochs`.")
     train_batch_size: int = _flag(128, "Images of a batch, on each process.")
     gradient_accumulation_steps: int = _flag(1, "Batches of an update, on each process.")
-    loss: Literal["bce", "least_squares", "hinge"] = _flag("bce", "Loss. 'bce' is the paper's.")
+    loss: Literal["bce", "least_squares", "hinge", "relativistic"] = _flag("bce", "Loss. 'bce' is the paper's.")
+    label_smoothing: float | None = _flag(
+        None, "What the label of real images is lowered by, such as 0.1, for the losses 'bce' and 'least_squares'."
+    )
     update_strategy: Literal["alternating", "simultaneous", "one_stage"] = _flag(
         "alternating",
         "'alternating' updates the discriminator, then the generator through it, as in the paper. 'simultaneous'"
         " updates both from one forward pass. 'one_stage' does the same with one backward pass less, for discriminators"
         " without batch normalisation.",
     )
-    learning_rate: float = _flag(2e-4, "Adam's learning rate, of both networks.")
+    learning_rate: float = _flag(2e-4, "Adam's learning rate.")
+    discriminator_learning_rate: float | None = _flag(
+        None, "Adam's learning rate of the discriminator, if it is not the generator's (`learning_rate`)."
+    )
     adam_beta1: float = _flag(0.5, "Adam's beta1.")
     adam_beta2: float = _flag(0.999, "Adam's beta2.")
     adam_weight_decay: float = _flag(0.0, "Adam's weight decay.")
@@ -115,9 +122,16 @@ class DCGANTrainingArguments:
             value = getattr(self, name)
             if value is not None and not value >= minimum:
                 raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
-        for name in ("learning_rate", "adam_epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        for name in ("learning_rate", "discriminator_learning_rate", "adam_epsilon"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be positive, got {value}.")
+        if self.label_smoothing is not None and not 0 < self.label_smoothing < 0.5:
+            raise ValueError(f"`label_smoothing` must lie between 0 and 0.5, got {self.label_smoothing}.")
+        if self.label_smoothing is not None and self.loss not in SMOOTHABLE_LOSSES:
+            raise ValueError(
+                f"`label_smoothing` needs a loss with labels, one of {SMOOTHABLE_LOSSES}, got `loss={self.loss}`."
+            )
         for name in ("adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(self, name)}.")

@@ -97,7 +97,11 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
             if accumulates:
                 fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
-            generator_loss = gan.loss.generator(discriminator(pixels, batch.class_labels).logits)
+            logits = [discriminator(pixels, batch.class_labels).logits]
+            if gan.loss.is_relativistic:
+                with torch.no_grad():
+                    logits.append(discriminator(batch.pixel_values, batch.class_labels).logits)
+            generator_loss = gan.loss.generator(*logits)
             (pixel_gradient,) = torch.autograd.grad(_scale(gan, generator_loss / len(batches)), pixels)
             fake.backward(pixel_gradient)
         statistics[i]["generator_loss"] = generator_loss.detach()
@@ -112,7 +116,7 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     """
 
     def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: torch.Tensor) -> _Backward:
-        generator_loss = gan.loss.generator(fake_logits)
+        generator_loss = _generator_loss(gan, real_logits, fake_logits)
         scaled_loss = _scale(gan, generator_loss / len(batches))
         (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
         discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
@@ -151,7 +155,7 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
 
     def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: Any) -> _Backward:
         real, fake = (logits.detach().float().requires_grad_() for logits in (real_logits, fake_logits))
-        discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), gan.loss.generator(fake)
+        discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), _generator_loss(gan, real, fake)
         real_gradient, fake_gradient = torch.autograd.grad(discriminator_loss / len(batches), (real, fake))
         (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake)
         smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
@@ -208,6 +212,10 @@ def _reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
     else:
         with gan.accelerator.no_sync(gan.generator), gan.accelerator.no_sync(gan.discriminator):
             yield
+
+
+def _generator_loss(gan: GAN, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+    return gan.loss.generator(fake_logits, *([real_logits] if gan.loss.is_relativistic else []))
 
 
 def _scale(gan: GAN, loss: torch.Tensor) -> torch.Tensor:

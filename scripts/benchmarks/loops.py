@@ -17,7 +17,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.hardware import keep_freed_memory
-from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.losses import LOSSES, GANLoss
 from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
 
 
@@ -112,17 +112,22 @@ def prepare_gan(
     generator: DCGANGenerator,
     discriminator: DCGANDiscriminator,
     accelerator: Accelerator,
-    loss: str,
+    loss: GANLoss,
     adam: dict[str, Any],
+    discriminator_learning_rate: float,
 ) -> GAN:
     """Moves networks and makes their optimizers as scripts/train.py does."""
     networks = [
         network.to(accelerator.device, memory_format=torch.channels_last).train()
         for network in (generator, discriminator)
     ]
-    optimizers = [torch.optim.Adam(network.parameters(), **adam, fused=True) for network in networks]
+    rates = (adam["lr"], discriminator_learning_rate)
+    optimizers = [
+        torch.optim.Adam(network.parameters(), **(adam | {"lr": rate}), fused=True)
+        for network, rate in zip(networks, rates)
+    ]
     wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d = accelerator.prepare(*networks, *optimizers)
-    return GAN(accelerator, wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d, LOSSES[loss])
+    return GAN(accelerator, wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d, loss)
 
 
 def our_loop(
@@ -140,7 +145,7 @@ def our_loop(
     generator = DCGANGenerator(DCGANGeneratorConfig(**size, **generator_config))
     discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size, **discriminator_config))
     accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
-    gan = prepare_gan(generator, discriminator, accelerator, "bce", ADAM)
+    gan = prepare_gan(generator, discriminator, accelerator, LOSSES["bce"], ADAM, ADAM["lr"])
     update = UPDATE_STRATEGIES[update_strategy]
 
     def step(real: torch.Tensor) -> None:
