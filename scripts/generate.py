@@ -13,7 +13,6 @@ is there already is not made again, so an interrupted command can be repeated, a
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -26,6 +25,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from dcgan_hf import DCGANPipeline
+from dcgan_hf.evaluation.features import weights_fingerprint
 from dcgan_hf.training.hardware import cores_of_a_process
 
 
@@ -64,9 +64,7 @@ def main(argv: list[str]) -> None:
     # ---- the model ----
     with state.local_main_process_first():  # which downloads, for all processes of a machine
         pipe = DCGANPipeline.from_pretrained(args.model, revision=args.revision, dtype=getattr(torch, args.dtype))
-    digest = hashlib.sha256()
-    for tensor in pipe.generator.state_dict().values():
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    fingerprint = weights_fingerprint(pipe.generator)
     pipe.to(state.device)
     pipe.set_progress_bar_config(disable=True)
     pipe.generator.to(memory_format=torch.channels_last)
@@ -82,7 +80,7 @@ def main(argv: list[str]) -> None:
 
     # ---- the folder ----
     settings = {
-        "weights": digest.hexdigest(),
+        "weights": fingerprint,
         "seed": args.seed,
         "class_labels": classes,
         "truncation": args.truncation,

@@ -1,6 +1,5 @@
 """Publishing, over HTTP with the real client: what arrives, and what the user sees when it does not."""
 
-import importlib.util
 import json
 import logging
 import re
@@ -17,10 +16,9 @@ from dcgan_hf.publishing import upload
 from dcgan_hf.publishing.model_card import GENERATED
 
 from .test_pipeline_dcgan import SAVED_FILES, make_pipeline
-from .train_utils import checkpoints, fingerprint, train_elsewhere, train_here
+from .train_utils import checkpoints, fingerprint, run_script, train_elsewhere, train_here
 
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "push_to_hub.py"
 PIPELINE_FILES = {
     *SAVED_FILES,
     ".gitattributes",
@@ -32,10 +30,7 @@ RUN_FILES = PIPELINE_FILES | {"training.gif"}
 
 
 def push_script(*flags):
-    spec = importlib.util.spec_from_file_location("push_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.main([str(flag) for flag in flags])
+    run_script("push_to_hub", *flags)
 
 
 def train_and_push(output_dir, **changes):

@@ -81,12 +81,14 @@ def features_of(
             Whether to show a progress bar.
     """
     state = PartialState()
-    digest = hashlib.sha256(images.contiguous().numpy().data)
-    digest.update(f"{tuple(images.shape)} {network.fingerprint}".encode())
-    path = cache_dir and cache_dir / f"{digest.hexdigest()}.npz"
-    if path is not None and path.is_file():
-        with np.load(path) as file:
-            return Features(file["features"], file["probabilities"])
+    path = None
+    if cache_dir is not None:
+        digest = hashlib.sha256(images.contiguous().numpy().data)
+        digest.update(f"{tuple(images.shape)} {network.fingerprint}".encode())
+        path = cache_dir / f"{digest.hexdigest()}.npz"
+        if path.is_file():
+            with np.load(path) as file:
+                return Features(file["features"], file["probabilities"])
 
     @torch.inference_mode()
     def describe(start: int, stop: int) -> Features:

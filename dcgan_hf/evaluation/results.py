@@ -121,9 +121,8 @@ def measure(
         real_classes, fake_classes = real.probabilities.argmax(1), fake.probabilities.argmax(1)
         modes, divergence = class_coverage(real_classes, fake_classes, len(network.class_names))
         add("modes", f"Classes that occur, of {len(np.unique(real_classes))}", modes)
-        if np.isfinite(
-            divergence
-        ):  # else there are images of a class that no real one has, and JSON has no number for it
+        # It is infinite, for which JSON has no number, if there are images of a class that no real one has.
+        if np.isfinite(divergence):
             add("class_kl", "Divergence of the class histogram (nats)", divergence)
         if class_labels is not None:
             add(

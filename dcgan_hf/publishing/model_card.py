@@ -96,7 +96,7 @@ def render_model_card(
     dataset = results.get("dataset", {})
     metrics = read_metrics(folder)
     for metric in metrics:
-        metric.dataset_name = metric.dataset_name or dataset.get("hub_id", dataset["name"])
+        metric.dataset_name = metric.dataset_name or dataset["name"]
     examples = sorted(path.name for path in (folder / "images").glob("seed-*.png"))
     class_names = list(generator.id2label.values()) if generator.num_classes else []
     widget = [

@@ -80,6 +80,10 @@ def write_model_page(
             Repository of the model that this one was made from.
     """
     save_examples(pipe, folder)
+    _write_card(folder, repo_id, license, base_model)
+
+
+def _write_card(folder: Path, repo_id: str, license: str | None, base_model: str | None) -> None:
     card = folder / "README.md"
     if not card.is_file() or card_is_generated(card.read_text()):
         card.write_text(str(render_model_card(folder, repo_id, license, base_model)))
@@ -87,14 +91,10 @@ def write_model_page(
 
 def update_card(folder: Path) -> None:
     """Writes the card of a saved pipeline again, after measurements, unless its owner has made it their own."""
-    path = folder / "README.md"
-    card = ModelCard.load(path) if path.is_file() else None
-    if card is None or card_is_generated(card.content):
-        told = {} if card is None else card.data.to_dict()
-        arguments = folder / "training_args.json"
-        hub_model_id = json.loads(arguments.read_text())["hub_model_id"] if arguments.is_file() else None
-        repo_id = hub_model_id or folder.absolute().name
-        path.write_text(str(render_model_card(folder, repo_id, told.get("license"), told.get("base_model"))))
+    path, arguments = folder / "README.md", folder / "training_args.json"
+    told = ModelCard.load(path).data.to_dict() if path.is_file() else {}
+    hub_model_id = json.loads(arguments.read_text())["hub_model_id"] if arguments.is_file() else None
+    _write_card(folder, hub_model_id or folder.absolute().name, told.get("license"), told.get("base_model"))
 
 
 def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str:
