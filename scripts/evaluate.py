@@ -18,25 +18,27 @@ import argparse
 import sys
 from pathlib import Path
 
-import huggingface_hub.constants
 import numpy as np
 import torch
 from accelerate import PartialState
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import load_feature_network
-from dcgan_hf.evaluation.images import features_of, generate_images
+from dcgan_hf.evaluation.images import (
+    FEATURE_CACHE,
+    classes_asked_for,
+    decode_images,
+    features_of,
+    generate_images,
+)
+from dcgan_hf.evaluation.linear_probe import probe_discriminator
 from dcgan_hf.evaluation.report import find_memorized, write_report
-from dcgan_hf.evaluation.results import check_enough_images, measure, write_metrics
+from dcgan_hf.evaluation.results import REPORT_FOLDER, check_enough_images, measure, write_metrics
 from dcgan_hf.image_processing_dcgan import ResizeMode
 from dcgan_hf.publishing.upload import publish_metrics, update_card
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder
 from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
-from dcgan_hf.training.loaders import ResidentLoader, Shard
-
-
-CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features"
 
 
 def main(argv: list[str]) -> None:
@@ -48,6 +50,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dataset_split", default="train", help="Images to compare with.")
     parser.add_argument("--train_split", default="train", help="Images that the model was trained on.")
     parser.add_argument("--image_column", help="Column of the images, if there are several.")
+    parser.add_argument(
+        "--linear_probe",
+        action="store_true",
+        help="Also measure how well a linear SVM tells the classes of `dataset_split` apart by the discriminator's features.",
+    )
+    parser.add_argument("--label_column", help="Column of the labels, if there are several.")
     parser.add_argument("--resize_mode", choices=["crop", "pad"], help="By default the discriminator's, else crop.")
     parser.add_argument(
         "--features",
@@ -59,7 +67,9 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="Image number i has the seed `seed + i`.")
     parser.add_argument("--truncation", type=float, help="Bound of the latents' absolute values.")
-    parser.add_argument("--cache_dir", type=Path, default=CACHE, help="Where the features of real images are kept.")
+    parser.add_argument(
+        "--cache_dir", type=Path, default=FEATURE_CACHE, help="Where the features of real images are kept."
+    )
     parser.add_argument(
         "--output_dir", type=Path, help="For a model of the Hub. By default its name and `-evaluation`."
     )
@@ -74,6 +84,11 @@ def main(argv: list[str]) -> None:
         )
     if args.num_images < 1:
         raise ValueError(f"`num_images` must be at least 1, got {args.num_images}.")
+    if args.linear_probe and args.dataset_split == args.train_split:
+        raise ValueError(
+            f"`linear_probe` trains with the labels of `train_split={args.train_split}` and must be tested on other images:"
+            " `--dataset_split test`."
+        )
     state = PartialState(cpu=args.use_cpu or not torch.accelerator.is_available())
     if state.device.type == "cpu":
         torch.set_num_threads(cores_of_a_process())
@@ -87,20 +102,26 @@ def main(argv: list[str]) -> None:
     pipe.generator.to(memory_format=torch.channels_last)
     pipe.generator.fuse()
     config = pipe.generator.config
+    if args.linear_probe and pipe.discriminator is None:
+        raise ValueError(f"`linear_probe` needs a discriminator, which {args.model} does not have.")
 
     # ---- real images ----
     resize_mode: ResizeMode = args.resize_mode or (
         "crop" if pipe.discriminator is None else pipe.discriminator.config.resize_mode
     )
     decoder = Decoder(config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=False)
-    real_images, datasets = {}, {}
+    real_images, labels, datasets = {}, {}, {}
     for split in dict.fromkeys((args.dataset_split, args.train_split)):
         with state.local_main_process_first():
             datasets[split] = load_image_dataset(
-                args.dataset_name, args.dataset_config_name, split=split, image_column=args.image_column
+                args.dataset_name,
+                args.dataset_config_name,
+                split=split,
+                image_column=args.image_column,
+                label_column=args.label_column,
+                with_labels=args.linear_probe,
             )
-        shard = Shard(1, seed=0, process_index=state.process_index)
-        real_images[split] = ResidentLoader.decode(datasets[split], decoder, shard, torch.device("cpu")).images
+        real_images[split], labels[split] = decode_images(datasets[split], decoder)
     num_features = len(features_of(network, real_images[args.dataset_split][:1]).features[0])
     check_enough_images(network, num_features, len(real_images[args.dataset_split]), args.num_images)
     real = {
@@ -117,13 +138,11 @@ def main(argv: list[str]) -> None:
         return
 
     # ---- figures ----
-    knows_classes = network.class_names is not None and config.num_classes == len(network.class_names)
-    asked_for = np.arange(args.num_images) % config.num_classes if knows_classes else None
+    asked_for = classes_asked_for(network, config.num_classes, args.num_images)
     metrics = measure(network, real[args.dataset_split], fake, args.dataset_split, asked_for)
     for metric in metrics:
         metric.dataset_name = datasets[args.dataset_split].hub_id or Path(args.dataset_name).name
-        spread = "" if metric.spread is None else f" ± {metric.spread:.2g}"
-        print(f"{metric.name}: {metric.value:.4g}{spread}")
+        print(metric)
     memorization = find_memorized(real[args.train_split], fake)
     class_shares = []
     if network.class_names is not None:
@@ -132,10 +151,29 @@ def main(argv: list[str]) -> None:
             for features in (real[args.dataset_split], fake)
         ]
         class_shares = list(zip(network.class_names, *(share.tolist() for share in shares)))
+    probes = []
+    if args.linear_probe:
+        probes = probe_discriminator(
+            pipe.discriminator,
+            *(real_images[args.train_split], np.asarray(labels[args.train_split])),
+            *(real_images[args.dataset_split], np.asarray(labels[args.dataset_split])),
+        )
+        for probe in probes:
+            print(
+                f"Linear SVM on {probe.features}: {probe.accuracy:.1%} of {probe.num_test_images:,} images, with"
+                f" {probe.num_train_images:,} labels"
+            )
     folder = Path(args.model) if is_local else args.output_dir or Path(f"{args.model.split('/')[-1]}-evaluation")
     name = Path(args.model).absolute().name if is_local else args.model
     report = write_report(
-        folder / "evaluation", name, metrics, images, real_images[args.train_split], memorization, class_shares
+        folder / REPORT_FOLDER,
+        name,
+        metrics,
+        images,
+        real_images[args.train_split],
+        memorization,
+        class_shares,
+        probes,
     )
     write_metrics(metrics, folder)
     if is_local:

@@ -88,10 +88,11 @@ def train_ours(flags: list[str], images: torch.Tensor, seed: int) -> tuple[torch
     steps = count()
 
     def update() -> None:
-        batch = prepare_batches([next(batches)[2]], args.latent_dim, seed, next(steps))
+        step = next(steps)
+        batch = prepare_batches([next(batches)[2]], args.latent_dim, seed, step)
         with FastConvolutions():
             UPDATE_STRATEGIES[args.update_strategy](gan, batch)
-        ema.update(generator, args.train_batch_size)
+        ema.update(generator, args.train_batch_size, (step + 1) * args.train_batch_size)
 
     return ema.generator, args.train_batch_size, update
 

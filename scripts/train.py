@@ -8,7 +8,7 @@ Handwritten digits, no download, a few minutes on a laptop:
 
     accelerate launch scripts/train.py
 
-A data set of the Hub or a folder of your own images:
+A data set of the Hub or a folder of images:
 
     accelerate launch scripts/train.py --config scripts/recipes/celeba.yaml
     accelerate launch scripts/train.py --dataset_name ./my-photos --resolution 128 --use_ema --output_dir my-dcgan
@@ -30,24 +30,24 @@ Publish the model on the Hub (`hf auth login` first):
 import gc
 import json
 import logging
-import os
-import shutil
+import math
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
+from accelerate import Accelerator
+from diffusers.optimization import get_scheduler
 from torch import nn
 from tqdm.auto import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
+from dcgan_hf.evaluation.during_training import TrainingEvaluation
+from dcgan_hf.evaluation.results import Metric, remove_measurements, write_metrics
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.arguments import (
     ARCHITECTURE_ARGUMENTS,
@@ -58,19 +58,19 @@ from dcgan_hf.training.arguments import (
 from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.checkpointing import (
     TrainerState,
+    checkpoint_folder,
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,
-    remove_temporary_folders,
+    prepare_output_dir,
     save_checkpoint,
-    set_aside_later_checkpoints,
 )
 from dcgan_hf.training.convolutions import FastConvolutions
-from dcgan_hf.training.datasets import load_image_dataset
+from dcgan_hf.training.datasets import choose_images, load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
-from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
+from dcgan_hf.training.hardware import describe_hardware
+from dcgan_hf.training.health import check_finite, diagnose, diagnose_quality
 from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.loaders import (
     Shard,
@@ -79,6 +79,8 @@ from dcgan_hf.training.loaders import (
     make_loader,
 )
 from dcgan_hf.training.losses import make_loss
+from dcgan_hf.training.penalties import PenaltyWeights
+from dcgan_hf.training.processes import make_accelerator
 from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
 from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
 from dcgan_hf.training.statistics import RunningStatistics
@@ -97,7 +99,8 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         "device": accelerator.device.type,
         "num_cpu_threads": torch.get_num_threads(),
     }
-    total_batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
+    batches_of_an_update = args.gradient_accumulation_steps * args.discriminator_steps
+    images_of_an_update = args.train_batch_size * batches_of_an_update * accelerator.num_processes
 
     # ---- the Hub ----
     repo_id = args.hub_model_id or output_dir.absolute().name
@@ -117,6 +120,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             image_column=args.image_column,
             label_column=args.label_column,
             with_labels=args.class_conditional,
+            class_names=args.class_names,
         )
     num_channels = arguments["num_channels"] = args.num_channels or first_image_channels(image_dataset)
     # The configs check the arguments of the networks, so they come before the work of decoding.
@@ -124,9 +128,16 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     decoder = Decoder(
         num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
     )
+    evaluation = None
+    if args.eval_steps is not None:
+        evaluation = TrainingEvaluation(args, image_dataset, decoder, generator_config, accelerator.device)
+    if args.max_train_samples is not None:
+        image_dataset = choose_images(image_dataset, args.max_train_samples, args.seed)
     shard = Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
     loader = make_loader(image_dataset, decoder, shard, accelerator.device, args.in_memory_gb)
-    num_steps = args.max_train_steps or args.num_epochs * len(loader) // args.gradient_accumulation_steps
+    num_steps = args.max_train_steps or args.num_epochs * len(loader) // batches_of_an_update
+    # A run that goes on must end where the rates were to be 0.
+    arguments["lr_decay_steps"] = num_steps if args.lr_scheduler != "constant" else None
     num_images = None if args.streaming else len(image_dataset.dataset)
     dataset_facts = describe_dataset(image_dataset, args.dataset_name, num_images)
     if num_steps == 0:
@@ -158,7 +169,18 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     generator.train()
     discriminator.train()
     loss = make_loss(args.loss, args.label_smoothing or 0.0)
-    gan = GAN(accelerator, generator, discriminator, generator_optimizer, discriminator_optimizer, loss)
+    penalties = PenaltyWeights(args.r1_penalty or 0.0, args.r2_penalty or 0.0, args.gradient_penalty or 0.0)
+    gan = GAN(
+        accelerator,
+        generator,
+        discriminator,
+        generator_optimizer,
+        discriminator_optimizer,
+        loss,
+        penalties,
+        args.diff_augment or [],
+        args.discriminator_steps,
+    )
     update = UPDATE_STRATEGIES[args.update_strategy]
     generator = accelerator.unwrap_model(generator)
     discriminator = accelerator.unwrap_model(discriminator)
@@ -171,19 +193,22 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     state = TrainerState()
     if resume is not None:
         state = load_checkpoint(accelerator, resume, arguments, ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS)
-        for optimizer, learning_rate in zip((generator_optimizer, discriminator_optimizer), learning_rates):
+        for optimizer, learning_rate in zip(optimizers, learning_rates):
             for group in optimizer.param_groups:  # what the flags say, where the checkpoint says something else
-                group.update(adam, lr=learning_rate)
+                group.update(adam, lr=learning_rate, initial_lr=learning_rate)
+        if args.save_best:
+            state.forget_best_unless_in(output_dir)
+    schedulers = [
+        get_scheduler(
+            args.lr_scheduler, optimizer, num_warmup_steps=0, num_training_steps=num_steps, last_epoch=state.step - 1
+        )
+        for optimizer in optimizers
+    ]
 
     # ---- logs ----
     # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
     if accelerator.is_main_process:
-        if args.overwrite_output_dir:
-            for folder in (*list_checkpoints(output_dir), output_dir / "samples", output_dir / "logs"):
-                shutil.rmtree(folder, ignore_errors=True)
-        output_dir.mkdir(parents=True, exist_ok=True)
-        remove_temporary_folders(output_dir)
-        set_aside_later_checkpoints(output_dir, state.step)
+        prepare_output_dir(output_dir, state.step, args.overwrite_output_dir)
         remove_later_samples(output_dir / "samples", state.step)
     accelerator.wait_for_everyone()
     accelerator.init_trackers(
@@ -193,17 +218,13 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         (output_dir / "training_args.json").write_text(json.dumps(arguments, indent=2) + "\n")
     grid = SampleGrid(args.eval_batch_size, args.seed, generator_config.latent_dim, generator_config.num_classes)
 
-    processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
-    threads = f" with {torch.get_num_threads()} threads each" if accelerator.device.type == "cpu" else ""
     logger.info("***** Running training *****")
-    logger.info(
-        f"  Runs on {processes}, {accelerator.device.type}{threads}, mixed precision {accelerator.mixed_precision}"
-    )
+    logger.info(f"  Runs as {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
     logger.info(f"  Images: {loader}")
     logger.info(
         f"  Parameters: generator {generator.num_parameters():,}, discriminator {discriminator.num_parameters():,}"
     )
-    logger.info(f"  Images of an update: {total_batch_size} ({args.train_batch_size} a batch)")
+    logger.info(f"  Images of an update: {images_of_an_update} ({args.train_batch_size} a batch)")
     logger.info(f"  Updates: {num_steps}" + (f", going on after {resume}" if resume is not None else ""))
 
     # ---- training ----
@@ -213,12 +234,17 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         total=num_steps, initial=state.step, desc="Training", disable=not accelerator.is_main_process, smoothing=0
     )
     batches = endless_batches(loader, state.epoch, state.batch)
-    diagnosis = None
+    diagnosis: str | None = None
+    metrics: list[Metric] = []
+    measured_step = None
+    patience = args.early_stopping_patience or math.inf
+    ends = state.step >= num_steps or state.worse_measurements >= patience
+    stops = False
     with StopSignals() as stop, FastConvolutions() if device.type == "cpu" else nullcontext():
-        while state.step < num_steps:
+        while not ends and not stops:
             raw_batches = []
             with statistics.waiting():
-                for _ in range(args.gradient_accumulation_steps):
+                for _ in range(batches_of_an_update):
                     state.epoch, state.batch, raw_batch = next(batches)
                     raw_batches.append(raw_batch)
             step_batches = prepare_batches(
@@ -229,56 +255,79 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                 accelerator.process_index,
                 accelerator.num_processes,
                 args.random_flip,
+                augments=args.diff_augment is not None,
+                interpolates=args.gradient_penalty is not None,
             )
-            statistics.add(update(gan, step_batches), num_images=total_batch_size)
-            if ema is not None:
-                ema.update(generator, num_images=total_batch_size)
+            statistics.add(update(gan, step_batches), num_images=images_of_an_update)
             state.step += 1
+            if ema is not None:
+                ema.update(generator, images_of_an_update, state.step * images_of_an_update)
+            learning_rate = schedulers[0].get_last_lr()[0]
+            for scheduler in schedulers:
+                scheduler.step()
             progress_bar.update()
 
             # One process may stop at any step. Several agree on it where they exchange statistics anyway.
             stops = stop.received and accelerator.num_processes == 1
-            saves = stops or state.step == num_steps or state.step % args.checkpointing_steps == 0
-            if saves or state.step % args.logging_steps == 0:
+            ends = state.step == num_steps
+            measures = evaluation is not None and (ends or evaluation.is_due(state.step))
+            saves = stops or ends or state.step % args.checkpointing_steps == 0
+            if saves or measures or state.step % args.logging_steps == 0:
                 means, stops = statistics.reduce(accelerator, stop.received)
                 progress_bar.set_postfix(
                     loss_d=f"{means['discriminator_loss']:.3f}",
                     loss_g=f"{means['generator_loss']:.3f}",
                     img_s=f"{means['images_per_second']:.0f}",
                 )
-                divergence = diagnose(means) if has_diverged(means) else None
-                if divergence is None and (saves or stops) and not weights_are_finite(generator, discriminator):
-                    divergence = "Training diverged: a weight is not a finite number."
-                if divergence is not None:
-                    raise FloatingPointError(
-                        f"{divergence} Stopped at step {state.step} without saving. Checkpoints:"
-                        f" {[path.name for path in list_checkpoints(output_dir)]}."
-                    )
-                accelerator.log(means | {"epoch": state.epoch}, step=state.step)
-                if diagnose(means) != diagnosis and accelerator.is_main_process:
-                    diagnosis = diagnose(means)
+                networks = (generator, discriminator) if saves or stops or measures else ()
+                check_finite(means, state.step, networks, list_checkpoints(output_dir))
+                accelerator.log(means | {"epoch": state.epoch, "learning_rate": learning_rate}, step=state.step)
+                previous, diagnosis = diagnosis, diagnose(means, state.step, loss.is_saturating)
+                if diagnosis != previous:
                     progress_bar.clear()
-                    logger.warning(f"Step {state.step}: {diagnosis or 'the discriminator has recovered.'}")
+                    logger.warning(f"Step {state.step}: {diagnosis or 'the networks have recovered.'}")
             with statistics.paused():
+                if evaluation is not None and measures:
+                    metrics, measured_step = evaluation.measure(sampled_generator), state.step
+                    distance = evaluation.distance_in(metrics)
+                    warning = diagnose_quality(distance.value, state.best_value, state.best_step)
+                    state.note_measurement(distance.value)
+                    accelerator.log({f"eval_{metric.type}": metric.value for metric in metrics}, step=state.step)
+                    progress_bar.clear()
+                    logger.info(f"Step {state.step}: {distance}, best {state.best_value:.4g} at {state.best_step}")
+                    if warning is not None:
+                        logger.warning(f"Step {state.step}: {warning}")
+                    ends = ends or state.worse_measurements >= patience
+                    saves = saves or ends or (args.save_best and state.best_step == state.step)
                 if accelerator.is_main_process and state.step % args.save_images_steps == 0:
                     grid.save(sampled_generator, output_dir / "samples", state.step)
                 if saves or stops:
                     state.seconds = time.perf_counter() - started
-                    save_checkpoint(accelerator, output_dir, state, arguments, args.checkpoints_total_limit)
+                    save_checkpoint(
+                        accelerator, output_dir, state, arguments, args.checkpoints_total_limit, args.save_best
+                    )
                     if accelerator.is_main_process:
-                        seen = state.step * total_batch_size
-                        write_results(output_dir, accelerator, state, dataset_facts, seen, means)
-                if publisher is not None and saves and args.hub_strategy == "every_save" and state.step < num_steps:
+                        seen = state.step * images_of_an_update
+                        best_step = state.best_step if args.save_best else None
+                        write_results(output_dir, accelerator, state, dataset_facts, seen, means, best_step)
+                publishes = saves and not ends and args.hub_strategy == "every_save"
+                publishes = publishes and (not args.save_best or state.best_step == state.step)
+                if publisher is not None and publishes:
                     pipe = DCGANPipeline(generator=sampled_generator, discriminator=discriminator)
                     pipe.set_progress_bar_config(disable=True)
                     facts = [output_dir / "training_args.json", output_dir / RESULTS_FILE]
                     publisher.publish_in_background(pipe, facts, state.step)
-            if stops:
-                break
         progress_bar.close()
         batches.close()
 
         # ---- result ----
+        saved_step = state.step
+        if args.save_best and state.best_step is not None:
+            saved_step = state.best_step
+            if saved_step != state.step:
+                accelerator.load_state(str(checkpoint_folder(output_dir, saved_step)))
+        if evaluation is not None and measured_step != saved_step:
+            metrics = evaluation.measure(sampled_generator)
         if accelerator.is_main_process:
             last_grid = grid.save(sampled_generator, output_dir / "samples", state.step)
             save_animation(output_dir / "samples", output_dir / "training.gif")
@@ -288,6 +337,9 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             pipe = DCGANPipeline(generator=generator, discriminator=discriminator)
             pipe.set_progress_bar_config(disable=True)
             pipe.save_pretrained(output_dir)
+            remove_measurements(output_dir)
+            if metrics:
+                write_metrics(metrics, output_dir)
             write_model_page(pipe, output_dir, repo_id)
 
     logger.info(
@@ -298,7 +350,11 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         logger.info(f"Loader alone: {images_per_second(loader) * accelerator.num_processes:,.0f} images/s")
     if decoder.bad_images:
         logger.warning(f"Images that could not be read: {len(decoder.bad_images)}")
-    if state.step < num_steps and accelerator.is_main_process:
+    if evaluation is not None:
+        logger.info(
+            f"Measuring took {evaluation.seconds / state.seconds:.1%} of the time; saved is the model of step {saved_step}"
+        )
+    if stops and accelerator.is_main_process:
         logger.warning(f"Stopped at step {state.step} of {num_steps}. Go on with: --resume_from_checkpoint latest")
     if accelerator.is_main_process:
         logger.info(f"Samples:  {last_grid} (their history: {output_dir / 'training.gif'})")
@@ -319,22 +375,8 @@ def main(argv: list[str]) -> None:
             " `--resume_from_checkpoint latest`, delete it: `--overwrite_output_dir`, or choose another folder."
         )
 
-    keep_freed_memory()
     jsonl = JSONLTracker(output_dir / "logs" / "metrics.jsonl", TrainerState.read(resume).step if resume else 0)
-    accelerator = Accelerator(
-        mixed_precision=args.mixed_precision or default_mixed_precision(args.use_cpu),
-        # Without this, Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
-        cpu=args.use_cpu or not torch.accelerator.is_available(),
-        log_with=[jsonl] + ([args.report_to] if args.report_to != "none" else []),
-        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
-        kwargs_handlers=[
-            # Each process keeps its own running statistics: broadcasting them before every forward pass would change
-            # what the backward pass of an earlier one needs. What is saved are those of the main process.
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            # The others wait for the process that downloads and prepares the data set.
-            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
-        ],
-    )
+    accelerator = make_accelerator(args, output_dir, jsonl)
     logging.basicConfig(
         format="%(asctime)s - %(levelname)s - %(message)s",
         level=logging.INFO if accelerator.is_main_process else logging.WARNING,
@@ -342,20 +384,6 @@ def main(argv: list[str]) -> None:
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # names every request to the Hub
     disable_progress_bar()  # of writing the networks
-    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
-        raise ValueError(
-            f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
-            f" {accelerator.num_processes}: they would write over each other's results."
-        )
-    if accelerator.mixed_precision == "fp16" and args.update_strategy != "alternating":
-        raise ValueError(
-            f"`update_strategy={args.update_strategy}` does not work with `mixed_precision=fp16`: the first optimizer's step may"
-            " change the loss scale before the second one's. Use `bf16`."
-        )
-    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
-    if accelerator.device.type == "cpu":
-        torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
     if args.resume_from_checkpoint and resume is None:
         logger.warning(f"There is no checkpoint in {str(output_dir)!r} to resume from: training starts anew.")
     train(args, accelerator, output_dir, resume)

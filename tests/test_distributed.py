@@ -28,7 +28,7 @@ def test_a_run_on_two_processes_equals_one_with_twice_the_batch(tmp_path):
     """Exact up to rounding where images are treated separately: same images, latents and flips."""
     options = {"generator_config": '{"norm_type": "none"}', "discriminator_config": '{"norm_type": "none"}'}
     output = train_elsewhere(tmp_path / "two", processes=2, train_batch_size=32, max_train_steps=4, **options)
-    assert "Runs on 2 processes, cpu" in output
+    assert "Runs as 2 processes, each on 1 CPU thread" in output
     train_here(tmp_path / "one", train_batch_size=64, max_train_steps=4, **options)
     for name in ("model.safetensors", "model_1.safetensors"):
         two, one = (load_file(tmp_path / run / "checkpoint-4" / name) for run in ("two", "one"))

@@ -21,7 +21,7 @@ def test_average_over_many_updates():
     expected = {name: tensor.double().clone() for name, tensor in generator.state_dict().items()}
     for num_images in (10, 50, 100):
         change(generator)
-        ema.update(generator, num_images)
+        ema.update(generator, num_images, num_images_seen=2000)
         decay = 0.5 ** (num_images / 100)
         for name, tensor in generator.state_dict().items():
             expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
@@ -40,10 +40,21 @@ def test_half_life_counts_images_not_steps():
     for steps, num_images in ((1, 64), (8, 8), (64, 1)):
         ema = GeneratorEMA(start, half_life=50)
         for _ in range(steps):
-            ema.update(target, num_images)
+            ema.update(target, num_images, num_images_seen=1000)
         averages.append(torch.cat([parameter.flatten() for parameter in ema.generator.parameters()]))
     torch.testing.assert_close(averages[0], averages[1], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(averages[0], averages[2], rtol=1e-4, atol=1e-6)
+
+
+def test_in_the_beginning_the_half_life_is_a_twentieth_of_the_images():
+    start, target = make_generator(), make_generator()
+    change(target)
+    averages = []
+    for half_life, num_images_seen in ((1_000_000, 400), (20, 1_000_000)):
+        ema = GeneratorEMA(start, half_life)
+        ema.update(target, 10, num_images_seen)
+        averages.append(torch.cat([parameter.flatten() for parameter in ema.generator.parameters()]))
+    torch.testing.assert_close(*averages)
 
 
 def test_spectral_norm_vectors_stay_unit_vectors():
@@ -51,7 +62,7 @@ def test_spectral_norm_vectors_stay_unit_vectors():
     ema = GeneratorEMA(generator, half_life=10)
     for _ in range(5):
         change(generator)
-        ema.update(generator, 3)
+        ema.update(generator, 3, 1000)
     vectors = [tensor for name, tensor in ema.generator.state_dict().items() if name.endswith(("_u", "_v"))]
     assert vectors
     for vector in vectors:
@@ -70,7 +81,7 @@ def test_state_dict_round_trip():
     generator = make_generator()
     ema = GeneratorEMA(generator, half_life=10)
     change(generator)
-    ema.update(generator, 5)
+    ema.update(generator, 5, 1000)
     other = GeneratorEMA(make_generator(), half_life=10)
     other.load_state_dict(ema.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(ema.state_dict().values(), other.state_dict().values()))

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -15,7 +16,7 @@ from accelerate import Accelerator
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
-from dcgan_hf.training.health import diagnose, has_diverged, weights_are_finite
+from dcgan_hf.training.health import check_finite, diagnose, diagnose_quality, diversity
 from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.samples import MAX_GIF_FRAMES, SampleGrid, save_animation
@@ -97,6 +98,7 @@ HEALTHY = {
     "real_logits": 1.0,
     "fake_logits": -1.0,
     "logits_std": 1.0,
+    "diversity": 0.9,
 }
 
 
@@ -105,18 +107,57 @@ HEALTHY = {
     [
         ({}, None),
         ({"real_logits": 5.0, "fake_logits": -5.0}, None),
-        ({"generator_loss": math.nan}, "Training diverged: generator_loss is not a finite number"),
-        ({"discriminator_loss": math.inf}, "Training diverged: discriminator_loss is not"),
         ({"logits_std": 0.0}, "The discriminator is dead: it gives every image, .* the same logit"),
         ({"discriminator_loss": 0.001}, "The discriminator has won"),
         ({"discriminator_loss": 0.0}, "The discriminator has won"),
+        ({"diversity": 0.1}, "The generator has collapsed"),
     ],
 )
 def test_diagnosis(changes, message):
-    statistics = HEALTHY | changes
-    diagnosis = diagnose(statistics)
+    diagnosis = diagnose(HEALTHY | changes, step=1000)
     assert (diagnosis is None) if message is None else re.search(message, diagnosis)
-    assert has_diverged(statistics) is ("diverged" in (message or ""))
+
+
+def test_untrained_generators_have_not_collapsed():
+    assert diagnose(HEALTHY | {"diversity": 0.1}, step=100) is None
+
+
+def test_a_critic_s_loss_says_nothing_about_victory():
+    assert diagnose(HEALTHY | {"discriminator_loss": -5.0}, step=1000, is_saturating=False) is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_values_that_are_no_numbers_end_the_run(value):
+    check_finite(HEALTHY, step=3)
+    with pytest.raises(
+        FloatingPointError, match="diverged: generator_loss is not a finite .* at step 3 .*checkpoint-2"
+    ):
+        check_finite(HEALTHY | {"generator_loss": value}, step=3, checkpoints=[Path("run/checkpoint-2")])
+
+
+@pytest.mark.parametrize(
+    "value, best, message",
+    [(3.0, None, None), (5.9, 3.0, None), (9.0, 3.0, "3.0 times as far .* as those of step 7"), (0.1, -0.01, None)],
+)
+def test_images_that_have_become_bad_are_named(value, best, message):
+    diagnosis = diagnose_quality(value, best, 7)
+    assert (diagnosis is None) if message is None else re.search(message, diagnosis)
+
+
+def test_diversity_is_the_ratio_of_differences():
+    real = torch.randn(40, 3, 8, 8)
+    assert diversity(real, real * 0.5 + 1).item() == pytest.approx(0.5, rel=1e-4)
+    one_image = torch.randn(1, 3, 8, 8).expand(40, -1, -1, -1)
+    assert diversity(real, one_image).item() < 1e-2
+    assert diversity(one_image, real).isfinite()
+
+
+def test_diversity_within_classes_sees_one_image_a_class():
+    labels = torch.arange(40) % 10
+    real, templates = torch.randn(40, 1, 8, 8), torch.randn(10, 1, 8, 8)
+    assert diversity(real, templates[labels]).item() > 0.5
+    assert diversity(real, templates[labels], labels).item() < 1e-2
+    assert diversity(real[:10], real[:10], labels[:10]) == 1  # no two of a class
 
 
 def test_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path):
@@ -154,7 +195,7 @@ def test_grid(tmp_path, num_images, num_classes, columns, rows):
     np.testing.assert_allclose(np.asarray(image)[2:18, 2:18], (first.detach() * 255).round(), atol=1)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.is_saturating])
 def test_a_perfect_discriminator_is_recognised_whatever_the_loss(name):
     real, fake = (
         (torch.tensor([1.0]), torch.tensor([0.0]))
@@ -165,14 +206,15 @@ def test_a_perfect_discriminator_is_recognised_whatever_the_loss(name):
         )
     )
     loss = LOSSES[name].discriminator(real, fake).item()
-    assert "has won" in diagnose(HEALTHY | {"discriminator_loss": loss})
+    assert "has won" in diagnose(HEALTHY | {"discriminator_loss": loss}, step=1000)
 
 
 def test_weights_that_are_no_numbers_are_seen():
     network = torch.nn.Linear(2, 2)
-    assert weights_are_finite(network, network)
+    check_finite(HEALTHY, 1, [network, network])
     network.bias.data[1] = math.inf
-    assert not weights_are_finite(torch.nn.Linear(2, 2), network)
+    with pytest.raises(FloatingPointError, match="Training diverged: a weight is not a finite number"):
+        check_finite(HEALTHY, 1, [torch.nn.Linear(2, 2), network])
 
 
 @pytest.mark.parametrize("num_files, num_frames", [(1, 1), (5, 5), (MAX_GIF_FRAMES + 30, MAX_GIF_FRAMES)])

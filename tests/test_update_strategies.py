@@ -225,7 +225,14 @@ def test_one_stage_refuses_batch_normalisation():
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 def test_statistics_are_detached(name):
     values = UPDATE_STRATEGIES[name](gan_for(name), make_batches(2))
-    assert set(values) == {"discriminator_loss", "generator_loss", "real_logits", "fake_logits", "logits_std"}
+    assert set(values) == {
+        "discriminator_loss",
+        "generator_loss",
+        "real_logits",
+        "fake_logits",
+        "logits_std",
+        "diversity",
+    }
     assert all(value.ndim == 0 and not value.requires_grad for value in values.values())
 
 

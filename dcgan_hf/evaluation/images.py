@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import numpy as np
 import torch
 from accelerate import PartialState
@@ -15,12 +16,25 @@ from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
 from ..pipeline_dcgan import DCGANPipeline
+from ..training.datasets import ImageDataset
+from ..training.decoding import Decoder
+from ..training.loaders import ResidentLoader, Shard
 from .features import FeatureNetwork, Features
 
 
 # Images that a process works on at a time.
 _GENERATED_AT_ONCE = 256  # as in scripts/generate.py: other sizes round differently
 _DESCRIBED_AT_ONCE = 64
+# Where the features of real images are kept, if nobody says where.
+FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features"
+
+
+def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """All images of a data set, `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, and their labels if
+    it was loaded with them, on the CPU."""
+    shard = Shard(1, seed=0, process_index=PartialState().process_index)
+    decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
+    return decoded.images, decoded.labels
 
 
 def generate_images(
@@ -62,6 +76,13 @@ def generate_images(
         return (images * 255).round().to(torch.uint8).cpu()
 
     return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
+
+
+def classes_asked_for(network: FeatureNetwork, num_classes: int, num_images: int) -> np.ndarray | None:
+    """Classes of images that were generated with all classes in turn, if the network knows as many."""
+    if not num_classes or network.class_names is None or num_classes != len(network.class_names):
+        return None
+    return np.arange(num_images) % num_classes
 
 
 def features_of(

@@ -14,6 +14,7 @@ from diffusers.image_processor import VaeImageProcessor
 
 from ..training.samples import image_grid
 from .features import Features
+from .linear_probe import LinearProbe
 from .neighbors import nearest_neighbors
 from .results import Metric
 
@@ -68,6 +69,7 @@ def write_report(
     train_images: torch.Tensor,
     memorization: Memorization,
     class_shares: list[tuple[str, float, float]],
+    probes: list[LinearProbe],
 ) -> Path:
     r"""
     Writes `report.md` and its pictures: 64 samples, and the generated images that are most like training images beside
@@ -88,6 +90,8 @@ def write_report(
             Copies among the generated images.
         class_shares (`list[tuple[str, float, float]]`):
             Of each class the name, its share of real and its share of generated images.
+        probes (`list[LinearProbe]`):
+            What the discriminator has learned, if that was measured.
 
     Returns:
         `Path`: the report.
@@ -104,7 +108,11 @@ def write_report(
     path = folder / "report.md"
     path.write_text(
         environment.from_string(template).render(
-            model_name=model_name, metrics=metrics, memorization=memorization, class_shares=class_shares
+            model_name=model_name,
+            metrics=metrics,
+            memorization=memorization,
+            class_shares=class_shares,
+            probes=probes,
         )
     )
     return path

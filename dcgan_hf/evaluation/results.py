@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .neighbors import neighbor_metrics
 
 
 METRICS_FILE = "metrics.json"
+REPORT_FOLDER = "evaluation"
 # Papers compute FIDs with no fewer (Heusel et al., 2017: "at least 10,000").
 FID_IMAGES = 10_000
 
@@ -55,6 +57,10 @@ class Metric:
     spread: float | None = None
     dataset_name: str | None = None
 
+    def __str__(self) -> str:
+        spread = "" if self.spread is None else f" ± {self.spread:.2g}"
+        return f"{self.name} {self.value:.4g}{spread} ({self.num_images:,} images, features of {self.features})"
+
 
 def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
     """Raises a `ValueError` if there are too few images for the covariance of so many features."""
@@ -72,6 +78,7 @@ def measure(
     fake: Features,
     dataset_split: str,
     class_labels: np.ndarray | None = None,
+    quickly: bool = False,
 ) -> list[Metric]:
     r"""
     Compares generated images with real ones in every way that the network allows.
@@ -90,6 +97,9 @@ def measure(
             Split of the data set that the real images are of.
         class_labels (`np.ndarray` of shape `(num_fake,)`, *optional*):
             Classes that a class-conditional generator was asked for, in the numbering of the network.
+        quickly (`bool`, *optional*, defaults to `False`):
+            Whether to leave out what takes long (all that compares each image with each other one), and to estimate the
+            kernel distance on a tenth of the subsets.
 
     Raises:
         ValueError: if there are too few images for the number of features.
@@ -108,15 +118,19 @@ def measure(
         add("fid", "FID", distance)
     else:
         add("frechet_distance", "Frechet distance", distance)
-    kernel = kernel_distance(real.features, fake.features)
+    kernel = kernel_distance(real.features, fake.features, num_subsets=10 if quickly else 100)
     add("kid" if is_inception else "kernel_distance", "KID" if is_inception else "Kernel distance", *kernel)
-    # These depend on the numbers of images: equal ones, chosen at random.
-    number = min(num_real, num_fake)
-    chosen = np.random.default_rng(0).permutation(num_real)[:number]
-    for name, value in vars(neighbor_metrics(real.features[chosen], fake.features[:number])).items():
-        add(name, name.capitalize(), value)
-    score = inception_score(fake.probabilities)
-    add(*("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"), *score)
+    if not quickly:
+        # These depend on the numbers of images: equal ones, chosen at random.
+        number = min(num_real, num_fake)
+        chosen = np.random.default_rng(0).permutation(num_real)[:number]
+        for name, value in vars(neighbor_metrics(real.features[chosen], fake.features[:number])).items():
+            add(name, name.capitalize(), value)
+        score = inception_score(fake.probabilities)
+        add(
+            *("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"),
+            *score,
+        )
     if network.class_names is not None:
         real_classes, fake_classes = real.probabilities.argmax(1), fake.probabilities.argmax(1)
         modes, divergence = class_coverage(real_classes, fake_classes, len(network.class_names))
@@ -143,6 +157,12 @@ def write_metrics(metrics: list[Metric], folder: Path) -> None:
         json.dumps([asdict(metric) for metric in [*kept, *metrics]], indent=2, allow_nan=False) + "\n"
     )
     os.replace(temporary, path)
+
+
+def remove_measurements(folder: Path) -> None:
+    """Removes the measurements of a model that is no longer there."""
+    (folder / METRICS_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
 
 
 def read_metrics(folder: Path) -> list[Metric]:

@@ -12,8 +12,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
-from .losses import SMOOTHABLE_LOSSES
-from .update_strategies import check_one_stage
+from .argument_checks import check_arguments
 
 
 def _flag(default: Any, help: str) -> Any:
@@ -32,6 +31,7 @@ class DCGANTrainingArguments:
     )
     dataset_config_name: str | None = _flag(None, "Configuration of the data set, if it has several.")
     dataset_split: str = _flag("train", "Split of the data set.")
+    max_train_samples: int | None = _flag(None, "Number of images to use, chosen at random. By default all.")
     image_column: str | None = _flag(None, "Column of the images. Found by its type if there is only one.")
     label_column: str | None = _flag(None, "Column of the labels. Found by its type if there is only one.")
     streaming: bool = _flag(False, "Read the data set while training instead of downloading it first.")
@@ -52,6 +52,9 @@ class DCGANTrainingArguments:
 
     # Networks
     class_conditional: bool = _flag(False, "Give the labels to both networks.")
+    class_names: list[str] | None = _flag(
+        None, "Names of the classes, in the order of their numbers. By default those that the data set has."
+    )
     latent_dim: int = _flag(100, "Number of latent variables.")
     hidden_size: int = _flag(64, "Width of the convolutions next to the image.")
     generator_config: str = _flag("{}", "More fields of `DCGANGeneratorConfig`, as JSON.")
@@ -65,9 +68,26 @@ class DCGANTrainingArguments:
     max_train_steps: int | None = _flag(None, "Number of updates. Overrides `num_epochs`.")
     train_batch_size: int = _flag(128, "Images of a batch, on each process.")
     gradient_accumulation_steps: int = _flag(1, "Batches of an update, on each process.")
-    loss: Literal["bce", "least_squares", "hinge", "relativistic"] = _flag("bce", "Loss. 'bce' is the paper's.")
+    loss: Literal["bce", "least_squares", "hinge", "relativistic", "wasserstein"] = _flag(
+        "bce", "Loss. 'bce' is the paper's."
+    )
     label_smoothing: float | None = _flag(
         None, "What the label of real images is lowered by, such as 0.1, for the losses 'bce' and 'least_squares'."
+    )
+    r1_penalty: float | None = _flag(
+        None, "Weight of a penalty on the discriminator's gradients at real images, such as 0.1."
+    )
+    r2_penalty: float | None = _flag(None, "The same at generated images.")
+    gradient_penalty: float | None = _flag(
+        None, "Weight of WGAN-GP's penalty on the discriminator's gradients between real and generated images: 10."
+    )
+    diff_augment: list[str] | None = _flag(
+        None,
+        "Differentiable augmentation of all that the discriminator sees, for small data sets: some of 'color',"
+        " 'translation' and 'cutout', in this order.",
+    )
+    discriminator_steps: int = _flag(
+        1, "Updates of the discriminator, each with new images, for one of the generator."
     )
     update_strategy: Literal["alternating", "simultaneous", "one_stage"] = _flag(
         "alternating",
@@ -78,6 +98,9 @@ class DCGANTrainingArguments:
     learning_rate: float = _flag(2e-4, "Adam's learning rate.")
     discriminator_learning_rate: float | None = _flag(
         None, "Adam's learning rate of the discriminator, if it is not the generator's (`learning_rate`)."
+    )
+    lr_scheduler: Literal["constant", "linear", "cosine"] = _flag(
+        "constant", "How the learning rates go down to 0 until the end of training, if they do."
     )
     adam_beta1: float = _flag(0.5, "Adam's beta1.")
     adam_beta2: float = _flag(0.999, "Adam's beta2.")
@@ -108,6 +131,25 @@ class DCGANTrainingArguments:
     checkpoints_total_limit: int | None = _flag(None, "Number of checkpoints to keep, the newest ones.")
     resume_from_checkpoint: str | None = _flag(None, "Checkpoint to go on from: 'latest', its name or path.")
 
+    # Evaluation while training
+    eval_steps: int | None = _flag(None, "Updates between two measurements of image quality. By default none is made.")
+    eval_features: str = _flag(
+        "inception",
+        "Network whose features of generated and of real images are compared: 'inception', 'efficientnet-lite0', or"
+        " folder or repository of an image classifier.",
+    )
+    eval_split: str | None = _flag(None, "Split of the images to compare with. By default `dataset_split`.")
+    eval_num_images: int = _flag(5_000, "Images to generate for a measurement.")
+    metric_for_best_model: Literal["frechet_distance", "kernel_distance"] = _flag(
+        "frechet_distance", "What says which of the measured models is the best."
+    )
+    save_best: bool = _flag(
+        False, "Keep the checkpoint of the best model, and make the pipeline of it that is saved and published."
+    )
+    early_stopping_patience: int | None = _flag(
+        None, "End training after so many measurements in a row that were no better than the best before."
+    )
+
     # The Hub
     push_to_hub: bool = _flag(False, "Publish the model on the Hub, with its page.")
     hub_model_id: str | None = _flag(None, "Repository to publish to. By default the name of `output_dir`.")
@@ -118,34 +160,7 @@ class DCGANTrainingArguments:
     hub_license: str | None = _flag(None, "License of the model, for its page: 'apache-2.0', 'cc-by-4.0', ...")
 
     def __post_init__(self) -> None:
-        for name, minimum in _MINIMUM.items():
-            value = getattr(self, name)
-            if value is not None and not value >= minimum:
-                raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
-        for name in ("learning_rate", "discriminator_learning_rate", "adam_epsilon"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"`{name}` must be positive, got {value}.")
-        if self.label_smoothing is not None and not 0 < self.label_smoothing < 0.5:
-            raise ValueError(f"`label_smoothing` must lie between 0 and 0.5, got {self.label_smoothing}.")
-        if self.label_smoothing is not None and self.loss not in SMOOTHABLE_LOSSES:
-            raise ValueError(
-                f"`label_smoothing` needs a loss with labels, one of {SMOOTHABLE_LOSSES}, got `loss={self.loss}`."
-            )
-        for name in ("adam_beta1", "adam_beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(self, name)}.")
-        if self.streaming and self.max_train_steps is None:
-            raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
-        if self.overwrite_output_dir and self.resume_from_checkpoint:
-            raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
-        if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):
-            raise ValueError("`hub_private_repo` and `hub_strategy` have no effect without `push_to_hub`.")
-        if self.label_column is not None and not self.class_conditional:
-            raise ValueError(f"`label_column={self.label_column}` has no effect without `class_conditional`.")
-        _, discriminator_config = self.network_configs(self.num_channels or 3, None)  # raises if they make no sense
-        if self.update_strategy == "one_stage":
-            check_one_stage(discriminator_config)
+        check_arguments(self)
         # In one form, so that a resumed run may write the same fields in another way.
         self.generator_config = json.dumps(json.loads(self.generator_config), sort_keys=True)
         self.discriminator_config = json.dumps(json.loads(self.discriminator_config), sort_keys=True)
@@ -199,25 +214,6 @@ def _parse_object(name: str, value: str) -> dict[str, Any]:
 
 _FIELDS_FROM_ARGUMENTS = {"image_size", "num_channels", "num_classes", "id2label", "label2id", "resize_mode"}
 
-_MINIMUM = {
-    "resolution": 1,
-    "in_memory_gb": 0,
-    "dataloader_num_workers": 1,
-    "seed": 0,
-    "num_epochs": 1,
-    "max_train_steps": 1,
-    "train_batch_size": 2,  # batch normalisation needs two images
-    "gradient_accumulation_steps": 1,
-    "adam_weight_decay": 0,
-    "ema_half_life": 1,
-    "num_cpu_threads": 1,
-    "logging_steps": 1,
-    "save_images_steps": 1,
-    "eval_batch_size": 1,
-    "checkpointing_steps": 1,
-    "checkpoints_total_limit": 1,
-}
-
 # Arguments that say what a checkpoint holds: a resumed run must not change them.
 ARCHITECTURE_ARGUMENTS = {
     "class_conditional",
@@ -236,19 +232,26 @@ HARMLESS_ARGUMENTS = {
     "checkpointing_steps",
     "checkpoints_total_limit",
     "dataloader_num_workers",
+    "early_stopping_patience",
     "eval_batch_size",
+    "eval_features",
+    "eval_num_images",
+    "eval_split",
+    "eval_steps",
     "hub_license",
     "hub_model_id",
     "hub_private_repo",
     "hub_strategy",
     "logging_steps",
     "max_train_steps",
+    "metric_for_best_model",
     "num_epochs",
     "output_dir",
     "overwrite_output_dir",
     "push_to_hub",
     "report_to",
     "resume_from_checkpoint",
+    "save_best",
     "save_images_steps",
 }
 
@@ -284,7 +287,8 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
             argv = [*argv, f"--{name}", json.dumps(fields | _parse_object(name, getattr(flags, name)))]
         for name, value in content.items():
             if value is not None:
-                argv = [f"--{name}", _to_flag(value), *argv]
+                values = map(str, value) if isinstance(value, list) else [_to_flag(value)]
+                argv = [f"--{name}", *values, *argv]
     arguments = vars(parser.parse_args(argv))
     del arguments["config"]
     return DCGANTrainingArguments(**arguments)

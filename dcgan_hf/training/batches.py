@@ -5,6 +5,7 @@
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
+from .augmentation import NUM_RANDOM_NUMBERS
 from .seeding import seeded_generator
 from .update_strategies import Batch
 
@@ -17,6 +18,8 @@ def prepare_batches(
     process_index: int = 0,
     num_processes: int = 1,
     random_flip: bool = False,
+    augments: bool = False,
+    interpolates: bool = False,
 ) -> list[Batch]:
     r"""
     Normalises and augments the images of a step and draws the latents.
@@ -39,12 +42,24 @@ def prepare_batches(
             Number of all processes.
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
+        augments (`bool`, *optional*, defaults to `False`):
+            Whether to draw numbers for the augmentation of what the discriminator sees.
+        interpolates (`bool`, *optional*, defaults to `False`):
+            Whether to draw numbers for images between real and generated ones.
     """
     batch_size, device = len(raw_batches[0]["pixel_values"]), raw_batches[0]["pixel_values"].device
     shape = (len(raw_batches), num_processes, batch_size)
+
+    def draw(purpose: str, *more: int) -> torch.Tensor:
+        return torch.rand(*shape, *more, generator=seeded_generator(seed, purpose, step, device), device=device)
+
     latents = torch.randn(*shape, latent_dim, generator=seeded_generator(seed, "latents", step, device), device=device)
     if random_flip:
-        flips = torch.rand(shape, generator=seeded_generator(seed, "flips", step, device), device=device) < 0.5
+        flips = draw("flips") < 0.5
+    if augments:
+        augmentation = draw("augmentation", 2, NUM_RANDOM_NUMBERS)
+    if interpolates:
+        interpolation = draw("interpolation")
 
     batches = []
     for i, raw_batch in enumerate(raw_batches):
@@ -53,5 +68,10 @@ def prepare_batches(
             flipped = flips[i, process_index, :, None, None, None]
             pixel_values = torch.where(flipped, pixel_values.flip(-1), pixel_values)
         pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-        batches.append(Batch(pixel_values, latents[i, process_index], raw_batch.get("class_labels")))
+        batch = Batch(pixel_values, latents[i, process_index], raw_batch.get("class_labels"))
+        if augments:
+            batch.augmentation = augmentation[i, process_index].transpose(0, 1)
+        if interpolates:
+            batch.interpolation = interpolation[i, process_index]
+        batches.append(batch)
     return batches

@@ -40,17 +40,44 @@ class TrainerState:
             Number of batches of this epoch that it used.
         seconds (`float`, *optional*, defaults to 0):
             Time that the updates took, with all that was written meanwhile.
+        best_step (`int`, *optional*):
+            Step of the best model of those that were measured.
+        best_value (`float`, *optional*):
+            Its measurement. Smaller is better.
+        worse_measurements (`int`, *optional*, defaults to 0):
+            Number of measurements since then.
     """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
+    best_step: int | None = None
+    best_value: float | None = None
+    worse_measurements: int = 0
+
+    def note_measurement(self, value: float) -> None:
+        """Takes down a measurement of the present model. Smaller is better."""
+        if self.best_value is None or value < self.best_value:
+            self.best_step, self.best_value, self.worse_measurements = self.step, value, 0
+        else:
+            self.worse_measurements += 1
+
+    def forget_best_unless_in(self, output_dir: Path) -> None:
+        """Seeks a new best model if the checkpoint of the best one is no longer there."""
+        if self.best_step is not None and not checkpoint_folder(output_dir, self.best_step).is_dir():
+            logger.warning(f"The checkpoint of the best step, {self.best_step}, is gone: a new best one is sought.")
+            self.best_step, self.best_value, self.worse_measurements = None, None, 0
 
     @classmethod
     def read(cls, folder: Path) -> "TrainerState":
         """Reads the state of a checkpoint."""
         return cls(**json.loads((folder / _STATE_FILE).read_text())["state"])
+
+
+def checkpoint_folder(output_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, if there is one."""
+    return output_dir / f"checkpoint-{step}"
 
 
 def list_checkpoints(output_dir: Path) -> list[Path]:
@@ -97,6 +124,7 @@ def save_checkpoint(
     state: TrainerState,
     arguments: dict[str, Any],
     total_limit: int | None = None,
+    keeps_best: bool = False,
 ) -> None:
     r"""
     Writes a checkpoint. To be called by all processes.
@@ -112,8 +140,10 @@ def save_checkpoint(
             How the run was started.
         total_limit (`int`, *optional*):
             Number of checkpoints to keep, the newest ones.
+        keeps_best (`bool`, *optional*, defaults to `False`):
+            Whether to keep that of the best model in addition.
     """
-    folder = output_dir / f"checkpoint-{state.step}"
+    folder = checkpoint_folder(output_dir, state.step)
     temporary = output_dir / (_TEMPORARY_PREFIX + folder.name)
     if accelerator.is_main_process:
         remove_temporary_folders(output_dir)
@@ -134,7 +164,8 @@ def save_checkpoint(
         os.replace(temporary, folder)
         if total_limit is not None:
             for old in list_checkpoints(output_dir)[:-total_limit]:
-                _delete(old)
+                if not (keeps_best and _step_of(old) == state.best_step):
+                    _delete(old)
     accelerator.wait_for_everyone()
 
 
@@ -190,6 +221,26 @@ def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:
             shutil.rmtree(abandoned, ignore_errors=True)
             os.replace(folder, abandoned)
             logger.warning(f"{folder} is after the checkpoint to resume from: it is now {abandoned.name}.")
+
+
+def prepare_output_dir(output_dir: Path, step: int, overwrite: bool) -> None:
+    r"""
+    Makes the folder of a run ready.
+
+    Args:
+        output_dir (`Path`):
+            The folder, which may not exist yet.
+        step (`int`):
+            Step that the run goes on after.
+        overwrite (`bool`):
+            Whether to delete an earlier run's checkpoints, samples and logs.
+    """
+    if overwrite:
+        for folder in (*list_checkpoints(output_dir), output_dir / "samples", output_dir / "logs"):
+            shutil.rmtree(folder, ignore_errors=True)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    remove_temporary_folders(output_dir)
+    set_aside_later_checkpoints(output_dir, step)
 
 
 def _delete(folder: Path) -> None:

@@ -5,12 +5,16 @@
 import glob
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 import PIL.Image
+import torch
+
+from .seeding import seeded_generator
 
 
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
@@ -44,6 +48,7 @@ def load_image_dataset(
     image_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = False,
+    class_names: list[str] | None = None,
 ) -> ImageDataset:
     r"""
     Opens a data set of images.
@@ -71,6 +76,8 @@ def load_image_dataset(
             Column of the labels. By default the only column of type [`datasets.ClassLabel`].
         with_labels (`bool`, *optional*, defaults to `False`):
             Whether labels are needed. Without, the data set need not have any.
+        class_names (`list[str]`, *optional*):
+            Names of the classes, in the order of their numbers. By default those that the data set has.
 
     Raises:
         ValueError: if the data set, the split or a column does not exist, or if a column has to be named.
@@ -108,8 +115,25 @@ def load_image_dataset(
         without_class = sum(label is None or label < 0 for label in dataset[label_column])
         if without_class:
             raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
-    class_names = dataset.features[label_column].names
+    known_names = dataset.features[label_column].names
+    if class_names is None:
+        class_names = known_names
+    elif len(class_names) != len(known_names) or len(set(class_names)) != len(class_names):
+        raise ValueError(
+            f"`class_names` must be a different name for each of the {len(known_names)} classes {known_names}, got"
+            f" {class_names}."
+        )
     return ImageDataset(_encoded_images(dataset, {image_column: "image", label_column: "label"}), class_names, hub_id)
+
+
+def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageDataset:
+    """A data set of at most `number` images, chosen at random, in the order of before. (Streams have no number.)"""
+    dataset: Any = image_dataset.dataset
+    if number >= len(dataset):
+        return image_dataset
+    generator = seeded_generator(seed, "subset", 0)
+    chosen = torch.randperm(len(dataset), generator=generator)[:number].sort().values
+    return replace(image_dataset, dataset=dataset.select(chosen.tolist()))
 
 
 def _open(

@@ -8,6 +8,9 @@ import torch
 from torch import nn
 
 
+_RAMP_UP = 0.05
+
+
 class GeneratorEMA:
     r"""
     Exponential moving average of a generator's weights, in evaluation mode. diffusers' `EMAModel` averages parameters
@@ -21,7 +24,9 @@ class GeneratorEMA:
             The generator to follow, not wrapped for distributed training.
         half_life (`int`):
             Number of images after which a past state of the generator counts half. Counting images makes it
-            independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`).
+            independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`). In the beginning it
+            is a twentieth of the images so far, so that the untrained generator is soon forgotten (StyleGAN2-ADA,
+            `ema_rampup`).
     """
 
     def __init__(self, generator: nn.Module, half_life: int):
@@ -29,7 +34,7 @@ class GeneratorEMA:
         self.half_life = half_life
 
     @torch.no_grad()
-    def update(self, generator: nn.Module, num_images: int) -> None:
+    def update(self, generator: nn.Module, num_images: int, num_images_seen: int) -> None:
         r"""
         Moves the average towards a generator.
 
@@ -38,11 +43,13 @@ class GeneratorEMA:
                 The generator that was trained, not wrapped for distributed training.
             num_images (`int`):
                 Number of real images of the training step, of all processes.
+        num_images_seen (`int`):
+            Number of those of all steps so far, this one included.
         """
         source, target = generator.state_dict(), self.generator.state_dict()
         parameters = {name for name, _ in generator.named_parameters()}
         averaged = [name for name in target if name in parameters or name.endswith(("running_mean", "running_var"))]
-        weight = 1 - 0.5 ** (num_images / self.half_life)
+        weight = 1 - 0.5 ** (num_images / min(self.half_life, _RAMP_UP * num_images_seen))
         torch._foreach_lerp_([target[name] for name in averaged], [source[name] for name in averaged], weight)
         for name in target.keys() - set(averaged):
             target[name].copy_(source[name])

@@ -18,13 +18,16 @@ class GANLoss(NamedTuple):
         generator (`Callable`):
             The generator's loss, a function of the discriminator's logits for generated images and, if the loss is
             relativistic, of those for real images.
-        is_relativistic (`bool`):
+        is_relativistic (`bool`, *optional*, defaults to `False`):
             Whether the generator's loss depends on the logits for real images, too.
+        is_saturating (`bool`, *optional*, defaults to `True`):
+            Whether the discriminator's loss is 0 once it tells all images apart, so that there is nothing more to learn.
     """
 
     discriminator: Callable[..., torch.Tensor]
     generator: Callable[..., torch.Tensor]
     is_relativistic: bool = False
+    is_saturating: bool = True
 
 
 def bce_discriminator_loss(
@@ -75,11 +78,22 @@ def relativistic_generator_loss(fake_logits: torch.Tensor, real_logits: torch.Te
     return softplus(real_logits - fake_logits).mean()
 
 
+def wasserstein_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+    """D(G(z)) - D(x) with D = logits (Arjovsky et al., 2017, equation 2). D must be bound to be smooth."""
+    return fake_logits.mean() - real_logits.mean()
+
+
+def wasserstein_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
+    """-D(G(z)) (Arjovsky et al., 2017, equation 2)."""
+    return -fake_logits.mean()
+
+
 LOSSES = {
     "bce": GANLoss(bce_discriminator_loss, bce_generator_loss),
     "least_squares": GANLoss(least_squares_discriminator_loss, least_squares_generator_loss),
     "hinge": GANLoss(hinge_discriminator_loss, hinge_generator_loss),
     "relativistic": GANLoss(relativistic_discriminator_loss, relativistic_generator_loss, is_relativistic=True),
+    "wasserstein": GANLoss(wasserstein_discriminator_loss, wasserstein_generator_loss, is_saturating=False),
 }
 # Those whose discriminator is told labels.
 SMOOTHABLE_LOSSES = ("bce", "least_squares")

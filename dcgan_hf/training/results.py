@@ -58,6 +58,7 @@ def write_results(
     dataset: dict[str, Any],
     num_images_seen: int,
     statistics: dict[str, float],
+    best_step: int | None = None,
 ) -> None:
     r"""
     Writes what the model card tells about a run to `training_results.json`.
@@ -75,9 +76,12 @@ def write_results(
             Number of images used, each time counted.
         statistics (`dict[str, float]`):
             Means of the last interval of the log.
+        best_step (`int`, *optional*):
+            Step of the model that is saved, if it is not the last one.
     """
     results = {
         "steps": state.step,
+        "best_step": best_step,
         "epochs": state.epoch,
         "num_images_seen": num_images_seen,
         "seconds": round(state.seconds, 1),

@@ -12,8 +12,8 @@ so it neither computes nor touches gradients of the discriminator's weights.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -21,7 +21,10 @@ from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig
+from .augmentation import diff_augment
+from .health import diversity
 from .losses import GANLoss
+from .penalties import PenaltyWeights, interpolated_penalty, zero_centered_penalty
 
 
 @dataclass
@@ -42,6 +45,12 @@ class GAN:
             Updates the discriminator.
         loss ([`GANLoss`]):
             Losses of both.
+        penalties ([`PenaltyWeights`], *optional*):
+            What is added to the discriminator's loss. By default nothing.
+        augmentations (`list[str]`, *optional*):
+            What is done to all images that the discriminator sees in training, see [`diff_augment`].
+        discriminator_steps (`int`, *optional*, defaults to 1):
+            Updates of the discriminator for one of the generator.
     """
 
     accelerator: Accelerator
@@ -50,6 +59,9 @@ class GAN:
     generator_optimizer: AcceleratedOptimizer
     discriminator_optimizer: AcceleratedOptimizer
     loss: GANLoss
+    penalties: PenaltyWeights = field(default_factory=PenaltyWeights)
+    augmentations: list[str] = field(default_factory=list)
+    discriminator_steps: int = 1
 
 
 @dataclass
@@ -62,11 +74,17 @@ class Batch:
             Latents of the images to generate, N(0, 1).
         class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
             Classes of the real images, and of those to generate.
+        augmentation (`torch.Tensor` of shape `(2, batch_size, 7)`, *optional*):
+            Random numbers in [0, 1) for the augmentation of real and of generated images.
+        interpolation (`torch.Tensor` of shape `(batch_size,)`, *optional*):
+            Random numbers in [0, 1) for the penalty between real and generated images.
     """
 
     pixel_values: torch.Tensor
     latents: torch.Tensor
     class_labels: torch.Tensor | None = None
+    augmentation: torch.Tensor | None = None
+    interpolation: torch.Tensor | None = None
 
 
 def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -74,39 +92,45 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
     The paper's update: the discriminator on real and on generated images, then the generator through the updated
     discriminator. Both use the same generated images. (Several micro-batches are generated again for the generator, so
     that the activations of no more than one are held.)
+
+    With several updates of the discriminator, each has its own share of the micro-batches, and the generator that of the
+    last one.
     """
-    gan.discriminator_optimizer.zero_grad()
-    gan.generator_optimizer.zero_grad()
-    accumulates = len(batches) > 1
+    number = len(batches) // gan.discriminator_steps
+    accumulates = number > 1
 
     statistics = []
-    for i, batch in enumerate(batches):
-        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
-            with torch.set_grad_enabled(not accumulates):
-                fake = gan.generator(batch.latents, batch.class_labels).pixel_values
-            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
-            fake_logits = gan.discriminator(fake.detach(), batch.class_labels).logits
-            discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
-            gan.accelerator.backward(discriminator_loss / len(batches))
-        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
-    gan.discriminator_optimizer.step()
+    for start in range(0, len(batches), number):
+        gan.discriminator_optimizer.zero_grad()
+        is_last_update = start + number == len(batches)
+        for i, batch in enumerate(batches[start : start + number]):
+            with _reduce_gradients(gan, is_last=i == number - 1):
+                with torch.set_grad_enabled(is_last_update and not accumulates):
+                    fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+                result = _discriminate(gan, batch, fake.detach())
+                gan.accelerator.backward(result.loss / number, inputs=list(gan.discriminator.parameters()))
+            statistics.append(_discriminator_statistics(gan, batch, fake, result))
+        gan.discriminator_optimizer.step()
 
+    gan.generator_optimizer.zero_grad()
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
-    for i, batch in enumerate(batches):
-        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+    generator_losses = []
+    for i, batch in enumerate(batches[-number:]):
+        with _reduce_gradients(gan, is_last=i == number - 1):
             if accumulates:
                 fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
-            logits = [discriminator(pixels, batch.class_labels).logits]
+            logits = [discriminator(_augment(gan, batch, pixels, is_real=False), batch.class_labels).logits]
             if gan.loss.is_relativistic:
                 with torch.no_grad():
-                    logits.append(discriminator(batch.pixel_values, batch.class_labels).logits)
+                    real = _augment(gan, batch, batch.pixel_values, is_real=True)
+                    logits.append(discriminator(real, batch.class_labels).logits)
             generator_loss = gan.loss.generator(*logits)
-            (pixel_gradient,) = torch.autograd.grad(_scale(gan, generator_loss / len(batches)), pixels)
+            (pixel_gradient,) = torch.autograd.grad(_scale(gan, generator_loss / number), pixels)
             fake.backward(pixel_gradient)
-        statistics[i]["generator_loss"] = generator_loss.detach()
+        generator_losses.append(generator_loss.detach())
     gan.generator_optimizer.step()
-    return _mean(statistics)
+    return _mean(statistics) | {"generator_loss": torch.stack(generator_losses).mean()}
 
 
 def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -115,24 +139,23 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     forward pass of the discriminator less.
     """
 
-    def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: torch.Tensor) -> _Backward:
-        generator_loss = _generator_loss(gan, real_logits, fake_logits)
+    def backward(result: _Discrimination, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        generator_loss = _generator_loss(gan, result.real_logits, result.fake_logits)
         scaled_loss = _scale(gan, generator_loss / len(batches))
         (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
-        discriminator_loss = gan.loss.discriminator(real_logits, fake_logits)
-        gan.accelerator.backward(discriminator_loss / len(batches), inputs=list(gan.discriminator.parameters()))
-        return discriminator_loss, generator_loss, pixel_gradient
+        gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
+        return generator_loss, pixel_gradient
 
     return _update_both(gan, batches, backward)
 
 
-def check_one_stage(config: DCGANDiscriminatorConfig) -> None:
-    """Raises a `ValueError` for a discriminator that [`one_stage_update`] is wrong for."""
+def check_treats_images_separately(config: DCGANDiscriminatorConfig, what: str) -> None:
+    """Raises a `ValueError` for a discriminator that mixes the images of a batch, which `what` is wrong for."""
     if config.norm_type == "batch":
         raise ValueError(
-            "`update_strategy=one_stage` needs a discriminator that treats each image separately, got"
-            " `norm_type=batch`, which mixes those of a batch. Use `group`, `spectral` or `none`"
-            """ (`--discriminator_config '{"norm_type": "spectral"}'`), or `update_strategy=simultaneous`."""
+            f"{what} needs a discriminator that treats each image separately, got `norm_type=batch`, which mixes those of"
+            " a batch. Use `group`, `spectral` or `none`"
+            """ (`--discriminator_config '{"norm_type": "spectral"}'`)."""
         )
 
 
@@ -143,7 +166,8 @@ _SMALLEST_SHARE = 1e-6
 def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
     The simultaneous update with one backward pass of the discriminator less, for discriminators that treat each image
-    separately, so without batch normalisation (Shen et al., 2021, https://huggingface.co/papers/2103.00430).
+    separately, so without batch normalisation (Shen et al., 2021, https://huggingface.co/papers/2103.00430), and without
+    penalties.
 
     For such a one the gradients of both losses with respect to image i differ only by a factor, the ratio of the
     losses' derivatives with respect to logit i. So the generator's is that of the discriminator, which its own backward
@@ -151,18 +175,21 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     its own gradient vanishes, the image passes with a millionth of the largest one, so that the ratio stays finite; to
     the discriminator's gradient that adds what rounding adds.
     """
-    check_one_stage(gan.accelerator.unwrap_model(gan.discriminator).config)
+    check_treats_images_separately(
+        gan.accelerator.unwrap_model(gan.discriminator).config, "`update_strategy=one_stage`"
+    )
 
-    def backward(real_logits: torch.Tensor, fake_logits: torch.Tensor, pixels: Any) -> _Backward:
-        real, fake = (logits.detach().float().requires_grad_() for logits in (real_logits, fake_logits))
+    def backward(result: _Discrimination, pixels: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = (result.real_logits, result.fake_logits)
+        real, fake = (values.detach().float().requires_grad_() for values in logits)
         discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), _generator_loss(gan, real, fake)
         real_gradient, fake_gradient = torch.autograd.grad(discriminator_loss / len(batches), (real, fake))
         (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake)
         smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
         passed_gradient = torch.where(fake_gradient.abs() < smallest, smallest, fake_gradient)
-        torch.autograd.backward([real_logits, fake_logits], [real_gradient, passed_gradient])
+        torch.autograd.backward(logits, [real_gradient, passed_gradient])
         pixel_gradient = (wanted_gradient / passed_gradient)[:, None, None, None] * pixels.grad
-        return discriminator_loss, generator_loss, pixel_gradient
+        return generator_loss, pixel_gradient
 
     return _update_both(gan, batches, backward)
 
@@ -176,14 +203,15 @@ UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
 }
 
 
-# The losses of both networks and the gradient of the generator's with respect to the generated pixels.
-_Backward = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-def _update_both(gan: GAN, batches: list[Batch], backward: Callable[..., _Backward]) -> dict[str, torch.Tensor]:
+def _update_both(
+    gan: GAN,
+    batches: list[Batch],
+    backward: Callable[["_Discrimination", torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+) -> dict[str, torch.Tensor]:
     """
-    Updates both networks from one forward pass. `backward` takes the logits of real and of generated images and the latter's
-    pixels, and adds the discriminator's gradients to its weights.
+    Updates both networks from one forward pass. `backward` takes what the discriminator says and the pixels of the generated
+    images, adds the discriminator's gradients to its weights, and returns the generator's loss and its gradient with respect
+    to the pixels.
     """
     gan.discriminator_optimizer.zero_grad()
     gan.generator_optimizer.zero_grad()
@@ -193,15 +221,55 @@ def _update_both(gan: GAN, batches: list[Batch], backward: Callable[..., _Backwa
         with _reduce_gradients(gan, is_last=i == len(batches) - 1):
             fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
-            real_logits = gan.discriminator(batch.pixel_values, batch.class_labels).logits
-            fake_logits = gan.discriminator(pixels, batch.class_labels).logits
-            discriminator_loss, generator_loss, pixel_gradient = backward(real_logits, fake_logits, pixels)
+            result = _discriminate(gan, batch, pixels)
+            generator_loss, pixel_gradient = backward(result, pixels)
             fake.backward(pixel_gradient)
-        statistics.append(_discriminator_statistics(discriminator_loss, real_logits, fake_logits))
+        statistics.append(_discriminator_statistics(gan, batch, fake, result))
         statistics[i]["generator_loss"] = generator_loss.detach()
     gan.discriminator_optimizer.step()
     gan.generator_optimizer.step()
     return _mean(statistics)
+
+
+class _Discrimination(NamedTuple):
+    """The discriminator's loss without and with penalties, and its logits."""
+
+    loss_without_penalties: torch.Tensor
+    loss: torch.Tensor
+    real_logits: torch.Tensor
+    fake_logits: torch.Tensor
+
+
+def _discriminate(gan: GAN, batch: Batch, fake: torch.Tensor) -> _Discrimination:
+    """What the discriminator says of real and of generated images, and its loss."""
+
+    def score(pixel_values: torch.Tensor) -> torch.Tensor:
+        return gan.discriminator(pixel_values, batch.class_labels).logits
+
+    real = _augment(gan, batch, batch.pixel_values, is_real=True)
+    fake = _augment(gan, batch, fake, is_real=False)
+    weights = gan.penalties
+    if weights.r1:
+        real = real.detach().requires_grad_()
+    if weights.r2 and not fake.requires_grad:
+        fake = fake.detach().requires_grad_()
+    real_logits, fake_logits = score(real), score(fake)
+    loss = loss_without_penalties = gan.loss.discriminator(real_logits, fake_logits)
+    if weights.r1:
+        loss = loss + weights.r1 * zero_centered_penalty(real_logits, real)
+    if weights.r2:
+        loss = loss + weights.r2 * zero_centered_penalty(fake_logits, fake)
+    if weights.interpolated:
+        assert batch.interpolation is not None
+        loss = loss + weights.interpolated * interpolated_penalty(score, real, fake, batch.interpolation)
+    return _Discrimination(loss_without_penalties, loss, real_logits, fake_logits)
+
+
+def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) -> torch.Tensor:
+    if not gan.augmentations:
+        return pixel_values
+    assert batch.augmentation is not None
+    return diff_augment(pixel_values, batch.augmentation[0 if is_real else 1], gan.augmentations)
 
 
 @contextmanager
@@ -223,16 +291,20 @@ def _scale(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
     return loss if gan.accelerator.scaler is None else gan.accelerator.scaler.scale(loss)
 
 
+@torch.no_grad()
 def _discriminator_statistics(
-    loss: torch.Tensor, real_logits: torch.Tensor, fake_logits: torch.Tensor
+    gan: GAN, batch: Batch, fake: torch.Tensor, result: _Discrimination
 ) -> dict[str, torch.Tensor]:
-    with torch.no_grad():
-        return {
-            "discriminator_loss": loss.detach(),
-            "real_logits": real_logits.mean(),
-            "fake_logits": fake_logits.mean(),
-            "logits_std": torch.cat([real_logits, fake_logits]).std(),
-        }
+    statistics = {
+        "discriminator_loss": result.loss_without_penalties.detach(),
+        "real_logits": result.real_logits.mean(),
+        "fake_logits": result.fake_logits.mean(),
+        "logits_std": torch.cat([result.real_logits, result.fake_logits]).std(),
+        "diversity": diversity(batch.pixel_values, fake, batch.class_labels),
+    }
+    if gan.penalties != PenaltyWeights():
+        statistics["penalty"] = (result.loss - result.loss_without_penalties).detach()
+    return statistics
 
 
 def _mean(statistics: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

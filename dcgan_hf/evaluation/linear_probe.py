@@ -1,0 +1,172 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""What the discriminator has learned about images without labels (Radford et al., 2016, section 5)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from tqdm.auto import tqdm
+
+from ..modeling_dcgan import DCGANDiscriminator
+
+
+_POOLED_SIZE = 4
+_DESCRIBED_AT_ONCE = 500
+# The SVM's C times the number of images, which makes it the same for any number.
+_STRENGTHS = (0.2, 1.0, 5.0, 25.0)
+_IMAGES_TO_CHOOSE_WITH = 5_000
+
+
+# With how few labels it is tried, too: the paper's number.
+_FEW_LABELS = 1_000
+_FEW_LABELS_DRAWS = 5
+
+
+@dataclass
+class LinearProbe:
+    """
+    Args:
+        features (`str`):
+            What the features are.
+        accuracy (`float`):
+            Share of test images whose class the SVM says.
+        num_train_images (`int`):
+            Number of labelled images that it was trained with.
+        num_test_images (`int`):
+            Number of test images.
+        num_features (`int`):
+            Numbers that describe an image.
+        strength (`float`):
+            The SVM's C times the number of labelled images.
+    """
+
+    features: str
+    accuracy: float
+    num_train_images: int
+    num_test_images: int
+    num_features: int
+    strength: float
+
+
+@torch.inference_mode()
+def discriminator_features(discriminator: DCGANDiscriminator, images: torch.Tensor) -> np.ndarray:
+    r"""
+    Features of images from all layers of a discriminator, each max-pooled to 4x4 (smaller maps stay as they are).
+
+    Args:
+        discriminator ([`DCGANDiscriminator`]):
+            The discriminator, in evaluation mode.
+        images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
+            The images.
+
+    Returns:
+        `np.ndarray` of shape `(num_images, num_features)`, float32.
+    """
+    parts = []
+    for portion in tqdm(images.split(_DESCRIBED_AT_ONCE), desc="Features (discriminator)"):
+        pixel_values = VaeImageProcessor.normalize(portion.to(discriminator.device).float() / 255)
+        maps = discriminator(pixel_values, output_hidden_states=True).hidden_states
+        pooled = [
+            torch.nn.functional.adaptive_max_pool2d(map, min(_POOLED_SIZE, map.shape[-1])).flatten(1) for map in maps
+        ]
+        parts.append(torch.cat(pooled, 1).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def linear_probe(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    test_labels: np.ndarray,
+    name: str = "",
+    seed: int = 0,
+) -> LinearProbe:
+    r"""
+    Trains a linear L2-SVM on features, one class against the others, and counts how often it is right. How much it is
+    regularised is chosen on a fifth of at most 5,000 training images.
+
+    Args:
+        train_features (`np.ndarray` of shape `(num_train, num_features)`):
+            Features of labelled images.
+        train_labels (`np.ndarray` of shape `(num_train,)`):
+            Their classes.
+        test_features (`np.ndarray` of shape `(num_test, num_features)`):
+            Features of other images.
+        test_labels (`np.ndarray` of shape `(num_test,)`):
+            Their classes.
+        name (`str`, *optional*):
+            What the features are.
+        seed (`int`, *optional*, defaults to 0):
+            Seed of the choice, and of the order in which the SVM looks at images.
+
+    Raises:
+        ImportError: if scikit-learn is not installed.
+        ValueError: if there are fewer than 10 labelled images, or if they are all of one class.
+    """
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise ImportError(f"`linear_probe` needs scikit-learn: `pip install scikit-learn`. ({error})") from error
+    if len(train_labels) < 10 or len(np.unique(train_labels)) < 2:
+        raise ValueError(
+            f"A linear probe needs at least 10 images of 2 classes or more, got {len(train_labels)} of"
+            f" {len(np.unique(train_labels))}."
+        )
+    # The same scale for all features, as the SVM is regularised alike in all directions.
+    mean, deviation = train_features.mean(0), train_features.std(0)
+    scale = np.where(deviation > 0, deviation, 1)
+    train, test = ((features - mean) / scale for features in (train_features, test_features))
+
+    def accuracy(strength: float, chosen: np.ndarray, features: np.ndarray, labels: np.ndarray) -> float:
+        svm = LinearSVC(C=strength / len(chosen), tol=1e-2, random_state=seed)
+        return float(svm.fit(train[chosen], train_labels[chosen]).score(features, labels))
+
+    order = np.random.default_rng(seed).permutation(len(train))
+    chosen, held_out = np.split(order[:_IMAGES_TO_CHOOSE_WITH], [min(len(order), _IMAGES_TO_CHOOSE_WITH) * 4 // 5])
+    strength = max(_STRENGTHS, key=lambda value: accuracy(value, chosen, train[held_out], train_labels[held_out]))
+    result = accuracy(strength, np.arange(len(train)), test, test_labels)
+    return LinearProbe(name, result, len(train), len(test), train.shape[1], strength)
+
+
+def probe_discriminator(
+    discriminator: DCGANDiscriminator,
+    train_images: torch.Tensor,
+    train_labels: np.ndarray,
+    test_images: torch.Tensor,
+    test_labels: np.ndarray,
+) -> list[LinearProbe]:
+    r"""
+    How well a linear SVM tells classes apart by a discriminator's features, and by the pixels themselves: with all labels and,
+    if there are more, with 1,000 of them (mean of 5 draws).
+
+    Args:
+        discriminator ([`DCGANDiscriminator`]):
+            The discriminator, in evaluation mode.
+        train_images (`torch.ByteTensor` of shape `(num_train, num_channels, height, width)`):
+            Labelled images.
+        train_labels (`np.ndarray` of shape `(num_train,)`):
+            Their classes.
+        test_images (`torch.ByteTensor` of shape `(num_test, num_channels, height, width)`):
+            Other images.
+        test_labels (`np.ndarray` of shape `(num_test,)`):
+            Their classes.
+    """
+    probes = []
+    for name in ("discriminator", "pixels"):
+        train, test = (
+            discriminator_features(discriminator, images)
+            if name == "discriminator"
+            else images.flatten(1).numpy().astype(np.float32)
+            for images in (train_images, test_images)
+        )
+        probes.append(linear_probe(train, train_labels, test, test_labels, name))
+        if len(train) > _FEW_LABELS:
+            draws = []
+            for seed in range(_FEW_LABELS_DRAWS):
+                few = np.random.default_rng(seed).permutation(len(train))[:_FEW_LABELS]
+                draws.append(linear_probe(train[few], train_labels[few], test, test_labels, name, seed))
+            mean = float(np.mean([probe.accuracy for probe in draws]))
+            probes.append(replace(draws[0], accuracy=mean))
+    return probes
