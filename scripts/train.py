@@ -237,6 +237,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     diagnosis: str | None = None
     metrics: list[Metric] = []
     measured_step = None
+    eval_interval = args.eval_interval(num_steps)
     patience = args.early_stopping_patience or math.inf
     ends = state.step >= num_steps or state.worse_measurements >= patience
     stops = False
@@ -270,7 +271,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             # One process may stop at any step. Several agree on it where they exchange statistics anyway.
             stops = stop.received and accelerator.num_processes == 1
             ends = state.step == num_steps
-            measures = evaluation is not None and (ends or evaluation.is_due(state.step))
+            measures = evaluation is not None and (ends or state.step % eval_interval == 0)
             saves = stops or ends or state.step % args.checkpointing_steps == 0
             if saves or measures or state.step % args.logging_steps == 0:
                 means, stops = statistics.reduce(accelerator, stop.received)

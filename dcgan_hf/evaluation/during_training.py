@@ -53,8 +53,6 @@ class TrainingEvaluation:
         config: DCGANGeneratorConfig,
         device: torch.device,
     ):
-        assert args.eval_steps is not None
-        self.steps = args.eval_steps
         self.num_images = args.eval_num_images
         self.dataset_split = args.eval_split or args.dataset_split
         self.distance_index = _DISTANCES[args.metric_for_best_model]
@@ -78,10 +76,6 @@ class TrainingEvaluation:
         generator = DCGANGenerator(config).to(device, memory_format=torch.channels_last).eval()
         self.pipe = DCGANPipeline(generator=generator)
         self.pipe.set_progress_bar_config(disable=True)
-
-    def is_due(self, step: int) -> bool:
-        """Whether to measure after this update."""
-        return step % self.steps == 0
 
     def measure(self, generator: DCGANGenerator) -> list[Metric]:
         r"""

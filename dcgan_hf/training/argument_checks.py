@@ -35,7 +35,6 @@ _MINIMUM = {
     "eval_batch_size": 1,
     "checkpointing_steps": 1,
     "checkpoints_total_limit": 1,
-    "eval_steps": 1,
     "eval_num_images": 2,
     "early_stopping_patience": 1,
 }
@@ -64,6 +63,10 @@ def check_arguments(args: "DCGANTrainingArguments") -> None:
     for name in ("adam_beta1", "adam_beta2"):
         if not 0 <= getattr(args, name) < 1:
             raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(args, name)}.")
+    if args.eval_steps is not None and not (
+        0 < args.eval_steps < 1 or args.eval_steps >= 1 and args.eval_steps % 1 == 0
+    ):
+        raise ValueError(f"`eval_steps` must be a whole number or lie between 0 and 1, got {args.eval_steps}.")
     if args.label_smoothing is not None and not 0 < args.label_smoothing < 0.5:
         raise ValueError(f"`label_smoothing` must lie between 0 and 0.5, got {args.label_smoothing}.")
     if args.diff_augment is not None and args.diff_augment != [

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -132,7 +133,11 @@ class DCGANTrainingArguments:
     resume_from_checkpoint: str | None = _flag(None, "Checkpoint to go on from: 'latest', its name or path.")
 
     # Evaluation while training
-    eval_steps: int | None = _flag(None, "Updates between two measurements of image quality. By default none is made.")
+    eval_steps: float | None = _flag(
+        None,
+        "Updates between two measurements of image quality or, if below 1, their share of all updates. By default none is"
+        " made.",
+    )
     eval_features: str = _flag(
         "inception",
         "Network whose features of generated and of real images are compared: 'inception', 'efficientnet-lite0', or"
@@ -174,6 +179,12 @@ class DCGANTrainingArguments:
         if given_elsewhere:
             raise ValueError(f"`{name}` must not have {sorted(given_elsewhere)}, which other arguments decide.")
         return fields
+
+    def eval_interval(self, num_steps: int) -> int:
+        """Number of updates between two measurements in a run of `num_steps` updates, which ends with one."""
+        if self.eval_steps is None:
+            return num_steps
+        return int(self.eval_steps) if self.eval_steps >= 1 else math.ceil(self.eval_steps * num_steps)
 
     def network_configs(
         self, num_channels: int, class_names: list[str] | None

@@ -1,0 +1,107 @@
+#!/usr/bin/env python
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Trains the same GAN again and again with some flag changed, over several seeds, and says what each change did to its images:
+
+    python scripts/ladder.py scripts/ladders/fashion_mnist.yaml --eval_features fashion-classifier --eval_split test
+    python scripts/ladder.py scripts/ladders/small_data.yaml --eval_features fashion-classifier --eval_split test
+
+The file has flags of scripts/train.py that all runs have in common, and those of each rung. Further flags of scripts/train.py
+are for all runs, too. A run that is finished is not made again, so that an interrupted ladder goes on where it was. Writes
+ladder.md and ladder.json.
+"""
+
+import argparse
+import json
+import logging
+import shutil
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dcgan_hf.training.hardware import num_usable_cores
+
+
+logger = logging.getLogger("ladder")
+
+
+def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> list[float]:
+    """Trains, unless that was done before, and returns the Frechet distances that were measured, in the order of training."""
+    output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
+    if not (output_dir / "model_index.json").is_file():
+        command = [sys.executable, str(Path(__file__).with_name("train.py"))]
+        for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
+            words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
+            command += [f"--{flag}", *map(str, words)]
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with (output_dir / "output.txt").open("w") as file:
+            run = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
+        if run.returncode:
+            raise RuntimeError(f"The run {name!r} with seed {seed} failed, see {output_dir / 'output.txt'}.")
+        for checkpoint in output_dir.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+    entries = map(json.loads, (output_dir / "logs" / "metrics.jsonl").read_text().splitlines())
+    names = ("eval_fid", "eval_frechet_distance")  # the former with Inception's features and enough images
+    distances = [entry[name] for entry in entries for name in names if name in entry]
+    logger.info(f"{name}, seed {seed}: {', '.join(f'{distance:.2f}' for distance in distances)}")
+    return distances
+
+
+def write_table(distances: dict[str, list[list[float]]], folder: Path) -> None:
+    """Mean and standard deviation over the seeds, a row for each rung."""
+    number = max(len(run) for runs in distances.values() for run in runs)
+    lines = [f"| | {' | '.join(f'{i + 1}/{number}' for i in range(number))} | seeds |", "| --- " * (number + 2) + "|"]
+    for name, runs in distances.items():
+        cells = [
+            f"{statistics.mean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+            for values in zip(*runs)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {len(runs)} |")
+    (folder / "ladder.md").write_text("\n".join(lines) + "\n")
+    (folder / "ladder.json").write_text(json.dumps(distances, indent=2) + "\n")
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description="Trains with some flag changed at a time, and compares.",
+        epilog="All other flags are those of scripts/train.py.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "ladder", type=Path, help="YAML file: the flags in `common`, and those of each of the `rungs`."
+    )
+    parser.add_argument("--rungs", nargs="+", metavar="NAME", help="Only these, and in this order.")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="Runs at a time, which share the CPU cores.")
+    parser.add_argument("--output_dir", type=Path, default=Path("dcgan-ladder"))
+    args, more_flags = parser.parse_known_args(argv)
+    logging.basicConfig(format="%(asctime)s - %(message)s", level=logging.INFO)
+    ladder = yaml.safe_load(args.ladder.read_text())
+    unknown = set(args.rungs or []) - ladder["rungs"].keys()
+    if unknown:
+        raise ValueError(f"`rungs` must be among {list(ladder['rungs'])}, got {sorted(unknown)}.")
+    rungs = {name: ladder["rungs"][name] for name in args.rungs or ladder["rungs"]}
+    common = ladder["common"] | {"num_cpu_threads": max(1, num_usable_cores() // args.jobs)}
+
+    # All rungs with the first seed come first, so that there is something to look at early.
+    runs = list(product(args.seeds, rungs))
+    distances: dict[str, list[list[float]]] = {name: [] for name in rungs}
+    with ThreadPoolExecutor(args.jobs) as pool:
+        trainings = [
+            pool.submit(train, name, seed, common | rungs[name], more_flags, args.output_dir) for seed, name in runs
+        ]
+        for (_, name), training in zip(runs, trainings):
+            distances[name].append(training.result())
+            write_table({name: runs for name, runs in distances.items() if runs}, args.output_dir)
+    print((args.output_dir / "ladder.md").read_text())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
