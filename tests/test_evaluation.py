@@ -16,7 +16,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from sklearn.datasets import load_sample_image
-from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
+from transformers import ResNetForImageClassification
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import (
@@ -31,7 +31,7 @@ from dcgan_hf.evaluation.report import find_memorized
 from dcgan_hf.evaluation.results import Metric, measure, read_metrics, write_metrics
 
 from .test_generate import save_model
-from .train_utils import SCRIPTS, run_script, train_here
+from .train_utils import SCRIPTS, run_script, save_classifier, train_here
 
 
 CPU = torch.device("cpu")
@@ -43,14 +43,7 @@ def random_images(number, channels=1, size=16):
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    """A tiny network for RGB images of ten classes, with random weights."""
-    folder = tmp_path_factory.mktemp("models") / "classifier"
-    torch.manual_seed(0)
-    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic", num_labels=10)
-    ResNetForImageClassification(config).save_pretrained(folder)
-    size = {"height": 16, "width": 16}
-    ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(folder)
-    return folder
+    return save_classifier(tmp_path_factory.mktemp("models") / "classifier")
 
 
 # ---- features ----

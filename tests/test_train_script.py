@@ -1,8 +1,9 @@
 import json
+import math
 import random
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -13,11 +14,7 @@ from safetensors.torch import load_file
 
 from dcgan_hf import DCGANPipeline
 
-from .train_utils import SCRIPT, checkpoints, fingerprint, tiny_flags, train_here
-
-
-def read_log(output_dir):
-    return [json.loads(line) for line in (Path(output_dir) / "logs" / "metrics.jsonl").read_text().splitlines()]
+from .train_utils import SCRIPT, checkpoints, fingerprint, read_log, run_script, tiny_flags, train_here
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +284,65 @@ def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
     train_here(tmp_path / "plain", **(changes | {"label_smoothing": None}), resume_from_checkpoint="checkpoint-4")
 
 
+NO_NORM = {"discriminator_config": '{"norm_type": "none"}'}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"diff_augment": "color", "discriminator_steps": 2, "gradient_accumulation_steps": 2},
+        {
+            "loss": "wasserstein",
+            "gradient_penalty": 10,
+            "lr_scheduler": "linear",
+            "num_epochs": 1,
+            "max_train_steps": None,
+        }
+        | NO_NORM,
+        {"loss": "relativistic", "r1_penalty": 0.1, "r2_penalty": 0.1, "lr_scheduler": "cosine"} | NO_NORM,
+    ],
+)
+def test_a_run_with_options_resumes_exactly(tmp_path, options):
+    train_here(tmp_path / "whole", **options)
+    log = read_log(tmp_path / "whole")
+    last = log[-1]["step"]
+    assert ("penalty" in log[-1]) == ("r1_penalty" in options or "gradient_penalty" in options)
+    rates = [entry["learning_rate"] for entry in log]
+    expected = {
+        None: lambda step: 1.0,
+        "linear": lambda step: 1 - (step - 1) / last,
+        "cosine": lambda step: (1 + math.cos(math.pi * (step - 1) / last)) / 2,
+    }[options.get("lr_scheduler")]
+    assert rates == pytest.approx([2e-4 * expected(entry["step"]) for entry in log])
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    train_here(tmp_path / "parts", **options, resume_from_checkpoint="checkpoint-8")
+    assert fingerprint(tmp_path / "parts" / f"checkpoint-{last}") == fingerprint(
+        tmp_path / "whole" / f"checkpoint-{last}"
+    )
+    assert [entry["learning_rate"] for entry in read_log(tmp_path / "parts")] == rates
+
+
+def test_a_longer_run_with_decay_ends_otherwise_and_says_so(tmp_path, caplog):
+    train_here(tmp_path, lr_scheduler="linear", max_train_steps=6)
+    train_here(tmp_path, lr_scheduler="linear", resume_from_checkpoint="latest")
+    assert "Resuming with `lr_decay_steps=12`, the checkpoint was made with 6" in caplog.text
+
+
+def test_some_images_are_chosen(tmp_path):
+    train_here(tmp_path, max_train_samples=100)
+    results = json.loads((tmp_path / "training_results.json").read_text())
+    assert results["dataset"]["num_images"] == 100 and results["epochs"] == 11
+
+
+def test_classes_are_called_as_the_flags_say(tmp_path):
+    names = [f"number {i}" for i in range(10)]
+    flags = tiny_flags(tmp_path, class_conditional=True, max_train_steps=2) + ["--class_names", *names]
+    run_script("train", *flags)
+    pipe = DCGANPipeline.from_pretrained(tmp_path)
+    assert list(pipe.generator.config.id2label.values()) == names
+    assert len(pipe(class_labels=["number 3", 4]).images) == 2
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -320,6 +376,29 @@ def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
         ({"overwrite_output_dir": True, "resume_from_checkpoint": "latest"}, "`overwrite_output_dir` would delete"),
         ({"update_strategy": "simultaneous", "mixed_precision": "fp16"}, "does not work with `mixed_precision=fp16`"),
         ({"update_strategy": "one_stage"}, "needs a discriminator that treats each image separately"),
+        ({"eval_steps": 2.5}, "`eval_steps` must be a whole number or lie between 0 and 1, got 2.5"),
+        ({"eval_steps": 0}, "`eval_steps` must be a whole number or lie between 0 and 1, got 0"),
+        ({"save_best": True}, "have no effect without `eval_steps`"),
+        ({"early_stopping_patience": 1}, "have no effect without `eval_steps`"),
+        ({"eval_steps": 2, "streaming": True}, "`eval_steps=2.0` needs a data set that is at hand"),
+        ({"max_train_samples": 9, "streaming": True}, "`max_train_samples=9` needs a data set that is at hand"),
+        ({"max_train_samples": 40}, "The data set has 40 images, which do not fill a batch of 64"),
+        ({"class_names": "a"}, r"`class_names=\['a'\]` has no effect without `class_conditional`"),
+        ({"class_names": "a", "class_conditional": True}, "a different name for each of the 10 classes"),
+        ({"diff_augment": "colour"}, r"`diff_augment` must be some of \['color', .*, got \['colour'\]"),
+        (
+            {"r1_penalty": 1},
+            "`r1_penalty` needs a discriminator that treats each image separately, got `norm_type=batch`",
+        ),
+        ({"gradient_penalty": 0}, "`gradient_penalty` must be positive, got 0"),
+        ({"r1_penalty": 1, "gradient_penalty": 10} | NO_NORM, "draws the discriminator's gradients to 1"),
+        ({"r1_penalty": 1, "update_strategy": "one_stage"} | NO_NORM, "which the penalty changes"),
+        ({"loss": "wasserstein"}, "`loss=wasserstein` needs a discriminator with bounded gradients"),
+        ({"discriminator_steps": 2, "update_strategy": "simultaneous"}, "needs `update_strategy=alternating`"),
+        (
+            {"r1_penalty": 1, "mixed_precision": "fp16"} | NO_NORM,
+            "`r1_penalty` does not work with `mixed_precision=fp16`",
+        ),
         ({"checkpoints_total_limit": 0}, "`checkpoints_total_limit` must be at least 1, got 0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate.state import AcceleratorState, GradientState
+from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -82,6 +84,20 @@ def train_elsewhere(output_dir, processes=1, **changes):
     output, _ = process.communicate()
     assert process.returncode == 0, output
     return output
+
+
+def save_classifier(folder):
+    """A tiny network for RGB images of ten classes, with random weights."""
+    torch.manual_seed(0)
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic", num_labels=10)
+    ResNetForImageClassification(config).save_pretrained(folder)
+    size = {"height": 16, "width": 16}
+    ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(folder)
+    return folder
+
+
+def read_log(output_dir):
+    return [json.loads(line) for line in (Path(output_dir) / "logs" / "metrics.jsonl").read_text().splitlines()]
 
 
 def checkpoints(output_dir):
