@@ -11,7 +11,9 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.augmentation import NUM_RANDOM_NUMBERS
 from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.penalties import PenaltyWeights
 from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
 
 
@@ -38,13 +40,15 @@ class PlainAccelerator:
     backward = staticmethod(lambda loss, **kwargs: loss.backward(**kwargs))
 
 
-def run(accelerator, name, norm_type, num_micro_batches):
+def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminator_steps=1):
+    options = {"loss": LOSSES["bce"], "penalties": penalties, "augmentations": ["color", "translation"]}
+    options["discriminator_steps"] = discriminator_steps
     networks = make_networks(norm_type)
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
-    gan = GAN(accelerator, *accelerator.prepare(*networks, *optimizers), loss=LOSSES["bce"])
+    gan = GAN(accelerator, *accelerator.prepare(*networks, *optimizers), **options)
     networks = make_networks(norm_type)
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
-    alone = GAN(PlainAccelerator(), *networks, *optimizers, loss=LOSSES["bce"])
+    alone = GAN(PlainAccelerator(), *networks, *optimizers, **options)
 
     reduced = []
 
@@ -61,11 +65,28 @@ def run(accelerator, name, norm_type, num_micro_batches):
     for _ in range(3):
         pixel_values = torch.rand(num_micro_batches, 8, 1, 16, 16, generator=generator) * 2 - 1
         latents = torch.randn(num_micro_batches, 8, 6, generator=generator)
-        batches = [Batch(pixel_values[i, own], latents[i, own]) for i in range(num_micro_batches)]
+        augmentation = torch.rand(num_micro_batches, 2, 8, NUM_RANDOM_NUMBERS, generator=generator)
+        shares = torch.rand(num_micro_batches, 8, generator=generator)
+        batches = [
+            Batch(pixel_values[i, own], latents[i, own], None, augmentation[i][:, own], shares[i, own])
+            for i in range(num_micro_batches)
+        ]
         UPDATE_STRATEGIES[name](gan, batches)
-        UPDATE_STRATEGIES[name](alone, [Batch(pixel_values.flatten(0, 1), latents.flatten(0, 1))])
+        together = [
+            Batch(
+                pixel_values[part].flatten(0, 1),
+                latents[part].flatten(0, 1),
+                None,
+                augmentation[part].transpose(0, 1).flatten(1, 2),
+                shares[part].flatten(0, 1),
+            )
+            for part in torch.arange(num_micro_batches).chunk(discriminator_steps)
+        ]
+        UPDATE_STRATEGIES[name](alone, together)
 
-    assert sum(reduced) == 3 * len(start), f"{name}: {sum(reduced)} gradients were exchanged, not {3 * len(start)}"
+    num_weights = [sum(parameter.numel() for parameter in network.parameters()) for network in networks]
+    expected = 3 * (num_weights[0] + discriminator_steps * num_weights[1])
+    assert sum(reduced) == expected, f"{name}: {sum(reduced)} gradients were exchanged, not {expected}"
     everyone = accelerator.gather(weights(gan)[None])
     assert torch.equal(everyone[0], everyone[1]), f"{name} {norm_type}: weights differ between processes"
     if norm_type != "batch":
@@ -79,9 +100,17 @@ def main():
     for name in UPDATE_STRATEGIES:
         for norm_type in ("group", "none") if name == "one_stage" else ("batch", "group", "none"):
             for num_micro_batches in (1, 3):
-                run(accelerator, name, norm_type, num_micro_batches)
+                run(accelerator, name, norm_type, num_micro_batches, PenaltyWeights())
                 accelerator.free_memory()
                 gc.collect()
+    for name in ("alternating", "simultaneous"):
+        for penalties in (PenaltyWeights(r1=1.0, r2=1.0), PenaltyWeights(interpolated=10.0)):
+            run(accelerator, name, "none", 2, penalties)
+            accelerator.free_memory()
+            gc.collect()
+    run(accelerator, "alternating", "group", 4, PenaltyWeights(r1=1.0), discriminator_steps=2)
+    accelerator.free_memory()
+    gc.collect()
     print(f"rank {accelerator.process_index} done", file=sys.stderr)
     accelerator.end_training()
 
