@@ -295,7 +295,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                     state.note_measurement(distance.value)
                     accelerator.log({f"eval_{metric.type}": metric.value for metric in metrics}, step=state.step)
                     progress_bar.clear()
-                    logger.info(f"Step {state.step}: {distance}, best {state.best_value:.4g} at {state.best_step}")
+                    logger.info(f"Step {state.step}, {distance}, best {state.best_value:.4g} at {state.best_step}")
                     if warning is not None:
                         logger.warning(f"Step {state.step}: {warning}")
                     ends = ends or state.worse_measurements >= patience
@@ -330,7 +330,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         if evaluation is not None and measured_step != saved_step:
             metrics = evaluation.measure(sampled_generator)
         if accelerator.is_main_process:
-            last_grid = grid.save(sampled_generator, output_dir / "samples", state.step)
+            last_grid = grid.save(sampled_generator, output_dir / "samples", saved_step)
             save_animation(output_dir / "samples", output_dir / "training.gif")
             # Without Accelerate's wrappers for mixed precision.
             generator = accelerator.unwrap_model(sampled_generator, keep_fp32_wrapper=False)
@@ -355,7 +355,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
         logger.info(
             f"Measuring took {evaluation.seconds / state.seconds:.1%} of the time; saved is the model of step {saved_step}"
         )
-    if stops and accelerator.is_main_process:
+    if stops and not ends and accelerator.is_main_process:
         logger.warning(f"Stopped at step {state.step} of {num_steps}. Go on with: --resume_from_checkpoint latest")
     if accelerator.is_main_process:
         logger.info(f"Samples:  {last_grid} (their history: {output_dir / 'training.gif'})")

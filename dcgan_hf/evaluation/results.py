@@ -59,7 +59,7 @@ class Metric:
 
     def __str__(self) -> str:
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
-        return f"{self.name} {self.value:.4g}{spread} ({self.num_images:,} images, features of {self.features})"
+        return f"{self.name}: {self.value:.4g}{spread} ({self.num_images:,} images, features of {self.features})"
 
 
 def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
