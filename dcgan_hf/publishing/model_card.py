@@ -26,6 +26,7 @@ _NETWORKS: dict[str, Any] = {"generator": DCGANGenerator, "discriminator": DCGAN
 _NOT_ON_THE_CARD = (HARMLESS_ARGUMENTS - {"dataloader_num_workers", "max_train_steps", "num_epochs"}) | {
     "dataset_name",
     "device",
+    "lr_decay_steps",
     "num_cpu_threads",
     "use_cpu",
 }
