@@ -37,7 +37,12 @@ METRIC = {
 @pytest.fixture
 def run(hub, token, tmp_path):
     """A run that was published, and measured."""
-    options = {"lr_scheduler": "linear", "diff_augment": "color", "hub_model_id": "org/digits", "hub_license": "cc0-1.0"}
+    options = {
+        "lr_scheduler": "linear",
+        "diff_augment": "color",
+        "hub_model_id": "org/digits",
+        "hub_license": "cc0-1.0",
+    }
     train_here(tmp_path / "run", max_train_steps=4, push_to_hub=True, **options)
     (tmp_path / "run" / "metrics.json").write_text(json.dumps([METRIC]))
     return tmp_path / "run"
