@@ -17,8 +17,6 @@ _DESCRIBED_AT_ONCE = 500
 # The SVM's C times the number of images, which makes it the same for any number.
 _STRENGTHS = (0.2, 1.0, 5.0, 25.0)
 _IMAGES_TO_CHOOSE_WITH = 5_000
-
-
 # With how few labels it is tried, too: the paper's number.
 _FEW_LABELS = 1_000
 _FEW_LABELS_DRAWS = 5
