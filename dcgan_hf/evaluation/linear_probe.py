@@ -83,7 +83,8 @@ def linear_probe(
 ) -> LinearProbe:
     r"""
     Trains a linear L2-SVM on features, one class against the others, and counts how often it is right. How much it is
-    regularised is chosen on a fifth of at most 5,000 training images.
+    regularised is chosen on a fifth of at most 5,000 training images. scikit-learn's solver takes some 32 bytes of memory for
+    each number: 14 GB for 60,000 images and 7,168 features.
 
     Args:
         train_features (`np.ndarray` of shape `(num_train, num_features)`):
@@ -115,17 +116,19 @@ def linear_probe(
     # The same scale for all features, as the SVM is regularised alike in all directions.
     mean, deviation = train_features.mean(0), train_features.std(0)
     scale = np.where(deviation > 0, deviation, 1)
-    train, test = ((features - mean) / scale for features in (train_features, test_features))
 
-    def accuracy(strength: float, chosen: np.ndarray, features: np.ndarray, labels: np.ndarray) -> float:
-        svm = LinearSVC(C=strength / len(chosen), tol=1e-2, random_state=seed)
-        return float(svm.fit(train[chosen], train_labels[chosen]).score(features, labels))
+    def accuracy(
+        strength: float, known: np.ndarray, labels: np.ndarray, new: np.ndarray, answers: np.ndarray
+    ) -> float:
+        svm = LinearSVC(C=strength / len(labels), tol=1e-2, random_state=seed)
+        return float(svm.fit((known - mean) / scale, labels).score((new - mean) / scale, answers))
 
-    order = np.random.default_rng(seed).permutation(len(train))
-    chosen, held_out = np.split(order[:_IMAGES_TO_CHOOSE_WITH], [min(len(order), _IMAGES_TO_CHOOSE_WITH) * 4 // 5])
-    strength = max(_STRENGTHS, key=lambda value: accuracy(value, chosen, train[held_out], train_labels[held_out]))
-    result = accuracy(strength, np.arange(len(train)), test, test_labels)
-    return LinearProbe(name, result, len(train), len(test), train.shape[1], strength)
+    order = np.random.default_rng(seed).permutation(len(train_labels))[:_IMAGES_TO_CHOOSE_WITH]
+    parts = np.split(order, [len(order) * 4 // 5])
+    trial = [values for part in parts for values in (train_features[part], train_labels[part])]
+    strength = max(_STRENGTHS, key=lambda value: accuracy(value, *trial))
+    result = accuracy(strength, train_features, train_labels, test_features, test_labels)
+    return LinearProbe(name, result, len(train_labels), len(test_labels), train_features.shape[1], strength)
 
 
 def probe_discriminator(
