@@ -108,9 +108,10 @@ def test_inception_without_its_weights_or_package(torch_fidelity, monkeypatch):
     monkeypatch.setattr(torch_fidelity, "load_state_dict_from_url", fail)
     with pytest.raises(ValueError, match="cannot be downloaded: Temporary failure .* `features=efficientnet-lite0`"):
         load_feature_network("inception", CPU)
-    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
-    with pytest.raises(ImportError, match="needs torch-fidelity and torchvision"):
-        load_feature_network("inception", CPU)
+    with monkeypatch.context() as patch:  # undone before the package is forgotten, else it would come back
+        patch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+        with pytest.raises(ImportError, match="needs torch-fidelity and torchvision"):
+            load_feature_network("inception", CPU)
 
 
 class Means:
