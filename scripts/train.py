@@ -35,6 +35,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                     img_s=f"{means['images_per_second']:.0f}",
                 )
                 networks = (generator, discriminator) if saves or stops or measures else ()
-                check_finite(means, state.step, networks, list_checkpoints(output_dir))
+                check_finite(means, state.step, networks, partial(list_checkpoints, output_dir))
                 accelerator.log(means | {"epoch": state.epoch, "learning_rate": learning_rate}, step=state.step)
                 previous, diagnosis = diagnosis, diagnose(means, state.step, loss.is_saturating)
                 if diagnosis != previous:

@@ -132,7 +132,7 @@ def test_values_that_are_no_numbers_end_the_run(value):
     with pytest.raises(
         FloatingPointError, match="diverged: generator_loss is not a finite .* at step 3 .*checkpoint-2"
     ):
-        check_finite(HEALTHY | {"generator_loss": value}, step=3, checkpoints=[Path("run/checkpoint-2")])
+        check_finite(HEALTHY | {"generator_loss": value}, step=3, find_checkpoints=lambda: [Path("run/checkpoint-2")])
 
 
 @pytest.mark.parametrize(

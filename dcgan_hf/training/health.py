@@ -3,7 +3,7 @@
 """Names what is wrong with a training run, from statistics that it logs anyway."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -105,7 +105,10 @@ def diagnose_quality(value: float, best_value: float | None, best_step: int | No
 
 
 def check_finite(
-    statistics: dict[str, float], step: int, networks: Iterable[nn.Module] = (), checkpoints: Iterable[Path] = ()
+    statistics: dict[str, float],
+    step: int,
+    networks: Iterable[nn.Module] = (),
+    find_checkpoints: Callable[[], Iterable[Path]] = tuple,
 ) -> None:
     r"""
     Ends a run that is pointless, before it writes anything.
@@ -117,8 +120,8 @@ def check_finite(
             Number of updates so far.
         networks (`Iterable[nn.Module]`, *optional*):
             Networks whose weights are looked at, too, which waits for the device.
-        checkpoints (`Iterable[Path]`, *optional*):
-            What the message names to go back to.
+        find_checkpoints (`Callable`, *optional*):
+            Returns what the message names to go back to. Only called if there is something to say.
 
     Raises:
         FloatingPointError: if some value is not a finite number.
@@ -129,5 +132,5 @@ def check_finite(
     if what:
         raise FloatingPointError(
             f"Training diverged: {' and '.join(what)} is not a finite number. Stopped at step {step} without saving."
-            f" Checkpoints: {[path.name for path in checkpoints]}."
+            f" Checkpoints: {[path.name for path in find_checkpoints()]}."
         )
