@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from dcgan_hf.training.arguments import to_flag
 from dcgan_hf.training.hardware import num_usable_cores
 
 
@@ -38,8 +39,7 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
     if not (output_dir / "model_index.json").is_file():
         command = [sys.executable, str(Path(__file__).with_name("train.py"))]
         for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
-            words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
-            command += [f"--{flag}", *map(str, words)]
+            command += to_flag(flag, value)
         output_dir.mkdir(parents=True, exist_ok=True)
         with (output_dir / "output.txt").open("w") as file:
             run = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)

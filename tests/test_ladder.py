@@ -4,7 +4,7 @@ import shutil
 import pytest
 import yaml
 
-from dcgan_hf.training.arguments import parse_training_arguments
+from dcgan_hf.training.arguments import parse_training_arguments, to_flag
 
 from .train_utils import SCRIPTS, TINY, read_log, run_script, save_classifier
 
@@ -67,6 +67,5 @@ def test_the_rungs_make_sense(path):
         argv = []
         for flag, value in (ladder["common"] | flags).items():
             value = str(SCRIPTS.parent / value) if flag == "config" else value
-            words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
-            argv += [f"--{flag}", *map(str, words)]
+            argv += to_flag(flag, value)
         assert parse_training_arguments(argv, SCRIPTS / "recipes" / "digits.yaml").eval_steps == 0.25

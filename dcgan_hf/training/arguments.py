@@ -294,12 +294,12 @@ def parse_training_arguments(argv: list[str], default_config: Path) -> DCGANTrai
     if config is not None:
         content = _read_yaml(config)
         for name in ("generator_config", "discriminator_config"):
-            fields = _parse_object(name, _to_flag(content.pop(name, None) or {}))
+            fields = content.pop(name, None) or {}
+            fields = _parse_object(name, fields if isinstance(fields, str) else json.dumps(fields))
             argv = [*argv, f"--{name}", json.dumps(fields | _parse_object(name, getattr(flags, name)))]
         for name, value in content.items():
             if value is not None:
-                values = map(str, value) if isinstance(value, list) else [_to_flag(value)]
-                argv = [f"--{name}", *values, *argv]
+                argv = [*to_flag(name, value), *argv]
     arguments = vars(parser.parse_args(argv))
     del arguments["config"]
     return DCGANTrainingArguments(**arguments)
@@ -320,5 +320,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _to_flag(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+def to_flag(name: str, value: Any) -> list[str]:
+    """An argument of a YAML file as words of a command line: lists as several, the fields of a network as JSON."""
+    words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
+    return [f"--{name}", *map(str, words)]
