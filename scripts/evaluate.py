@@ -26,6 +26,7 @@ from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import load_feature_network
 from dcgan_hf.evaluation.images import (
     FEATURE_CACHE,
+    check_before_describing,
     classes_asked_for,
     decode_images,
     features_of,
@@ -33,7 +34,7 @@ from dcgan_hf.evaluation.images import (
 )
 from dcgan_hf.evaluation.linear_probe import probe_discriminator
 from dcgan_hf.evaluation.report import find_memorized, write_report
-from dcgan_hf.evaluation.results import REPORT_FOLDER, check_enough_images, measure, write_metrics
+from dcgan_hf.evaluation.results import REPORT_FOLDER, measure, write_metrics
 from dcgan_hf.image_processing_dcgan import ResizeMode
 from dcgan_hf.publishing.upload import publish_metrics, update_card
 from dcgan_hf.training.datasets import load_image_dataset
@@ -122,8 +123,7 @@ def main(argv: list[str]) -> None:
                 with_labels=args.linear_probe,
             )
         real_images[split], labels[split] = decode_images(datasets[split], decoder)
-    num_features = len(features_of(network, real_images[args.dataset_split][:1]).features[0])
-    check_enough_images(network, num_features, len(real_images[args.dataset_split]), args.num_images)
+    check_before_describing(network, real_images[args.dataset_split], args.num_images)
     real = {
         split: features_of(network, images, args.cache_dir, show_progress=True)
         for split, images in real_images.items()

@@ -15,8 +15,15 @@ from ..training.arguments import DCGANTrainingArguments
 from ..training.datasets import ImageDataset, choose_images, load_image_dataset
 from ..training.decoding import Decoder
 from .features import load_feature_network
-from .images import FEATURE_CACHE, classes_asked_for, decode_images, features_of, generate_images
-from .results import Metric, check_enough_images, measure
+from .images import (
+    FEATURE_CACHE,
+    check_before_describing,
+    classes_asked_for,
+    decode_images,
+    features_of,
+    generate_images,
+)
+from .results import Metric, measure
 
 
 # Real images to compare with: as many as papers have, so that large data sets are not described whole.
@@ -69,8 +76,7 @@ class TrainingEvaluation:
                     image_column=args.image_column,
                 )
         images, _ = decode_images(choose_images(image_dataset, _MAX_REAL_IMAGES, seed=0), decoder)
-        num_features = features_of(self.network, images[:1]).features.shape[1]
-        check_enough_images(self.network, num_features, len(images), self.num_images)
+        check_before_describing(self.network, images, self.num_images)
         self.real = features_of(self.network, images, FEATURE_CACHE, show_progress=True)
         # Takes the weights of what is measured, and can be fused.
         generator = DCGANGenerator(config).to(device, memory_format=torch.channels_last).eval()

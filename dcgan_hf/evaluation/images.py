@@ -20,6 +20,7 @@ from ..training.datasets import ImageDataset
 from ..training.decoding import Decoder
 from ..training.loaders import ResidentLoader, Shard
 from .features import FeatureNetwork, Features
+from .results import check_enough_images
 
 
 # Images that a process works on at a time.
@@ -76,6 +77,12 @@ def generate_images(
         return (images * 255).round().to(torch.uint8).cpu()
 
     return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
+
+
+def check_before_describing(network: FeatureNetwork, real_images: torch.Tensor, num_images: int) -> None:
+    """Raises a `ValueError` if there are too few images for the network's features, of which it describes only one."""
+    num_features = features_of(network, real_images[:1]).features.shape[1]
+    check_enough_images(network, num_features, len(real_images), num_images)
 
 
 def classes_asked_for(network: FeatureNetwork, num_classes: int, num_images: int) -> np.ndarray | None:
