@@ -2,50 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """Configurations of the DCGAN generator and discriminator."""
 
-import ast
 import math
 import os
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
 
+from .configuration_portable import PortableConfig
 from .image_processing_dcgan import DCGANImageProcessor
 
 
-def code_of_networks() -> str:
-    r"""
-    The modules of configurations, image processing and networks as one file, which needs no package.
-
-    One, because diffusers downloads just one file for each network of a pipeline.
-    """
-    here = Path(__file__)
-    if here.name != "configuration_dcgan.py":  # the one file itself, in a model repository
-        return here.read_text()
-    imports, bodies, names = set(), [], []
-    modules = ["image_processing_dcgan", "configuration_dcgan"]
-    modules += ["modeling_dcgan_layers", "modeling_dcgan", "modeling_dcgan_classification"]
-    for module in modules:  # in the order in which they import one another
-        source = here.with_name(f"{module}.py").read_text()
-        nodes: list[Any] = ast.parse(source).body
-        import_nodes = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-        imports |= {ast.unparse(node) for node in import_nodes if not getattr(node, "level", 0)}
-        exports = nodes[-1]  # __all__
-        names += ast.literal_eval(exports.value)
-        bodies.append("\n".join(source.splitlines()[import_nodes[-1].end_lineno : exports.lineno - 1]).strip())
-    parts = [
-        "# Copyright 2026 The dcgan_hf authors.\n# Licensed under the Apache License, Version 2.0.",
-        '"""Networks of a DCGAN. Made from the modules of dcgan_hf, so that they load without it."""',
-        "\n".join(sorted(imports)),
-        *bodies,
-        f"__all__ = {sorted(names)}",
-    ]
-    return "\n\n\n".join(parts) + "\n"
-
-
 @strict
-class DCGANConfig(PreTrainedConfig):
+class DCGANConfig(PortableConfig):
     r"""
     What the generator's and the discriminator's configuration have in common. Use [`DCGANGeneratorConfig`] and
     [`DCGANDiscriminatorConfig`].
@@ -94,7 +62,7 @@ class DCGANConfig(PreTrainedConfig):
             Standard deviation of the `"normal"` initialisation, and of the scale of batch normalisation around 1.
     """
 
-    _auto_classes: ClassVar[dict[str, str]] = {}
+    _code_module = "modeling_dcgan"
 
     image_size: int = 64
     num_channels: int = 3
@@ -125,22 +93,6 @@ class DCGANConfig(PreTrainedConfig):
         if self.id2label is None and "num_labels" not in kwargs:
             kwargs["num_labels"] = self.num_classes
         super().__post_init__(**kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
-        """See [`~transformers.PreTrainedConfig.save_pretrained`]. Writes the networks' code, too, so that the folder
-        loads where this package is not installed."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "modeling_dcgan.py").write_text(code_of_networks())
-        self.auto_map = {auto: f"modeling_dcgan.{name}" for auto, name in self._auto_classes.items()}
-        super().save_pretrained(save_directory, **kwargs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What is saved. Without names of classes if there are none, so that those of a classifier can be added, and
-        without `dtype`, which the weights' file tells: an fp16 variant must not make the other weights load as fp16."""
-        content = super().to_dict()
-        del content["dtype"]
-        return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}
 
     @property
     def kernel_sizes(self) -> list[int]:
