@@ -2,14 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Pipeline that samples images from a DCGAN."""
 
-# The file must also work as a copy in a model repository, beside a modeling_dcgan.py that holds the networks' code.
-import importlib
-import json
-import os
-import shutil
-import tempfile
+# The file must also work as a copy in a model repository, beside a modeling_dcgan.py that holds the networks' code and a
+# copy of pipeline_portable.py.
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,21 +13,18 @@ import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.utils.torch_utils import randn_tensor
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from transformers import PreTrainedModel
 
 from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from .pipeline_portable import PortablePipelineMixin
 
 
 # Pixels that go through the network at once. With the default widths a layer's activations then take some 64 MB,
 # however many images are asked for.
 MAX_PIXELS_PER_FORWARD = 2**20
 
-NETWORKS = {network.__name__: network for network in (DCGANGenerator, DCGANDiscriminator)}
 
-
-class DCGANPipeline(DiffusionPipeline):
+class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
     r"""
     Pipeline for image generation with a DCGAN, unconditional or class-conditional.
 
@@ -49,137 +41,12 @@ class DCGANPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "generator"
     _optional_components = ["discriminator"]
+    _networks = {network.__name__: network for network in (DCGANGenerator, DCGANDiscriminator)}
 
     def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
         super().__init__()
         self.register_modules(generator=generator, discriminator=discriminator)
         self.image_processor = VaeImageProcessor(vae_scale_factor=1)
-
-    @classmethod
-    def download(cls, pretrained_model_name: str, **kwargs: Any) -> str:
-        r"""
-        Downloads a pipeline from the Hub: networks and their configurations, never code.
-
-        Args:
-            pretrained_model_name (`str`):
-                A repository on the Hub.
-            variant (`str`, *optional*):
-                Variant of the weights' files, such as `"fp16"`.
-            cache_dir, force_download, local_files_only, revision, token (*optional*):
-                See [`~huggingface_hub.snapshot_download`].
-
-        Returns:
-            `str`: the folder in the cache.
-
-        Raises:
-            OSError: if there is no such repository or revision, or if it is neither in reach nor in the cache.
-        """
-        variant = f".{kwargs['variant']}" if kwargs.get("variant") else ""
-        patterns = [cls.config_name]
-        for component in ("generator", "discriminator"):
-            if component not in kwargs:  # else the caller has one
-                names = ("config.json", f"model{variant}.safetensors", f"model{variant}-*-of-*.safetensors")
-                patterns += [f"{component}/{name}" for name in (*names, f"model.safetensors.index{variant}.json")]
-        passed_on = ("cache_dir", "force_download", "local_files_only", "revision", "token")
-        options = {name: kwargs[name] for name in passed_on if kwargs.get(name) is not None}
-        try:
-            return snapshot_download(pretrained_model_name, allow_patterns=patterns, **options)
-        except RepositoryNotFoundError as error:
-            raise OSError(
-                f"{pretrained_model_name!r} is neither a local folder nor a model on the Hub that you have access to. If"
-                " it is private, log in (`hf auth login`) or pass `token`."
-            ) from error
-        except RevisionNotFoundError as error:
-            raise OSError(f"{pretrained_model_name!r} has no revision {kwargs['revision']!r}.") from error
-        except LocalEntryNotFoundError as error:
-            raise OSError(
-                f"{pretrained_model_name!r} is neither a local folder nor in the cache, and the Hub cannot be asked:"
-                f" {error}"
-            ) from error
-
-    @classmethod
-    def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded with the classes that this file knows and not
-        with code that lies beside them, so that nothing has to be trusted."""
-        loaded = super().load_config(*args, **kwargs)
-        index = loaded[0] if isinstance(loaded, tuple) else loaded
-        index["_class_name"] = cls.__name__
-        for name, value in index.items():
-            if isinstance(value, list) and value[1] in NETWORKS:
-                index[name] = [NETWORKS[value[1]].__module__, value[1]]
-        return loaded
-
-    def save_pretrained(
-        self, save_directory: str | os.PathLike, *args: Any, push_to_hub: bool = False, **kwargs: Any
-    ) -> None:
-        r"""
-        Saves networks, configurations and the code that loads them where this package is not installed.
-
-        Args:
-            save_directory (`str` or `os.PathLike`):
-                Folder to save to.
-            variant (`str`, *optional*):
-                Name for the weights' files: `"fp16"` writes `model.fp16.safetensors`.
-            push_to_hub (`bool`, *optional*, defaults to `False`):
-                Whether to publish the folder then, with the arguments of [`~DCGANPipeline.push_to_hub`]. Without
-                `repo_id`, it has the folder's name.
-        """
-        publishing_names = ("repo_id", "commit_message", "private", "token", "create_pr")
-        publishing_options = {name: kwargs.pop(name) for name in publishing_names if name in kwargs}
-        super().save_pretrained(save_directory, *args, **kwargs)
-        folder = Path(save_directory)
-        index = json.loads((folder / self.config_name).read_text())
-        index.pop("_name_or_path", None)  # says where on this machine the pipeline was loaded from
-        index["_class_name"] = ["pipeline_dcgan", "DCGANPipeline"]
-        for value in index.values():
-            if isinstance(value, list) and value[1] in NETWORKS:
-                value[0] = "modeling_dcgan"
-        (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
-        shutil.copyfile(__file__, folder / "pipeline_dcgan.py")
-        # transformers looks for code at the root only, and the Hub counts downloads of a config.json there.
-        for name in ("modeling_dcgan.py", "config.json"):
-            shutil.copyfile(folder / "generator" / name, folder / name)
-        if push_to_hub:
-            self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
-
-    def push_to_hub(
-        self,
-        repo_id: str,
-        commit_message: str | None = None,
-        private: bool | None = None,
-        token: str | None = None,
-        create_pr: bool = False,
-        variant: str | None = None,
-    ) -> str:
-        r"""
-        Publishes the pipeline on the Hub, in one commit: networks, the code that loads them without this package, example
-        images and, unless the repository already has one, a model card. Needs the package.
-
-        Args:
-            repo_id (`str`):
-                Repository, which is created if it does not exist.
-            commit_message (`str`, *optional*):
-                Message of the commit.
-            private (`bool`, *optional*):
-                Whether a new repository is private. By default what the organization has set.
-            token (`str`, *optional*):
-                Access token. By default the one of `hf auth login`.
-            create_pr (`bool`, *optional*, defaults to `False`):
-                Whether to open a pull request instead.
-            variant (`str`, *optional*):
-                Name for the weights' files: `"fp16"` adds `model.fp16.safetensors` to those that are there.
-
-        Returns:
-            `str`: address of the commit.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, variant=variant)
-            return self._publish(Path(folder), repo_id, commit_message, private, token, create_pr)
-
-    def _publish(self, folder: Path, repo_id: str, *args: Any, **kwargs: Any) -> str:
-        # By name, because loaders of the copy in a model repository take every import statement for a requirement.
-        publishing = importlib.import_module("dcgan_hf.publishing.upload")
-        return publishing.publish_pipeline(self, folder, repo_id, *args, keep_card=True, **kwargs)
 
     def check_inputs(
         self,

@@ -30,6 +30,7 @@ SAVED_FILES = [
     "model_index.json",
     "modeling_dcgan.py",
     "pipeline_dcgan.py",
+    "pipeline_portable.py",
 ]
 
 
@@ -246,6 +247,16 @@ def test_the_saved_folder_is_a_contract(tmp_path):
         "AutoModel": "modeling_dcgan.DCGANDiscriminator",
         "AutoModelForImageClassification": "modeling_dcgan.DCGANForImageClassification",
     }
+
+
+def test_what_is_derived_from_the_pipeline_is_saved_as_the_pipeline(tmp_path):
+    class DerivedPipeline(DCGANPipeline):
+        pass
+
+    DerivedPipeline(make_pipeline().generator).save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index["_class_name"] == ["pipeline_dcgan", "DCGANPipeline"] and index["discriminator"] == [None, None]
+    assert type(DerivedPipeline.from_pretrained(tmp_path)) is DerivedPipeline
 
 
 def test_what_the_first_version_saved_loads_for_ever(tmp_path):

@@ -51,6 +51,7 @@ def test_what_a_run_leaves_behind(reference):
         "model_index.json",
         "modeling_dcgan.py",
         "pipeline_dcgan.py",
+        "pipeline_portable.py",
         "samples",
         "training.gif",
         "training_args.json",

@@ -44,6 +44,7 @@ PUBLISHED_FILES = [
     "model_index.json",
     "modeling_dcgan.py",
     "pipeline_dcgan.py",
+    "pipeline_portable.py",
     "training.gif",
     *(
         f"{network}/{name}"
