@@ -36,7 +36,8 @@ logger = logging.getLogger("ladder")
 def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> list[float]:
     """Trains, unless that was done before, and returns the Frechet distances that were measured, in the order of training."""
     output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
-    if not (output_dir / "model_index.json").is_file():
+    results = output_dir / "distances.json"  # there once a run is finished, and not if it was told to stop
+    if not results.is_file():
         command = [sys.executable, str(Path(__file__).with_name("train.py"))]
         for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
             command += to_flag(flag, value)
@@ -47,9 +48,11 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
             raise RuntimeError(f"The run {name!r} with seed {seed} failed, see {output_dir / 'output.txt'}.")
         for checkpoint in output_dir.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
-    entries = map(json.loads, (output_dir / "logs" / "metrics.jsonl").read_text().splitlines())
-    names = ("eval_fid", "eval_frechet_distance")  # the former with Inception's features and enough images
-    distances = [entry[name] for entry in entries for name in names if name in entry]
+        entries = map(json.loads, (output_dir / "logs" / "metrics.jsonl").read_text().splitlines())
+        names = ("eval_fid", "eval_frechet_distance")  # the former with Inception's features and enough images
+        found = [entry[name] for entry in entries for name in names if name in entry]
+        results.write_text(json.dumps(found) + "\n")
+    distances = json.loads(results.read_text())
     logger.info(f"{name}, seed {seed}: {', '.join(f'{distance:.2f}' for distance in distances)}")
     return distances
 

@@ -4,12 +4,13 @@
 """
 Times how long training takes until the images are as good as those of the PyTorch tutorial's loop after some epochs.
 
-    python scripts/time_to_quality.py
-    python scripts/time_to_quality.py --dataset_name /usr/share/datasets/fashion-mnist --seeds 0 --output_dir quality
+    python scripts/time_to_quality.py --eval_features fashion-classifier
+    python scripts/time_to_quality.py --eval_features fashion-classifier --loops ours strong --seeds 0
+        --dataset_name /usr/share/datasets/fashion-mnist
 
 Each loop has a process of its own, and they take turns on the machine. Nothing else should run on it. Quality is the
-Frechet distance of 10,000 images to the data set's test images, in the features of a classifier that is trained first.
-Only training is timed.
+Frechet distance of 10,000 images to the data set's test images, in the features of a classifier such as
+scripts/train_classifier.py makes. Only training is timed.
 """
 
 import argparse
@@ -24,13 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from benchmarks.loops import prepare_gan, tutorial_loop
+from benchmarks.loops import tutorial_loop
 from diffusers.image_processor import VaeImageProcessor
 from torch.multiprocessing import get_context
 
-from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANForImageClassification, DCGANGenerator
+from dcgan_hf import DCGANDiscriminator, DCGANGenerator
+from dcgan_hf.evaluation.features import FeatureNetwork, load_feature_network
+from dcgan_hf.evaluation.images import features_of
 from dcgan_hf.evaluation.metrics import frechet_distance
-from dcgan_hf.training.arguments import parse_training_arguments
+from dcgan_hf.training.arguments import DCGANTrainingArguments, parse_training_arguments
 from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.datasets import load_image_dataset
@@ -38,25 +41,27 @@ from dcgan_hf.training.decoding import Decoder
 from dcgan_hf.training.ema import GeneratorEMA
 from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, keep_freed_memory, num_usable_cores
 from dcgan_hf.training.loaders import ResidentLoader, Shard, endless_batches
-from dcgan_hf.training.losses import make_loss
 from dcgan_hf.training.samples import image_grid
+from dcgan_hf.training.setup import make_schedulers, prepare_gan
 from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
 
 CPU = torch.device("cpu")
-RECIPE = Path(__file__).parent / "recipes" / "fashion_mnist.yaml"
-# Our loops: the recipe, and what is changed in it.
-LOOPS: dict[str, list[str]] = {
-    "ours": [],
-    "ours simultaneous": ["--update_strategy", "simultaneous"],
-    "ours spectral": ["--discriminator_config", '{"norm_type": "spectral"}'],
-    "ours spectral one_stage": [
-        "--discriminator_config",
-        '{"norm_type": "spectral"}',
-        "--update_strategy",
-        "one_stage",
-    ],
-    "ours group one_stage": ["--discriminator_config", '{"norm_type": "group"}', "--update_strategy", "one_stage"],
+RECIPES = Path(__file__).parent / "recipes"
+# Our loops: a recipe, and what is changed in it.
+LOOPS: dict[str, tuple[str, list[str]]] = {
+    "ours": ("fashion_mnist.yaml", []),
+    "strong": ("strong.yaml", []),
+    "ours simultaneous": ("fashion_mnist.yaml", ["--update_strategy", "simultaneous"]),
+    "ours spectral": ("fashion_mnist.yaml", ["--discriminator_config", '{"norm_type": "spectral"}']),
+    "ours spectral one_stage": (
+        "fashion_mnist.yaml",
+        ["--discriminator_config", '{"norm_type": "spectral"}', "--update_strategy", "one_stage"],
+    ),
+    "ours group one_stage": (
+        "fashion_mnist.yaml",
+        ["--discriminator_config", '{"norm_type": "group"}', "--update_strategy", "one_stage"],
+    ),
 }
 
 
@@ -72,20 +77,24 @@ def train_tutorial(images: torch.Tensor, seed: int) -> tuple[torch.nn.Module, in
     return generator, 128, update
 
 
-def train_ours(flags: list[str], images: torch.Tensor, seed: int) -> tuple[torch.nn.Module, int, Callable[[], None]]:
-    """What scripts/train.py does with these flags, without its logs: the averaged generator, the size of a batch, an update."""
-    args = parse_training_arguments(["--config", str(RECIPE), "--seed", str(seed), *flags], default_config=RECIPE)
+def train_ours(
+    name: str, images: torch.Tensor, seed: int, num_epochs: int
+) -> tuple[torch.nn.Module, int, Callable[[], None]]:
+    """What scripts/train.py does, without its logs: the averaged generator, the size of a batch, an update."""
+    recipe, flags = LOOPS[name]
+    argv = ["--config", str(RECIPES / recipe), "--seed", str(seed), "--num_epochs", str(num_epochs), *flags]
+    args: DCGANTrainingArguments = parse_training_arguments(argv, default_config=RECIPES / recipe)
     keep_freed_memory()
     torch.manual_seed(seed)
     accelerator = Accelerator(mixed_precision=default_mixed_precision(use_cpu=True), cpu=True)
     generator_config, discriminator_config = args.network_configs(images.shape[1], None)
-    adam = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2)}
-    generator, discriminator = DCGANGenerator(generator_config), DCGANDiscriminator(discriminator_config)
-    ema = GeneratorEMA(generator.to(memory_format=torch.channels_last), args.ema_half_life)
-    loss, rate = make_loss(args.loss, args.label_smoothing or 0.0), args.discriminator_learning_rate
-    gan = prepare_gan(generator, discriminator, accelerator, loss, adam, rate or args.learning_rate)
-    batches = endless_batches(ResidentLoader(images, None, Shard(args.train_batch_size, seed)))
-    steps = count()
+    generator = DCGANGenerator(generator_config).to(memory_format=torch.channels_last)
+    discriminator = DCGANDiscriminator(discriminator_config).to(memory_format=torch.channels_last)
+    ema = GeneratorEMA(generator, args.ema_half_life)
+    gan, optimizers = prepare_gan(args, accelerator, generator, discriminator)
+    loader = ResidentLoader(images, None, Shard(args.train_batch_size, seed))
+    schedulers = make_schedulers(args, optimizers, num_epochs * len(loader), 0)
+    batches, steps = endless_batches(loader), count()
 
     def update() -> None:
         step = next(steps)
@@ -93,16 +102,18 @@ def train_ours(flags: list[str], images: torch.Tensor, seed: int) -> tuple[torch
         with FastConvolutions():
             UPDATE_STRATEGIES[args.update_strategy](gan, batch)
         ema.update(generator, args.train_batch_size, (step + 1) * args.train_batch_size)
+        for scheduler in schedulers:
+            scheduler.step()
 
     return ema.generator, args.train_batch_size, update
 
 
-def run_loop(connection: Any, name: str, images: torch.Tensor, seed: int) -> None:
+def run_loop(connection: Any, name: str, images: torch.Tensor, seed: int, num_epochs: int) -> None:
     """A process: trains as many images as it is told to and answers how long it took, or makes images."""
     torch.set_num_threads(num_usable_cores())
     is_tutorial = name == "tutorial"
     generator, batch_size, update = (
-        train_tutorial(images, seed) if is_tutorial else train_ours(LOOPS[name], images, seed)
+        train_tutorial(images, seed) if is_tutorial else train_ours(name, images, seed, num_epochs)
     )
     while (request := connection.recv()) is not None:
         kind, number = request
@@ -127,50 +138,15 @@ def sample(generator: torch.nn.Module, number: int, is_tutorial: bool) -> np.nda
 
 
 def load_images(args: argparse.Namespace, split: str) -> ResidentLoader:
-    """A split, decoded as the recipe says, with labels."""
-    dataset = load_image_dataset(args.dataset_name, split=split, with_labels=True)
-    recipe = parse_training_arguments([], default_config=RECIPE)
-    decoder = Decoder(args.num_channels, recipe.resolution, recipe.resize_mode, 4, skip_bad_images=False)
+    """A split, decoded as the recipes say."""
+    dataset = load_image_dataset(args.dataset_name, split=split)
+    decoder = Decoder(args.num_channels, resolution=32, resize_mode="pad", num_workers=4, skip_bad_images=False)
     return ResidentLoader.decode(dataset, decoder, Shard(1, seed=0), CPU)
 
 
-class Classifier:
-    """A small classifier, whose last feature map, averaged over its positions, describes an image."""
-
-    def __init__(self, train: ResidentLoader, test: ResidentLoader, num_epochs: int):
-        assert train.labels is not None and test.labels is not None
-        torch.manual_seed(0)
-        config = DCGANDiscriminatorConfig(
-            image_size=train.images.shape[-1],
-            num_channels=train.images.shape[1],
-            num_labels=int(train.labels.max()) + 1,
-        )
-        self.network = DCGANForImageClassification(config).to(memory_format=torch.channels_last).train()
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
-        for _ in range(num_epochs):
-            for indices in torch.randperm(len(train.images)).split(128):
-                pixel_values = VaeImageProcessor.normalize(train.images[indices].float() / 255)
-                optimizer.zero_grad()
-                self.network(pixel_values, labels=train.labels[indices]).loss.backward()
-                optimizer.step()
-        self.network.eval()
-        self.features_of_real, logits = self._run(test.images)
-        self.accuracy = (logits.argmax(1) == test.labels.numpy()).mean()
-
-    @torch.no_grad()
-    def _run(self, images: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        outputs = [
-            self.network(VaeImageProcessor.normalize(part.float() / 255), output_hidden_states=True)
-            for part in images.split(500)
-        ]
-        features = [output.hidden_states[-1].mean((2, 3)) for output in outputs]
-        return torch.cat(features).numpy(), torch.cat([output.logits for output in outputs]).numpy()
-
-    def distance(self, images: np.ndarray) -> float:
-        return frechet_distance(self.features_of_real, self._run(torch.from_numpy(images))[0])
-
-
-def compare(args: argparse.Namespace, images: torch.Tensor, classifier: Classifier, seed: int) -> dict[str, Any]:
+def compare(
+    args: argparse.Namespace, images: torch.Tensor, network: FeatureNetwork, real: np.ndarray, seed: int
+) -> dict[str, Any]:
     """
     Trains the tutorial's loop for all epochs and notes its distance twice in each. The others get half as many images in
     their turns, note theirs after half of these, and go on when it is done, until they are as good or have trained as long.
@@ -178,7 +154,7 @@ def compare(args: argparse.Namespace, images: torch.Tensor, classifier: Classifi
     context, connections = get_context("spawn"), {}
     for name in ["tutorial", *args.loops]:
         connections[name], theirs = context.Pipe()
-        context.Process(target=run_loop, args=(theirs, name, images, seed), daemon=True).start()
+        context.Process(target=run_loop, args=(theirs, name, images, seed, args.num_epochs), daemon=True).start()
         theirs.close()  # so that a process that fails is noticed
 
     def ask(name: str, *request: Any) -> Any:
@@ -192,7 +168,8 @@ def compare(args: argparse.Namespace, images: torch.Tensor, classifier: Classifi
     def train(name: str, number: int, *kinds: str) -> None:
         seconds[name] += ask(name, "train", number)
         trained[name] += number
-        distances = [classifier.distance(ask(name, kind, args.num_samples)) for kind in kinds]
+        samples = [torch.from_numpy(ask(name, kind, args.num_samples)) for kind in kinds]
+        distances = [frechet_distance(real, features_of(network, images).features) for images in samples]
         curves[name].append({"images": trained[name], "seconds": seconds[name], "distance": min(distances)})
         print(f"seed {seed}, {name}: {curves[name][-1]}", flush=True)
 
@@ -235,7 +212,10 @@ def summarize(results: list[dict[str, Any]], loops: list[str]) -> str:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Times training until images are good.", allow_abbrev=False)
-    parser.add_argument("--dataset_name", default="zalando-datasets/fashion_mnist", help="A labelled data set.")
+    parser.add_argument(
+        "--dataset_name", default="zalando-datasets/fashion_mnist", help="A data set with the splits train and test."
+    )
+    parser.add_argument("--eval_features", required=True, help="As for scripts/train.py.")
     parser.add_argument("--num_channels", type=int, default=1, help="Channels of its images.")
     parser.add_argument("--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops besides the tutorial's.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -249,14 +229,14 @@ def main(argv: list[str]) -> None:
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     train, test = load_images(args, "train"), load_images(args, "test")
-    classifier = Classifier(train, test, num_epochs=3)
-    print(f"{describe_hardware(Accelerator(cpu=True))}; torch {torch.__version__}")
-    print(f"Accuracy of the classifier: {classifier.accuracy:.1%}", flush=True)
+    print(f"{describe_hardware(Accelerator(cpu=True))}; torch {torch.__version__}", flush=True)
+    network = load_feature_network(args.eval_features, CPU)
+    real = features_of(network, test.images).features
     results = []
     for seed in args.seeds:
-        result = compare(args, train.images, classifier, seed)
+        result = compare(args, train.images, network, real, seed)
         results.append(result | {"images_per_epoch": len(train.images)})
-        content = {"accuracy": classifier.accuracy, "num_samples": args.num_samples, "results": results}
+        content = {"features": network.name, "num_samples": args.num_samples, "results": results}
         (args.output_dir / "results.json").write_text(json.dumps(content, indent=2) + "\n")
     print("\n" + summarize(results, args.loops))
 

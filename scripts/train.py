@@ -27,7 +27,6 @@ Publish the model on the Hub (`hf auth login` first):
     accelerate launch scripts/train.py ... --push_to_hub --hub_model_id my-name/my-dcgan
 """
 
-import gc
 import json
 import logging
 import math
@@ -37,19 +36,16 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers.optimization import get_scheduler
-from torch import nn
 from tqdm.auto import tqdm
-from transformers.utils.logging import disable_progress_bar
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
 from dcgan_hf.evaluation.during_training import TrainingEvaluation
 from dcgan_hf.evaluation.results import Metric, remove_measurements, write_metrics
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
+from dcgan_hf.training.argument_checks import check_scaled_updates
 from dcgan_hf.training.arguments import (
     ARCHITECTURE_ARGUMENTS,
     HARMLESS_ARGUMENTS,
@@ -60,7 +56,6 @@ from dcgan_hf.training.batches import prepare_batches
 from dcgan_hf.training.checkpointing import (
     TrainerState,
     checkpoint_folder,
-    find_checkpoint,
     list_checkpoints,
     load_checkpoint,
     prepare_output_dir,
@@ -79,14 +74,12 @@ from dcgan_hf.training.loaders import (
     images_per_second,
     make_loader,
 )
-from dcgan_hf.training.losses import make_loss
-from dcgan_hf.training.penalties import PenaltyWeights
-from dcgan_hf.training.processes import make_accelerator
 from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
+from dcgan_hf.training.runs import end_run, start_run
 from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
+from dcgan_hf.training.setup import make_schedulers, prepare_gan
 from dcgan_hf.training.statistics import RunningStatistics
-from dcgan_hf.training.trackers import JSONLTracker, check_tracker
-from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES
+from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
 
 logger = logging.getLogger("train")
@@ -150,41 +143,11 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     generator = DCGANGenerator(generator_config).to(device, memory_format=torch.channels_last)
     discriminator = DCGANDiscriminator(discriminator_config).to(device, memory_format=torch.channels_last)
     ema = GeneratorEMA(generator, args.ema_half_life) if args.use_ema else None
-    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-        generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
-        discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
-    adam: dict[str, Any] = {
-        "betas": (args.adam_beta1, args.adam_beta2),
-        "eps": args.adam_epsilon,
-        "weight_decay": args.adam_weight_decay,
-    }
-    learning_rates = (args.learning_rate, args.discriminator_learning_rate or args.learning_rate)
-    optimizers = [
-        torch.optim.Adam(model.parameters(), lr=learning_rate, **adam, fused=True)
-        for model, learning_rate in zip((generator, discriminator), learning_rates)
-    ]
-    # The order is a contract: checkpoints number networks and optimizers in it.
-    generator, discriminator, generator_optimizer, discriminator_optimizer = accelerator.prepare(
-        generator, discriminator, *optimizers
-    )
-    generator.train()
-    discriminator.train()
-    loss = make_loss(args.loss, args.label_smoothing or 0.0)
-    penalties = PenaltyWeights(args.r1_penalty or 0.0, args.r2_penalty or 0.0, args.gradient_penalty or 0.0)
-    gan = GAN(
-        accelerator,
-        generator,
-        discriminator,
-        generator_optimizer,
-        discriminator_optimizer,
-        loss,
-        penalties,
-        args.diff_augment or [],
-        args.discriminator_steps,
-    )
+    gan, optimizers = prepare_gan(args, accelerator, generator, discriminator)
+    gan.augmentations, gan.discriminator_steps = args.diff_augment or [], args.discriminator_steps
     update = UPDATE_STRATEGIES[args.update_strategy]
-    generator = accelerator.unwrap_model(generator)
-    discriminator = accelerator.unwrap_model(discriminator)
+    generator = accelerator.unwrap_model(gan.generator)
+    discriminator = accelerator.unwrap_model(gan.discriminator)
     sampled_generator = generator
     if ema is not None:
         accelerator.register_for_checkpointing(ema)
@@ -194,17 +157,9 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
     state = TrainerState()
     if resume is not None:
         state = load_checkpoint(accelerator, resume, arguments, ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS)
-        for optimizer, learning_rate in zip(optimizers, learning_rates):
-            for group in optimizer.param_groups:  # what the flags say, where the checkpoint says something else
-                group.update(adam, lr=learning_rate, initial_lr=learning_rate)
         if args.save_best:
             state.forget_best_unless_in(output_dir)
-    schedulers = [
-        get_scheduler(
-            args.lr_scheduler, optimizer, num_warmup_steps=0, num_training_steps=num_steps, last_epoch=state.step - 1
-        )
-        for optimizer in optimizers
-    ]
+    schedulers = make_schedulers(args, optimizers, num_steps, state.step)
 
     # ---- logs ----
     # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
@@ -284,7 +239,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                 networks = (generator, discriminator) if saves or stops or measures else ()
                 check_finite(means, state.step, networks, partial(list_checkpoints, output_dir))
                 accelerator.log(means | {"epoch": state.epoch, "learning_rate": learning_rate}, step=state.step)
-                previous, diagnosis = diagnosis, diagnose(means, state.step, loss.is_saturating)
+                previous, diagnosis = diagnosis, diagnose(means, state.step, gan.loss.is_saturating)
                 if diagnosis != previous:
                     progress_bar.clear()
                     logger.warning(f"Step {state.step}: {diagnosis or 'the networks have recovered.'}")
@@ -367,33 +322,11 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
 
 
 def main(argv: list[str]) -> None:
-    args = parse_training_arguments(argv, default_config=RECIPES / "digits.yaml")
-    check_tracker(args.report_to)
-    output_dir = Path(args.output_dir)
-    resume = find_checkpoint(output_dir, args.resume_from_checkpoint) if args.resume_from_checkpoint else None
-    if list_checkpoints(output_dir) and not args.resume_from_checkpoint and not args.overwrite_output_dir:
-        raise ValueError(
-            f"`output_dir={output_dir}` holds checkpoints of another run. Go on with it:"
-            " `--resume_from_checkpoint latest`, delete it: `--overwrite_output_dir`, or choose another folder."
-        )
-
-    jsonl = JSONLTracker(output_dir / "logs" / "metrics.jsonl", TrainerState.read(resume).step if resume else 0)
-    accelerator = make_accelerator(args, output_dir, jsonl)
-    logging.basicConfig(
-        format="%(asctime)s - %(levelname)s - %(message)s",
-        level=logging.INFO if accelerator.is_main_process else logging.WARNING,
-    )
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # names temporary folders
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # names every request to the Hub
-    disable_progress_bar()  # of writing the networks
-    if args.resume_from_checkpoint and resume is None:
-        logger.warning(f"There is no checkpoint in {str(output_dir)!r} to resume from: training starts anew.")
-    train(args, accelerator, output_dir, resume)
-
-    # A network that is wrapped for distributed training must not outlive the process group: the exit would crash.
-    accelerator.free_memory()
-    gc.collect()
-    accelerator.end_training()
+    args: DCGANTrainingArguments = parse_training_arguments(argv, default_config=RECIPES / "digits.yaml")
+    accelerator, resume = start_run(args)
+    check_scaled_updates(args, accelerator.mixed_precision)
+    train(args, accelerator, Path(args.output_dir), resume)
+    end_run(accelerator)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import pytest
 import yaml
@@ -45,7 +44,7 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
 
     # What is finished stays, what is missing is made again.
     kept = (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns
-    shutil.rmtree(ladder / "out" / "plain-5")
+    (ladder / "out" / "plain-5" / "distances.json").unlink()  # as if the ladder had been stopped: there is a pipeline
     assert climb(ladder, "--learning_rate", "1e-3") == distances
     assert (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns == kept
     assert climb(ladder, "--rungs", "no norm") == {"no norm": distances["no norm"]}

@@ -17,7 +17,7 @@ from dcgan_hf.training.loaders import (
     DecodingLoader,
     ResidentLoader,
     Shard,
-    _in_background,
+    in_background,
     endless_batches,
     images_per_second,
     make_loader,
@@ -450,7 +450,7 @@ def test_reading_goes_only_a_few_batches_ahead():
             num_read += 1
             yield i
 
-    ahead = _in_background(rows(), lambda item: item)
+    ahead = in_background(rows(), lambda item: item)
     assert list(islice(ahead, 10)) == list(range(10))
     ahead.close()
     assert num_read <= 10 + 6  # the queue, the one that waits to enter it, and the one read when it was closed

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Any
+from typing import Any, Protocol
 
 import datasets
 import numpy as np
@@ -166,7 +166,7 @@ class DecodingLoader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
         """Yields `pixel_values` (uint8) and, with labels, `class_labels`."""
         raw_batches = self._stream(epoch, start) if self.is_streaming else self._read(epoch, start)
-        for examples, futures in _in_background(raw_batches, lambda batch: (batch, self.decoder.submit(batch))):
+        for examples, futures in in_background(raw_batches, lambda batch: (batch, self.decoder.submit(batch))):
             arrays = [array for future in futures for array in future.result()]
             good = [i for i, array in enumerate(arrays) if array is not None]
             if not good:
@@ -227,7 +227,7 @@ def _examples(dataset: datasets.Dataset, indices: range | list[int]) -> list[dic
     return [row | {"index": index} for row, index in zip(rows, indices)]
 
 
-def _in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
+def in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
     """Runs through `items` in a thread, a few ahead of the consumer, and yields `work(item)` of each."""
     results: queue.Queue = queue.Queue(_PREFETCHED_BATCHES)
     stopped = threading.Event()
@@ -262,8 +262,14 @@ def _in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
         thread.join()
 
 
+class Loader(Protocol):
+    """What gives the batches of an epoch, from one of them on."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]: ...
+
+
 def endless_batches(
-    loader: ResidentLoader | DecodingLoader, epoch: int = 0, batch: int = 0
+    loader: Loader, epoch: int = 0, batch: int = 0
 ) -> Generator[tuple[int, int, dict[str, torch.Tensor]]]:
     """Yields the epoch, the number of its batches used so far, and the next batch, from the given position on."""
     while True:

@@ -12,16 +12,16 @@ from accelerate.tracking import GeneralTracker
 from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 
 from .argument_checks import check_precision
-from .arguments import DCGANTrainingArguments
+from .arguments import TrainingArguments
 from .hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
 
 
-def make_accelerator(args: DCGANTrainingArguments, output_dir: Path, log: GeneralTracker) -> Accelerator:
+def make_accelerator(args: TrainingArguments, output_dir: Path, log: GeneralTracker) -> Accelerator:
     r"""
     Makes the Accelerator of a run and settles how it uses the machine: precision, threads and memory.
 
     Args:
-        args ([`DCGANTrainingArguments`]):
+        args ([`TrainingArguments`]):
             The arguments.
         output_dir (`Path`):
             Folder of the run.

@@ -104,19 +104,19 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
         gan.discriminator_optimizer.zero_grad()
         is_last_update = start + number == len(batches)
         for i, batch in enumerate(batches[start : start + number]):
-            with _reduce_gradients(gan, is_last=i == number - 1):
+            with reduce_gradients(gan, is_last=i == number - 1):
                 with torch.set_grad_enabled(is_last_update and not accumulates):
                     fake = gan.generator(batch.latents, batch.class_labels).pixel_values
-                result = _discriminate(gan, batch, fake.detach())
+                result = _discriminate_batch(gan, batch, fake.detach())
                 gan.accelerator.backward(result.loss / number, inputs=list(gan.discriminator.parameters()))
-            statistics.append(_discriminator_statistics(gan, batch, fake, result))
+            statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
         gan.discriminator_optimizer.step()
 
     gan.generator_optimizer.zero_grad()
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
     generator_losses = []
     for i, batch in enumerate(batches[-number:]):
-        with _reduce_gradients(gan, is_last=i == number - 1):
+        with reduce_gradients(gan, is_last=i == number - 1):
             if accumulates:
                 fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
@@ -126,11 +126,11 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
                     real = _augment(gan, batch, batch.pixel_values, is_real=True)
                     logits.append(discriminator(real, batch.class_labels).logits)
             generator_loss = gan.loss.generator(*logits)
-            (pixel_gradient,) = torch.autograd.grad(_scale(gan, generator_loss / number), pixels)
+            (pixel_gradient,) = torch.autograd.grad(scale_loss(gan, generator_loss / number), pixels)
             fake.backward(pixel_gradient)
         generator_losses.append(generator_loss.detach())
     gan.generator_optimizer.step()
-    return _mean(statistics) | {"generator_loss": torch.stack(generator_losses).mean()}
+    return mean_statistics(statistics) | {"generator_loss": torch.stack(generator_losses).mean()}
 
 
 def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -139,9 +139,9 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     forward pass of the discriminator less.
     """
 
-    def backward(result: _Discrimination, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        generator_loss = _generator_loss(gan, result.real_logits, result.fake_logits)
-        scaled_loss = _scale(gan, generator_loss / len(batches))
+    def backward(result: Discrimination, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        generator_loss = adversarial_loss(gan, result.real_logits, result.fake_logits)
+        scaled_loss = scale_loss(gan, generator_loss / len(batches))
         (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
         gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
         return generator_loss, pixel_gradient
@@ -179,10 +179,10 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
         gan.accelerator.unwrap_model(gan.discriminator).config, "`update_strategy=one_stage`"
     )
 
-    def backward(result: _Discrimination, pixels: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(result: Discrimination, pixels: Any) -> tuple[torch.Tensor, torch.Tensor]:
         logits = (result.real_logits, result.fake_logits)
         real, fake = (values.detach().float().requires_grad_() for values in logits)
-        discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), _generator_loss(gan, real, fake)
+        discriminator_loss, generator_loss = gan.loss.discriminator(real, fake), adversarial_loss(gan, real, fake)
         real_gradient, fake_gradient = torch.autograd.grad(discriminator_loss / len(batches), (real, fake))
         (wanted_gradient,) = torch.autograd.grad(generator_loss / len(batches), fake)
         smallest = (_SMALLEST_SHARE * fake_gradient.abs().max()).clamp_min(1e-20)
@@ -206,7 +206,7 @@ UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
 def _update_both(
     gan: GAN,
     batches: list[Batch],
-    backward: Callable[["_Discrimination", torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    backward: Callable[["Discrimination", torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
 ) -> dict[str, torch.Tensor]:
     """
     Updates both networks from one forward pass. `backward` takes what the discriminator says and the pixels of the generated
@@ -218,20 +218,20 @@ def _update_both(
 
     statistics = []
     for i, batch in enumerate(batches):
-        with _reduce_gradients(gan, is_last=i == len(batches) - 1):
+        with reduce_gradients(gan, is_last=i == len(batches) - 1):
             fake = gan.generator(batch.latents, batch.class_labels).pixel_values
             pixels = fake.detach().requires_grad_()
-            result = _discriminate(gan, batch, pixels)
+            result = _discriminate_batch(gan, batch, pixels)
             generator_loss, pixel_gradient = backward(result, pixels)
             fake.backward(pixel_gradient)
-        statistics.append(_discriminator_statistics(gan, batch, fake, result))
+        statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
         statistics[i]["generator_loss"] = generator_loss.detach()
     gan.discriminator_optimizer.step()
     gan.generator_optimizer.step()
-    return _mean(statistics)
+    return mean_statistics(statistics)
 
 
-class _Discrimination(NamedTuple):
+class Discrimination(NamedTuple):
     """The discriminator's loss without and with penalties, and its logits."""
 
     loss_without_penalties: torch.Tensor
@@ -240,14 +240,18 @@ class _Discrimination(NamedTuple):
     fake_logits: torch.Tensor
 
 
-def _discriminate(gan: GAN, batch: Batch, fake: torch.Tensor) -> _Discrimination:
-    """What the discriminator says of real and of generated images, and its loss."""
+def discriminate(
+    gan: GAN,
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    class_labels: torch.Tensor | None = None,
+    interpolation: torch.Tensor | None = None,
+) -> Discrimination:
+    """What the discriminator says of real and of generated images as it is shown them, and its loss. See [`Batch`]."""
 
     def score(pixel_values: torch.Tensor) -> torch.Tensor:
-        return gan.discriminator(pixel_values, batch.class_labels).logits
+        return gan.discriminator(pixel_values, class_labels).logits
 
-    real = _augment(gan, batch, batch.pixel_values, is_real=True)
-    fake = _augment(gan, batch, fake, is_real=False)
     weights = gan.penalties
     if weights.r1:
         real = real.detach().requires_grad_()
@@ -260,9 +264,15 @@ def _discriminate(gan: GAN, batch: Batch, fake: torch.Tensor) -> _Discrimination
     if weights.r2:
         loss = loss + weights.r2 * zero_centered_penalty(fake_logits, fake)
     if weights.interpolated:
-        assert batch.interpolation is not None
-        loss = loss + weights.interpolated * interpolated_penalty(score, real, fake, batch.interpolation)
-    return _Discrimination(loss_without_penalties, loss, real_logits, fake_logits)
+        assert interpolation is not None
+        loss = loss + weights.interpolated * interpolated_penalty(score, real, fake, interpolation)
+    return Discrimination(loss_without_penalties, loss, real_logits, fake_logits)
+
+
+def _discriminate_batch(gan: GAN, batch: Batch, fake: torch.Tensor) -> Discrimination:
+    real = _augment(gan, batch, batch.pixel_values, is_real=True)
+    fake = _augment(gan, batch, fake, is_real=False)
+    return discriminate(gan, real, fake, batch.class_labels, batch.interpolation)
 
 
 def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) -> torch.Tensor:
@@ -273,7 +283,7 @@ def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) 
 
 
 @contextmanager
-def _reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
+def reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
     """Processes average their gradients once, in the backward passes of the last micro-batch."""
     if is_last:
         yield
@@ -282,30 +292,35 @@ def _reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
             yield
 
 
-def _generator_loss(gan: GAN, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+def adversarial_loss(gan: GAN, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
     return gan.loss.generator(fake_logits, *([real_logits] if gan.loss.is_relativistic else []))
 
 
-def _scale(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
+def scale_loss(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
     """What `Accelerator.backward` does to a loss for fp16."""
     return loss if gan.accelerator.scaler is None else gan.accelerator.scaler.scale(loss)
 
 
 @torch.no_grad()
-def _discriminator_statistics(
-    gan: GAN, batch: Batch, fake: torch.Tensor, result: _Discrimination
+def discriminator_statistics(
+    gan: GAN,
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    result: Discrimination,
+    class_labels: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
+    """What is logged of a discriminator's update with these images."""
     statistics = {
         "discriminator_loss": result.loss_without_penalties.detach(),
         "real_logits": result.real_logits.mean(),
         "fake_logits": result.fake_logits.mean(),
         "logits_std": torch.cat([result.real_logits, result.fake_logits]).std(),
-        "diversity": diversity(batch.pixel_values, fake, batch.class_labels),
+        "diversity": diversity(real, fake, class_labels),
     }
     if gan.penalties != PenaltyWeights():
         statistics["penalty"] = (result.loss - result.loss_without_penalties).detach()
     return statistics
 
 
-def _mean(statistics: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+def mean_statistics(statistics: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return {name: torch.stack([values[name] for values in statistics]).mean() for name in statistics[0]}
