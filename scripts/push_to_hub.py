@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dcgan_hf import DCGANPipeline
+from dcgan_hf.publishing.model_card import page_kind
 from dcgan_hf.publishing.upload import publish_pipeline, write_model_page
 
 
@@ -33,9 +33,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--card_only", action="store_true", help="Write the card and its images, publish nothing.")
     args = parser.parse_args(argv)
 
-    if not (args.folder / DCGANPipeline.config_name).is_file():
-        raise ValueError(f"`folder={args.folder}` holds no saved pipeline: there is no {DCGANPipeline.config_name}.")
-    pipe = DCGANPipeline.from_pretrained(args.folder)
+    pipe = page_kind(args.folder).pipeline_class.from_pretrained(args.folder)
     pipe.set_progress_bar_config(disable=True)
     pipe.save_pretrained(args.folder)  # adds the code of the networks to a folder of an earlier version
     repo_id = args.hub_model_id or args.folder.absolute().name

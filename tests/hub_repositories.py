@@ -21,7 +21,13 @@ LFS_SIZE = 10 * 2**20
 ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES).encode()
 
 CARD = re.compile(r"\s*---[\r\n]+(.*?)[\r\n]+---(?:\r?\n|$)", re.DOTALL)
-IMAGE_TASKS = {"image-classification", "image-feature-extraction", "text-to-image", "unconditional-image-generation"}
+IMAGE_TASKS = {
+    "image-classification",
+    "image-feature-extraction",
+    "image-to-image",
+    "text-to-image",
+    "unconditional-image-generation",
+}
 
 
 @dataclass(eq=False)

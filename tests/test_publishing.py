@@ -1,5 +1,6 @@
 """Publishing, over HTTP with the real client: what arrives, and what the user sees when it does not."""
 
+import dataclasses
 import json
 import logging
 import re
@@ -13,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.publishing import upload
-from dcgan_hf.publishing.model_card import GENERATED
+from dcgan_hf.publishing.model_card import GENERATED, PAGE_KINDS
 
 from .test_pipeline_dcgan import SAVED_FILES, make_pipeline
 from .train_utils import checkpoints, fingerprint, run_script, train_elsewhere, train_here
@@ -105,8 +106,29 @@ def test_a_card_that_its_owner_changed_stays(hub, token, tmp_path):
     assert hub.files("org/dcgan")["README.md"] == own
 
 
+def test_a_kind_without_examples_shows_what_the_run_has_drawn(hub, token, tmp_path, monkeypatch):
+    kind = dataclasses.replace(PAGE_KINDS["DCGANPipeline"], task="image-to-image", tags=["dcgan"], save_examples=None)
+    monkeypatch.setitem(PAGE_KINDS, "DCGANPipeline", kind)
+    comparison = tmp_path / "images" / "comparison.png"
+    comparison.parent.mkdir()
+    comparison.write_bytes(b"drawn by the run")
+    publisher = upload.RunPublisher(tmp_path, "org/run", private=False, license=None)
+    publisher.publish_in_background(make_pipeline(), [comparison], step=1)
+    pipe = make_pipeline()
+    pipe.save_pretrained(tmp_path)
+    publisher.finish(pipe, step=2)
+    assert [title for title, _ in hub.commits("org/run")] == ["Training, step 2", "Training, step 1", "initial commit"]
+    for _, commit in hub.commits("org/run")[:2]:
+        files = hub.files("org/run", revision=commit)
+        assert [name for name in files if name.startswith("images/")] == ["images/comparison.png"]
+        assert b"pipeline_tag: image-to-image" in files["README.md"]
+
+
 def test_push_script(hub, token, tmp_path, capsys):
     with pytest.raises(ValueError, match="holds no saved pipeline: there is no model_index.json"):
+        push_script(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "OtherPipeline"}')
+    with pytest.raises(ValueError, match="must be one of .*'DCGANPipeline'.*, got 'OtherPipeline'"):
         push_script(tmp_path)
     folder = tmp_path / "my-dcgan"
     make_pipeline().save_pretrained(folder)

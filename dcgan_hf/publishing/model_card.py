@@ -4,6 +4,8 @@
 
 import importlib.resources
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,56 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..evaluation.results import Metric, read_metrics
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..pipeline_dcgan import DCGANPipeline
 from ..training.arguments import HARMLESS_ARGUMENTS
 from ..training.results import RESULTS_FILE
+from .examples import save_examples
 
 
 # A card with this line is written anew when the model is published again.
 GENERATED = "<!-- Written by dcgan_hf from the files of the model. Remove this line to keep what you change. -->"
 
-_TASK = "unconditional-image-generation"
-_NETWORKS: dict[str, Any] = {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator}
+
+@dataclass(frozen=True)
+class PageKind:
+    r"""
+    What the pages of one class of pipelines have in common.
+
+    Args:
+        pipeline_class (`type`):
+            The class.
+        networks (`dict[str, type]`):
+            Classes of its networks, by their names in the pipeline, the generator first.
+        task (`str`):
+            What it does, as the Hub calls it.
+        tags (`list[str]`):
+            What else the Hub's search finds it by.
+        template (`str`):
+            File of the page's text, in `model_cards/`.
+        save_examples (`Callable[[pipeline, Path], None]`, *optional*):
+            Draws example images into a folder. `None` if a pipeline alone cannot: the page shows those that lie there.
+    """
+
+    pipeline_class: Any
+    networks: dict[str, Any]
+    task: str
+    tags: list[str]
+    template: str
+    save_examples: Callable[[Any, Path], None] | None
+
+
+# By the name of the pipeline's class, which its folder tells.
+PAGE_KINDS = {
+    "DCGANPipeline": PageKind(
+        pipeline_class=DCGANPipeline,
+        networks={"generator": DCGANGenerator, "discriminator": DCGANDiscriminator},
+        task="unconditional-image-generation",
+        tags=["dcgan", "gan", "image-generation"],
+        template="template.md",
+        save_examples=save_examples,
+    ),
+}
+
 # Arguments of a run that do not change its result (but its length does), or that say where things lie on the machine.
 _NOT_ON_THE_CARD = (HARMLESS_ARGUMENTS - {"dataloader_num_workers", "max_train_steps", "num_epochs"}) | {
     "dataset_name",
@@ -36,8 +79,29 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _describe_network(folder: Path, name: str) -> dict[str, Any]:
-    model_class = _NETWORKS[name]
+def page_kind(folder: Path) -> PageKind:
+    r"""
+    The kind of a saved pipeline.
+
+    Args:
+        folder (`Path`):
+            Folder of the pipeline.
+
+    Raises:
+        ValueError: if there is none, or if its class is not known.
+    """
+    index = folder / DCGANPipeline.config_name
+    if not index.is_file():
+        raise ValueError(f"`folder={folder}` holds no saved pipeline: there is no {index.name}.")
+    class_name = _read_json(index)["_class_name"]
+    # The first version wrote the class alone, not the module before it.
+    class_name = class_name if isinstance(class_name, str) else class_name[1]
+    if class_name not in PAGE_KINDS:
+        raise ValueError(f"`_class_name` in {index} must be one of {list(PAGE_KINDS)}, got {class_name!r}.")
+    return PAGE_KINDS[class_name]
+
+
+def _describe_network(folder: Path, name: str, model_class: Any) -> dict[str, Any]:
     config = model_class.config_class.from_pretrained(folder / name)
     with torch.device("meta"):
         num_parameters = model_class(config).num_parameters()
@@ -52,11 +116,11 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def eval_results(metrics: list[Metric], dataset_config: str | None = None) -> list[EvalResult]:
-    """Measurements as the metadata of a card tells them to the Hub."""
+def eval_results(metrics: list[Metric], task: str, dataset_config: str | None = None) -> list[EvalResult]:
+    """Measurements of a model for a task, as the metadata of a card tells them to the Hub."""
     return [
         EvalResult(
-            task_type=_TASK,
+            task_type=task,
             dataset_type=metric.dataset_name,
             dataset_name=metric.dataset_name,
             dataset_config=dataset_config,
@@ -78,7 +142,7 @@ def render_model_card(
     folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
 ) -> ModelCard:
     r"""
-    Makes the model card of a folder: of the networks in it, of the run that trained them if one did
+    Makes the model card of a folder: of the pipeline and the networks in it, of the run that trained them if one did
     (`training_args.json`, `training_results.json`), and of measurements (`metrics.json`, a list of [`Metric`]s).
 
     Args:
@@ -92,14 +156,19 @@ def render_model_card(
             Repository of the model that this one was made from.
     """
     arguments, results = _read_json(folder / "training_args.json"), _read_json(folder / RESULTS_FILE)
-    networks = [_describe_network(folder, name) for name in _NETWORKS if (folder / name).is_dir()]
+    kind = page_kind(folder)
+    networks = [
+        _describe_network(folder, name, model_class)
+        for name, model_class in kind.networks.items()
+        if (folder / name).is_dir()
+    ]
     generator = networks[0]["config"]
     dataset = results.get("dataset", {})
     metrics = read_metrics(folder)
     for metric in metrics:
         metric.dataset_name = metric.dataset_name or dataset["name"]
     examples = sorted(path.name for path in (folder / "images").glob("seed-*.png"))
-    class_names = list(generator.id2label.values()) if generator.num_classes else []
+    class_names = list(generator.id2label.values())
     widget = [
         {
             "text": f"seed {seed}" + (f", class {class_names[seed % len(class_names)]}" if class_names else ""),
@@ -109,19 +178,19 @@ def render_model_card(
     ]
     data = ModelCardData(
         library_name="dcgan-hf",
-        pipeline_tag=_TASK,
+        pipeline_tag=kind.task,
         license=license or arguments.get("hub_license"),
-        tags=["dcgan", "gan", "image-generation"],
+        tags=kind.tags,
         datasets=[dataset["hub_id"]] if "hub_id" in dataset else None,
         metrics=sorted({metric.type for metric in metrics}) or None,
         base_model=base_model,
         widget=widget or None,
         model_name=repo_id.split("/")[-1] if metrics else None,
-        eval_results=eval_results(metrics, arguments.get("dataset_config_name")) if metrics else None,
+        eval_results=eval_results(metrics, kind.task, arguments.get("dataset_config_name")) if metrics else None,
     )
     return ModelCard.from_template(
         data,
-        template_str=(importlib.resources.files("dcgan_hf.model_cards") / "template.md").read_text(),
+        template_str=(importlib.resources.files("dcgan_hf.model_cards") / kind.template).read_text(),
         generated=GENERATED,
         repo_id=repo_id,
         networks=networks,
@@ -129,6 +198,7 @@ def render_model_card(
         class_names=class_names,
         discriminator=networks[1]["config"] if len(networks) > 1 else None,
         has_examples=bool(examples),
+        has_comparison=(folder / "images" / "comparison.png").is_file(),
         has_animation=(folder / "training.gif").is_file(),
         dataset=dataset,
         results=results,

@@ -27,29 +27,32 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 from ..evaluation.results import METRICS_FILE, read_metrics
-from ..pipeline_dcgan import DCGANPipeline
-from .examples import save_examples
-from .model_card import card_is_generated, eval_results, render_model_card
+from ..pipeline_portable import PortablePipelineMixin
+from .model_card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
 
 
 logger = logging.getLogger(__name__)
 
+# Files that `PortableConfig.save_code` writes.
+_CODE_OF_NETWORKS = ["modeling_dcgan.py", "modeling_dcgan_super_resolution.py"]
 # What leaves the machine: nothing else does, whatever lies in the folder.
 PUBLISHED_FILES = [
     "README.md",
     "config.json",
+    "images/comparison.png",
     "images/grid.png",
     "images/seed-[0-9].png",
     METRICS_FILE,
     "model_index.json",
-    "modeling_dcgan.py",
+    *_CODE_OF_NETWORKS,
     "pipeline_dcgan.py",
+    "pipeline_dcgan_super_resolution.py",
     "pipeline_portable.py",
     "training.gif",
     *(
         f"{network}/{name}"
         for network in ("generator", "discriminator")
-        for name in ("config.json", "model.*safetensors*", "model-*-of-*.safetensors", "modeling_dcgan.py")
+        for name in ("config.json", "model.*safetensors*", "model-*-of-*.safetensors", *_CODE_OF_NETWORKS)
     ),
     "discriminator/preprocessor_config.json",
 ]
@@ -62,14 +65,14 @@ _PATIENCE_AT_END = 1800
 
 
 def write_model_page(
-    pipe: DCGANPipeline, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
+    pipe: PortablePipelineMixin, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
 ) -> None:
     r"""
-    Writes example images and `README.md`, the model card, into the folder of a saved pipeline. A card that its owner has
-    made their own (see [`card_is_generated`]) stays.
+    Writes the example images of its kind, if that has any, and `README.md`, the model card, into the folder of a saved
+    pipeline. A card that its owner has made their own (see [`card_is_generated`]) stays.
 
     Args:
-        pipe ([`DCGANPipeline`]):
+        pipe ([`PortablePipelineMixin`]):
             The pipeline.
         folder (`Path`):
             Where it was saved.
@@ -80,7 +83,9 @@ def write_model_page(
         base_model (`str`, *optional*):
             Repository of the model that this one was made from.
     """
-    save_examples(pipe, folder)
+    kind = page_kind(folder)
+    if kind.save_examples is not None:
+        kind.save_examples(pipe, folder)
     _write_card(folder, repo_id, license, base_model)
 
 
@@ -114,7 +119,8 @@ def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str
     Returns:
         `str`: address of the commit.
     """
-    results = eval_results(read_metrics(folder))
+    # The one kind that `scripts/evaluate.py` measures. The folder need not hold the pipeline.
+    results = eval_results(read_metrics(folder), PAGE_KINDS["DCGANPipeline"].task)
 
     def upload() -> str:
         card = ModelCard.load(repo_id, token=token)
@@ -230,7 +236,7 @@ def _reason(error: BaseException) -> str:
 
 
 def publish_pipeline(
-    pipe: DCGANPipeline,
+    pipe: PortablePipelineMixin,
     folder: Path,
     repo_id: str,
     commit_message: str | None = None,
@@ -245,7 +251,7 @@ def publish_pipeline(
     Publishes a saved pipeline with its page.
 
     Args:
-        pipe ([`DCGANPipeline`]):
+        pipe ([`PortablePipelineMixin`]):
             The pipeline.
         folder (`Path`):
             Where it was saved.
@@ -326,15 +332,15 @@ class RunPublisher:
         ModelCard(f"---\n{ModelCardData(license=license)}\n---\n").validate()
         return create_repo(self.repo_id, private=self.private, exist_ok=True).repo_id
 
-    def publish_in_background(self, pipe: DCGANPipeline, files: list[Path], step: int) -> None:
+    def publish_in_background(self, pipe: PortablePipelineMixin, files: list[Path], step: int) -> None:
         r"""
         Starts to publish the model as it is now, unless the last time still goes on. Training can go on at once.
 
         Args:
-            pipe ([`DCGANPipeline`]):
+            pipe ([`PortablePipelineMixin`]):
                 The model.
             files (`list[Path]`):
-                Files of the run that belong to the page.
+                Files in the output folder that belong to the page.
             step (`int`):
                 Number of updates.
         """
@@ -344,7 +350,9 @@ class RunPublisher:
         folder = Path(tempfile.mkdtemp(prefix="dcgan-publish-"))
         pipe.save_pretrained(folder)
         for file in files:
-            shutil.copy(file, folder)
+            copy = folder / file.relative_to(self.output_dir)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(file, copy)
         write_model_page(pipe, folder, self.repo_id)
         self._upload = _in_thread(self._publish_copy, folder, step)
 
@@ -357,7 +365,7 @@ class RunPublisher:
         finally:
             shutil.rmtree(folder)
 
-    def finish(self, pipe: DCGANPipeline, step: int) -> None:
+    def finish(self, pipe: PortablePipelineMixin, step: int) -> None:
         """Waits for an upload that goes on, and publishes the output folder, where the pipeline was saved."""
         message = f"Training, step {step}"
         options = {"private": self.private}
