@@ -22,8 +22,8 @@ class PortablePipelineMixin:
     Base of the pipelines, beside [`DiffusionPipeline`], of which it is no subclass itself: in a file that holds two of
     them, diffusers does not know which to load.
 
-    A pipeline has a `generator` and, optionally, a `discriminator`. Its class sets `_networks` (`dict[str, type]`), the
-    classes of both by their names. Their configurations are [`PortableConfig`]s.
+    A pipeline has a `generator` and, optionally, a `discriminator`. Its class sets `_networks` (`dict[str, type]`):
+    the classes of both, by their names. Their configurations are [`PortableConfig`]s.
     """
 
     _networks: ClassVar[dict[str, Any]]
@@ -114,8 +114,8 @@ class PortablePipelineMixin:
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         for file in (pipeline_file, Path(__file__)):
             shutil.copyfile(file, folder / file.name)
-        # transformers looks for code at the root only, and the pipeline's file imports there the code of both networks,
-        # also if there is no discriminator. The Hub counts downloads of a config.json there.
+        # transformers looks for code at the root only, and the pipeline's file imports that of both networks from there,
+        # even if there is no discriminator. The Hub counts downloads of a config.json there.
         for network in self._networks.values():
             network.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
