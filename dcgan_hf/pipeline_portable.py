@@ -60,8 +60,8 @@ class PortablePipelineMixin:
             return snapshot_download(pretrained_model_name, allow_patterns=patterns, **options)
         except RepositoryNotFoundError as error:
             raise OSError(
-                f"{pretrained_model_name!r} is neither a local folder nor a model on the Hub that you have access to. If"
-                " it is private, log in (`hf auth login`) or pass `token`."
+                f"{pretrained_model_name!r} is neither a local folder nor a model on the Hub that you have access to."
+                " If it is private, log in (`hf auth login`) or pass `token`."
             ) from error
         except RevisionNotFoundError as error:
             raise OSError(f"{pretrained_model_name!r} has no revision {kwargs['revision']!r}.") from error
@@ -73,8 +73,8 @@ class PortablePipelineMixin:
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded with the classes that this file knows and not
-        with code that lies beside them, so that nothing has to be trusted."""
+        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded with the pipeline's `_networks` and not with
+        code that lies beside them, so that nothing has to be trusted."""
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
         index["_class_name"] = cls.__name__
@@ -114,8 +114,8 @@ class PortablePipelineMixin:
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         for file in (pipeline_file, Path(__file__)):
             shutil.copyfile(file, folder / file.name)
-        # transformers looks for code at the root only, and the pipeline's file imports that of both networks from there,
-        # even if there is no discriminator. The Hub counts downloads of a config.json there.
+        # transformers looks for code at the root only, and the pipeline's file imports that of both networks there, even
+        # if there is no discriminator. The Hub counts downloads of a config.json there.
         for network in self._networks.values():
             network.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
@@ -132,8 +132,8 @@ class PortablePipelineMixin:
         variant: str | None = None,
     ) -> str:
         r"""
-        Publishes the pipeline on the Hub, in one commit: networks, the code that loads them without this package, example
-        images and, unless the repository already has one, a model card. Needs the package.
+        Publishes the pipeline on the Hub, in one commit: networks, the code that loads them without this package,
+        example images and, unless the repository already has one, a model card. Needs the package.
 
         Args:
             repo_id (`str`):
