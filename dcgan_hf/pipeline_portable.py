@@ -114,8 +114,8 @@ class PortablePipelineMixin:
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         for file in (pipeline_file, Path(__file__)):
             shutil.copyfile(file, folder / file.name)
-        # transformers looks for code at the root only, and the pipeline's file imports that of both networks there, even
-        # if there is no discriminator. The Hub counts downloads of a config.json there.
+        # transformers looks for code at the root only, and the pipeline's file imports that of both networks there,
+        # even if there is no discriminator. The Hub counts downloads of a config.json there.
         for network in self._networks.values():
             network.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
