@@ -38,7 +38,7 @@ class Metric:
         num_real_images (`int`):
             Number of real images that they were compared with.
         features (`str`):
-            The network whose features were compared.
+            The network whose features were compared, or `"pixels"`.
         dataset_split (`str`):
             Split of the data set that the real images are of.
         spread (`float`, *optional*):
@@ -59,7 +59,8 @@ class Metric:
 
     def __str__(self) -> str:
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
-        return f"{self.name}: {self.value:.4g}{spread} ({self.num_images:,} images, features of {self.features})"
+        compared = self.features if self.features == "pixels" else f"features of {self.features}"
+        return f"{self.name}: {self.value:.4g}{spread} ({self.num_images:,} images, {compared})"
 
 
 def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
