@@ -224,6 +224,10 @@ class DCGANDiscriminatorConfig(DCGANConfig):
     Args:
         resize_mode (`str`, *optional*, defaults to `"crop"`):
             How [`DCGANImageProcessor`] makes images square: `"crop"` or `"pad"`.
+        patchwise (`bool`, *optional*, defaults to `False`):
+            Whether to score overlapping patches instead of the whole image (PatchGAN; Isola et al., 2017,
+            https://huggingface.co/papers/1611.07004, section 3.2.2), so that images may have any size. Not for
+            class-conditional networks.
 
     Example:
 
@@ -247,6 +251,7 @@ class DCGANDiscriminatorConfig(DCGANConfig):
 
     hidden_act: Literal["relu", "leaky_relu"] = "leaky_relu"
     resize_mode: Literal["crop", "pad"] = "crop"
+    patchwise: bool = False
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """See [`DCGANConfig.save_pretrained`]. Writes the matching [`DCGANImageProcessor`], too."""
@@ -275,6 +280,11 @@ class DCGANDiscriminatorConfig(DCGANConfig):
             raise ValueError(
                 f"`strides={list(self.strides)}` leave nothing of an image of `image_size={self.image_size}`: the"
                 f" feature maps have {self.feature_sizes} pixels."
+            )
+        if self.patchwise and self.num_classes:
+            raise ValueError(
+                f"`patchwise` and `num_classes={self.num_classes}`: only a discriminator of whole images can be"
+                " class-conditional."
             )
         self._validate_groups(list(self.hidden_sizes[1:]))
 

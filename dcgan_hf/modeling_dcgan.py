@@ -46,9 +46,9 @@ class DCGANDiscriminatorOutput(ModelOutput):
     Args:
         last_hidden_state (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1], height, width)`):
             Feature map of the last convolution.
-        logits (`torch.Tensor` of shape `(batch_size,)`, *optional*):
-            Score of each image: large for images that look real. `logits.sigmoid()` is the probability of real. `None`
-            if the discriminator is class-conditional and no `class_labels` were given.
+        logits (`torch.Tensor` of shape `(batch_size,)` or, if patchwise, `(batch_size, height, width)`, *optional*):
+            Score of each image, or of each patch: large for what looks real. `logits.sigmoid()` is the probability of real.
+            `None` if the discriminator is class-conditional and no `class_labels` were given.
         pooler_output (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1])`):
             Mean of the last feature map over its positions.
         hidden_states (`tuple[torch.Tensor]`, *optional*, returned when `output_hidden_states=True`):
@@ -248,7 +248,13 @@ class DCGANEncoder(DCGANPreTrainedModel):
             ValueError: if `pixel_values` have another size than the config says.
         """
         expected_shape = (self.config.num_channels, self.config.image_size, self.config.image_size)
-        if tuple(pixel_values.shape[1:]) != expected_shape:
+        if self.config.patchwise:
+            if pixel_values.ndim != 4 or pixel_values.shape[1] != self.config.num_channels:
+                raise ValueError(
+                    f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), got"
+                    f" {tuple(pixel_values.shape)}."
+                )
+        elif tuple(pixel_values.shape[1:]) != expected_shape:
             raise ValueError(
                 f"`pixel_values` must have shape (batch_size, {', '.join(map(str, expected_shape))}), got"
                 f" {tuple(pixel_values.shape)}."
@@ -264,7 +270,7 @@ class DCGANDiscriminator(DCGANEncoder):
     Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
     paper's last convolution covers the whole map, so it is a linear layer.) In a class-conditional discriminator the
     inner product of the feature map with an embedding of the label is added to the score (projection discriminator,
-    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637).
+    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637). A patchwise one has a convolution for its head.
 
     Args:
         config ([`DCGANDiscriminatorConfig`]):
@@ -273,7 +279,10 @@ class DCGANDiscriminator(DCGANEncoder):
 
     def __init__(self, config: DCGANDiscriminatorConfig):
         super().__init__(config)
-        self.head = apply_weight_norm(config, nn.Linear(self.num_features, 1, bias=config.use_bias))
+        head: nn.Module = nn.Linear(self.num_features, 1, bias=config.use_bias)
+        if config.patchwise:
+            head = nn.Conv2d(config.hidden_sizes[-1], 1, 3, padding=1, bias=config.use_bias)
+        self.head = apply_weight_norm(config, head)
         if config.num_classes:
             # A bias-free linear layer of the one-hot label, so that it is initialised and normalised like the head.
             self.class_projection = apply_weight_norm(
@@ -291,7 +300,7 @@ class DCGANDiscriminator(DCGANEncoder):
         r"""
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
-                Images, values in [-1, 1].
+                Images, values in [-1, 1]. Of any height and width if the network is patchwise.
             class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
                 Classes in [0, `num_classes`). A class-conditional network needs them for `logits`.
             output_hidden_states (`bool`, *optional*, defaults to `False`):
@@ -301,7 +310,8 @@ class DCGANDiscriminator(DCGANEncoder):
 
         Returns:
             [`DCGANDiscriminatorOutput`] or `tuple`: the last feature map, the logits (not probabilities) of shape
-            `(batch_size,)`, the mean over the last feature map, and the feature maps if asked for.
+            `(batch_size,)` or, if patchwise, `(batch_size, height, width)`, the mean over the last feature map, and the
+            feature maps if asked for.
 
         Raises:
             ValueError: if `pixel_values` have another size than the config says, or if `class_labels` are given to an
@@ -310,7 +320,7 @@ class DCGANDiscriminator(DCGANEncoder):
         if class_labels is not None:
             _check_class_labels(self.config, class_labels)
         hidden_states = self.encode(pixel_values)
-        features = hidden_states[-1].flatten(1)
+        features = hidden_states[-1] if self.config.patchwise else hidden_states[-1].flatten(1)
         logits = None
         if class_labels is not None or not self.config.num_classes:
             logits = self.head(features).squeeze(1)

@@ -17,9 +17,9 @@ from dcgan_hf.training.loaders import (
     DecodingLoader,
     ResidentLoader,
     Shard,
-    in_background,
     endless_batches,
     images_per_second,
+    in_background,
     make_loader,
 )
 

@@ -3,6 +3,7 @@
 """Networks that turn images into features, in which sets of images are compared."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.error import URLError
@@ -13,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from ..image_processing_dcgan import DCGANImageProcessor
 
 
 class Features(NamedTuple):
@@ -32,12 +35,14 @@ class FeatureNetwork(Protocol):
     """
     What [`features_of`] needs: a network with a name for reports, the names of its classes if it knows them, and a
     fingerprint that is another one for other weights. Called with a uint8 tensor of shape `(batch_size, num_channels,
-    height, width)` it returns features and the logits of classes.
+    height, width)` it returns features and the logits of classes. (Those that [`perceptual_features`] serves also take float
+    tensors in [0, 255], and let gradients through.)
     """
 
     name: str
     fingerprint: str
     class_names: list[str] | None
+    network: nn.Module
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
@@ -153,12 +158,55 @@ class ClassifierFeatures:
         self._features = inputs[0]
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if images.is_floating_point():  # of a loss: as the processor does it, but differentiable
+            size = (self.processor.size["height"], self.processor.size["width"])
+            pixels = images.mean(1, keepdim=True) if self.network.config.num_channels == 1 else _to_rgb(images)
+            if pixels.shape[2:] != size:
+                pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True)
+            mean, std = (
+                torch.as_tensor(value, device=pixels.device).reshape(1, -1, 1, 1)
+                for value in (self.processor.image_mean, self.processor.image_std)
+            )
+            logits = self.network((pixels / 255 - mean) / std).logits
+            return self._features.flatten(1), logits
         pictures = [
             PIL.Image.fromarray(image.permute(1, 2, 0).squeeze(-1).numpy()).convert("RGB") for image in images.cpu()
         ]
         pixel_values = self.processor(pictures, return_tensors="pt")["pixel_values"]
         logits = self.network(pixel_values.to(self.network.device)).logits
         return self._features.flatten(1), logits
+
+
+def perceptual_features(name: str, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    r"""
+    Features as a function that gradients go through, for a loss.
+
+    Args:
+        name (`str`):
+            `"efficientnet-lite0"`, or the folder or repository of a classifier.
+        device (`torch.device`):
+            Where to compute.
+
+    Returns:
+        `Callable`: from images in [-1, 1], `torch.Tensor` of shape `(batch_size, num_channels, height, width)`, to features of
+        shape `(batch_size, num_features)`.
+
+    Raises:
+        ValueError: if the network is Inception, whose copy takes bytes only.
+    """
+    network = load_feature_network(name, device)
+    if isinstance(network, InceptionFeatures):
+        raise ValueError(
+            f"`perceptual_features={name}` takes bytes, which gradients do not go through: use `efficientnet-lite0`, or a"
+            " classifier of your own."
+        )
+    network.network.requires_grad_(False)
+
+    def features(pixel_values: torch.Tensor) -> torch.Tensor:
+        # Not diffusers' `denormalize`, which clamps: an image that leaves the range must be led back into it.
+        return network((pixel_values * DCGANImageProcessor.image_std + DCGANImageProcessor.image_mean) * 255)[0]
+
+    return features
 
 
 def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:

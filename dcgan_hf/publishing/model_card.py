@@ -15,7 +15,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..evaluation.results import Metric, read_metrics
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
 from ..pipeline_dcgan import DCGANPipeline
+from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..training.arguments import HARMLESS_ARGUMENTS
 from ..training.results import RESULTS_FILE
 from .examples import save_examples
@@ -62,6 +64,14 @@ PAGE_KINDS = {
         tags=["dcgan", "gan", "image-generation"],
         template="template.md",
         save_examples=save_examples,
+    ),
+    "DCGANSuperResolutionPipeline": PageKind(
+        pipeline_class=DCGANSuperResolutionPipeline,
+        networks={"generator": DCGANSuperResolutionGenerator, "discriminator": DCGANDiscriminator},
+        task="image-to-image",
+        tags=["dcgan", "gan", "super-resolution"],
+        template="super_resolution.md",
+        save_examples=None,
     ),
 }
 

@@ -150,13 +150,13 @@ def check_super_resolution_arguments(args: "SuperResolutionTrainingArguments") -
     Raises:
         ValueError: if one is out of range, has no effect, or does not go with another one.
     """
-    _, discriminator_config = args.network_configs(args.num_channels or 3)  # raises if they make no sense
-    check_arguments(args, discriminator_config)
-    check_minimum(args, _SUPER_RESOLUTION_MINIMUM)
     if args.resolution % args.scale_factor:
         raise ValueError(
             f"`resolution` must be a multiple of `scale_factor={args.scale_factor}`, got {args.resolution}."
         )
+    _, discriminator_config = args.network_configs(args.num_channels or 3)  # raises if they make no sense
+    check_arguments(args, discriminator_config)
+    check_minimum(args, _SUPER_RESOLUTION_MINIMUM)
     if args.min_jpeg_quality is not None and args.min_jpeg_quality > 95:
         raise ValueError(f"`min_jpeg_quality` must be at most 95, got {args.min_jpeg_quality}.")
     if args.resize_mode == "random_crop":
@@ -182,7 +182,7 @@ def check_super_resolution_arguments(args: "SuperResolutionTrainingArguments") -
         raise ValueError(
             "`feature_matching_loss_weight` and `warmup_steps` need a discriminator: `adversarial_loss_weight` above 0."
         )
-    for name in (*PENALTIES, "label_smoothing", "discriminator_learning_rate"):
+    for name in (*PENALTIES, "label_smoothing"):
         if getattr(args, name) is not None:
             raise ValueError(f"`{name}` needs a discriminator: `adversarial_loss_weight` above 0.")
 

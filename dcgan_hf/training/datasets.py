@@ -17,6 +17,8 @@ import torch
 from .seeding import seeded_generator
 
 
+# Of scikit-learn, by split.
+_PHOTOS = {"train": "china.jpg", "test": "flower.jpg"}
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 
 
@@ -57,6 +59,7 @@ def load_image_dataset(
         dataset_name (`str`, *optional*, defaults to `"digits"`):
             One of
             - `"digits"`: scikit-learn's 1,797 handwritten digits of 8x8 pixels, which need no download;
+            - `"photos"`: scikit-learn's two photographs of 640x427 pixels, one to train and one to test;
             - a folder written by `Dataset.save_to_disk`;
             - a folder of IDX files, as MNIST and its relatives come (`train-images-idx3-ubyte.gz`, ...);
             - another local folder that `datasets` can read (images, parquet, ...), or `.parquet`, `.arrow` or `.tar`
@@ -144,12 +147,16 @@ def _open(
     is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
     is_file = folder.suffix in _BUILDERS and not folder.is_dir()
-    if config_name is not None and (dataset_name == "digits" or is_saved or idx_files or is_file):
+    if config_name is not None and (dataset_name in ("digits", "photos") or is_saved or idx_files or is_file):
         raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
     if dataset_name == "digits":
         if split != "train":
             raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
         return _load_digits(), None
+    if dataset_name == "photos":
+        if split not in _PHOTOS:
+            raise ValueError(f"'photos' has no split {split!r}, only {list(_PHOTOS)}.")
+        return _load_photo(split), None
     if is_saved:
         dataset = datasets.load_from_disk(str(folder))
         if isinstance(dataset, datasets.DatasetDict):
@@ -198,6 +205,14 @@ def _load_digits() -> datasets.Dataset:
         license="cc-by-4.0",
     )
     return datasets.Dataset.from_dict({"image": images, "label": digits.target.tolist()}, info=info)
+
+
+def _load_photo(split: str) -> datasets.Dataset:
+    from sklearn.datasets import load_sample_image
+
+    image = PIL.Image.fromarray(load_sample_image(_PHOTOS[split]))
+    info = datasets.DatasetInfo(features=datasets.Features({"image": datasets.Image()}), license="cc-by-2.0")
+    return datasets.Dataset.from_dict({"image": [image]}, info=info)
 
 
 def _load_idx(image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:

@@ -13,7 +13,17 @@ import torch
 
 
 # What the numbers are for. The values are part of what a seed means: never change one.
-PURPOSES = {"latents": 0, "flips": 1, "order": 2, "samples": 3, "augmentation": 4, "interpolation": 5, "subset": 6}
+PURPOSES = {
+    "latents": 0,
+    "flips": 1,
+    "order": 2,
+    "samples": 3,
+    "augmentation": 4,
+    "interpolation": 5,
+    "subset": 6,
+    "crops": 7,
+    "degradation": 8,
+}
 
 
 def derived_seed(seed: int, purpose: str, index: int) -> int:

@@ -52,7 +52,9 @@ def prepare_gan(
     return GAN(accelerator, generator, discriminator, prepared[0], prepared[1], loss, penalties), optimizers
 
 
-def make_schedulers(args: TrainingArguments, optimizers: list[Optimizer], num_steps: int, step: int) -> list[LambdaLR]:
+def make_schedulers(
+    args: TrainingArguments, optimizers: list[Optimizer], num_steps: int, step: int, discriminator_start: int = 0
+) -> list[LambdaLR]:
     r"""
     Makes what changes the learning rates of a run of `num_steps` updates, after `step` of them. Optimizers that come from a
     checkpoint go on with what the arguments say now.
@@ -66,16 +68,23 @@ def make_schedulers(args: TrainingArguments, optimizers: list[Optimizer], num_st
             Length of the run.
         step (`int`):
             Number of updates so far.
+        discriminator_start (`int`, *optional*, defaults to 0):
+            Number of updates before the discriminator's first one, from which on its rate changes.
     """
-    for optimizer, learning_rate in zip(optimizers, _learning_rates(args)):
+    schedulers = []
+    for optimizer, learning_rate, start in zip(optimizers, _learning_rates(args), (0, discriminator_start)):
         for group in optimizer.param_groups:
             group.update(_adam_options(args), lr=learning_rate, initial_lr=learning_rate)
-    return [
-        get_scheduler(
-            args.lr_scheduler, optimizer, num_warmup_steps=0, num_training_steps=num_steps, last_epoch=step - 1
+        schedulers.append(
+            get_scheduler(
+                args.lr_scheduler,
+                optimizer,
+                num_warmup_steps=0,
+                num_training_steps=num_steps - start,
+                last_epoch=max(step - start, 0) - 1,
+            )
         )
-        for optimizer in optimizers
-    ]
+    return schedulers
 
 
 def _learning_rates(args: TrainingArguments) -> tuple[float, float]:

@@ -20,7 +20,8 @@ class RunningStatistics:
 
     def _restart(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
-        self._num_steps = self._num_images = 0
+        self._counts: dict[str, int] = {}  # not the same if another kind of update begins
+        self._num_images = 0
         self._waited = 0.0
         self._started = time.perf_counter()
 
@@ -42,7 +43,7 @@ class RunningStatistics:
         """Adds the statistics of a step, which used `num_images` images on all processes together."""
         for name, value in values.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._num_steps += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
         self._num_images += num_images
 
     def reduce(self, accelerator: Accelerator, stop: bool) -> tuple[dict[str, float], bool]:
@@ -65,7 +66,7 @@ class RunningStatistics:
         self._total_images += self._num_images
         self._total_seconds += seconds
         self._total_waited += self._waited
-        values = {name: mean / self._num_steps for name, mean in zip(self._sums, means)}
+        values = {name: mean / self._counts[name] for name, mean in zip(self._sums, means)}
         values["images_per_second"] = self._num_images / seconds
         self._restart()
         return values, stops > 0

@@ -1,0 +1,301 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Pipeline that makes images larger with a DCGAN."""
+
+# The file must also work as a copy in a model repository, beside the networks' code.
+from collections.abc import Iterator
+from itertools import groupby
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline, ImagePipelineOutput
+from diffusers.image_processor import VaeImageProcessor
+from transformers import PreTrainedModel
+
+from .modeling_dcgan import DCGANDiscriminator
+from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+from .pipeline_portable import PortablePipelineMixin
+
+
+# Pixels of small images that go through the network at once, unless a tile has more.
+MAX_INPUT_PIXELS_PER_FORWARD = 2**16
+
+Images = PIL.Image.Image | np.ndarray | torch.Tensor
+
+
+class _Picture(NamedTuple):
+    """An image of shape `(num_channels, height, width)` in [0, 1], its opacity if it has any, and Pillow's mode of the result."""
+
+    pixels: torch.Tensor
+    alpha: torch.Tensor | None
+    mode: str
+
+
+class _Tile(NamedTuple):
+    """A part of the picture number `picture`: what the network is shown, and what is kept of its result."""
+
+    picture: int
+    shown: tuple[slice, slice]
+    kept: tuple[slice, slice]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, columns = self.shown
+        return rows.stop - rows.start, columns.stop - columns.start
+
+
+class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
+    r"""
+    Pipeline for image super-resolution with a DCGAN.
+
+    This model inherits from [`DiffusionPipeline`]. Check the superclass documentation for the generic methods
+    implemented for all pipelines (saving, running on a particular device, etc.).
+
+    Args:
+        generator ([`DCGANSuperResolutionGenerator`]):
+            Network that makes images larger.
+        discriminator ([`DCGANDiscriminator`], *optional*):
+            Network that the generator was trained against. It is not used here; it is saved and loaded beside the
+            generator.
+    """
+
+    model_cpu_offload_seq = "generator"
+    _optional_components = ["discriminator"]
+    _networks = {network.__name__: network for network in (DCGANSuperResolutionGenerator, DCGANDiscriminator)}
+
+    def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+        self.image_processor = VaeImageProcessor(vae_scale_factor=1)
+
+    def check_inputs(self, tile_size: int, output_type: str) -> None:
+        if not isinstance(tile_size, Integral) or tile_size < 1:
+            raise ValueError(f"`tile_size` must be a positive integer, got {tile_size!r}.")
+        if output_type not in ("pil", "np", "pt"):
+            raise ValueError(f'`output_type` must be "pil", "np" or "pt", got {output_type!r}.')
+
+    def prepare_images(self, image: Images | list[Images]) -> list[_Picture]:
+        r"""
+        Turns images of all kinds into tensors.
+
+        Args:
+            image (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
+                See [`~DCGANSuperResolutionPipeline.__call__`].
+
+        Raises:
+            ValueError: if there is none, if one has no pixels, channels that the generator does not have, or values that are
+                no colours.
+        """
+        images: list[Any] = []
+        for item in image if isinstance(image, (list, tuple)) else [image]:
+            images += list(item) if isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim == 4 else [item]
+        if not images:
+            raise ValueError("`image` must hold at least one image, got none.")
+        return [self._to_picture(item, f"`image` number {i}") for i, item in enumerate(images)]
+
+    def _to_picture(self, image: Images, name: str) -> _Picture:
+        if isinstance(image, PIL.Image.Image):
+            values, mode = _from_pil(image)
+        elif isinstance(image, (np.ndarray, torch.Tensor)):
+            values, mode = _from_array(image, name)
+        else:
+            raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(image).__name__}.")
+        if 0 in values.shape:
+            raise ValueError(f"{name} has no pixels: its shape is {tuple(values.shape)}.")
+        if not (values.min() >= 0 and values.max() <= 1):  # false for NaN, too
+            raise ValueError(f"{name} must have values in [0, 1], got [{values.min():.4g}, {values.max():.4g}].")
+        num_channels = self.generator.config.num_channels
+        has_alpha = len(values) in (2, 4)
+        pixels, alpha = (values[:-1], values[-1:]) if has_alpha else (values, None)
+        if len(pixels) > num_channels:
+            raise ValueError(
+                f'{name} has colours, but the generator makes grey images larger: convert it (`image.convert("L")`).'
+            )
+        return _Picture(pixels, alpha, mode)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        image: Images | list[Images],
+        tile_size: int = 256,
+        output_type: str = "pil",
+        return_dict: bool = True,
+    ) -> ImagePipelineOutput | tuple:
+        r"""
+        The call function to the pipeline for super-resolution.
+
+        Args:
+            image (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
+                Images to make larger, of any sizes. Arrays have shape `(height, width)`, `(height, width, channels)` or, for
+                several images, `(batch_size, height, width, channels)`; tensors have the channels before height and width.
+                Their values are integers (8 or 16 bits) or numbers in [0, 1]. Grey images stay grey, 16-bit ones keep their
+                bits, opacity (RGBA) is interpolated, and images are turned as their EXIF says.
+            tile_size (`int`, *optional*, defaults to 256):
+                Width and height, in pixels of `image`, of the tiles that a larger image is cut into, so that memory is
+                bounded. Each is shown to the network with all pixels around it that have an influence, so the result is the
+                same, without seams.
+            output_type (`str`, *optional*, defaults to `"pil"`):
+                `"pil"` for a list of `PIL.Image.Image`, `"np"` for an array of shape `(batch_size, height, width, channels)`
+                in [0, 1], `"pt"` for a tensor of shape `(batch_size, channels, height, width)` in [0, 1]. Of images of
+                different sizes or channels, arrays and tensors come as a list.
+            return_dict (`bool`, *optional*, defaults to `True`):
+                Whether to return an [`~pipelines.ImagePipelineOutput`] instead of a plain tuple.
+
+        Example:
+
+        ```py
+        >>> from PIL import Image
+        >>> from dcgan_hf import DCGANSuperResolutionPipeline
+
+        >>> pipe = DCGANSuperResolutionPipeline.from_pretrained("dcgan-celeba-x4")
+        >>> pipe(Image.open("photo.jpg")).images[0].save("large.png")
+        ```
+
+        Returns:
+            [`~pipelines.ImagePipelineOutput`] or `tuple`: the images in `images`, or as the tuple's first element.
+
+        Raises:
+            ValueError: if an argument is out of range, or if an image cannot be made larger.
+        """
+        self.check_inputs(tile_size, output_type)
+        pictures = self.prepare_images(image)
+        scale = self.generator.config.scale_factor
+        # Results, filled tile by tile: as bytes where a file will have bytes.
+        results = [
+            torch.empty(
+                (len(picture.pixels), *(scale * size for size in picture.pixels.shape[1:])),
+                dtype=torch.uint8 if output_type == "pil" and picture.mode[0] in "LR" else torch.float32,
+            )
+            for picture in pictures
+        ]
+        tiles = sorted(
+            (
+                tile
+                for index, picture in enumerate(pictures)
+                for tile in _tiles(
+                    index, picture.pixels.shape[1:], int(tile_size), self.generator.config.receptive_radius
+                )
+            ),
+            key=lambda tile: tile.shape,
+        )
+        was_training = self.generator.training
+        self.generator.eval()
+        try:
+            with self.progress_bar(total=len(tiles)) as progress_bar:
+                for (height, width), same_shape in groupby(tiles, key=lambda tile: tile.shape):
+                    for chunk in _chunks(list(same_shape), max(1, MAX_INPUT_PIXELS_PER_FORWARD // (height * width))):
+                        self._enlarge(chunk, pictures, results)
+                        progress_bar.update(len(chunk))
+        finally:
+            self.generator.train(was_training)
+            self.maybe_free_model_hooks()
+
+        for i, picture in enumerate(pictures):
+            if picture.alpha is not None:
+                alpha = F.interpolate(picture.alpha[None], scale_factor=scale, mode="bicubic", antialias=True)
+                alpha = alpha[0].clamp(0, 1)
+                if results[i].dtype == torch.uint8:
+                    alpha = alpha.mul(255).round().to(torch.uint8)
+                results[i] = torch.cat([results[i], alpha])
+        images: Any
+        if output_type == "pil":
+            images = [_to_pil(result, picture.mode) for result, picture in zip(results, pictures)]
+        elif output_type == "pt":
+            images = [result.to(self._execution_device) for result in results]
+        else:
+            images = [result.permute(1, 2, 0).numpy() for result in results]
+        if output_type != "pil" and len({result.shape for result in results}) == 1:
+            images = torch.stack(images) if output_type == "pt" else np.stack(images)
+        return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+    def _enlarge(self, tiles: list[_Tile], pictures: list[_Picture], results: list[torch.Tensor]) -> None:
+        """Puts what the network makes of tiles of the same shape into the results."""
+        config = self.generator.config
+        shown = torch.stack(
+            [pictures[tile.picture].pixels[:, *tile.shown].expand(config.num_channels, -1, -1) for tile in tiles]
+        )
+        pixel_values = self.image_processor.normalize(shown.to(self._execution_device))
+        pixel_values = self.generator(pixel_values.contiguous(memory_format=torch.channels_last)).pixel_values
+        # Clamps to [0, 1].
+        enlarged = self.image_processor.denormalize(pixel_values.float()).cpu()
+        for tile, pixels in zip(tiles, enlarged):
+            result = results[tile.picture]
+            if len(result) == 1:  # a grey image
+                pixels = pixels.mean(0, keepdim=True)
+            if result.dtype == torch.uint8:
+                pixels = pixels.mul(255).round().to(torch.uint8)
+            inner = [
+                slice(
+                    config.scale_factor * (kept.start - shown.start), config.scale_factor * (kept.stop - shown.start)
+                )
+                for kept, shown in zip(tile.kept, tile.shown)
+            ]
+            outer = [slice(config.scale_factor * kept.start, config.scale_factor * kept.stop) for kept in tile.kept]
+            result[:, *outer] = pixels[:, *inner]
+
+
+def _tiles(index: int, size: torch.Size, tile_size: int, radius: int) -> Iterator[_Tile]:
+    """Tiles of an image of `size`, each shown with `radius` pixels around it as far as the image goes."""
+    height, width = size
+    for top in range(0, height, tile_size):
+        for left in range(0, width, tile_size):
+            bottom, right = min(top + tile_size, height), min(left + tile_size, width)
+            shown = (
+                slice(max(top - radius, 0), min(bottom + radius, height)),
+                slice(max(left - radius, 0), min(right + radius, width)),
+            )
+            yield _Tile(index, shown, (slice(top, bottom), slice(left, right)))
+
+
+def _chunks(tiles: list[_Tile], size: int) -> Iterator[list[_Tile]]:
+    for start in range(0, len(tiles), size):
+        yield tiles[start : start + size]
+
+
+def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str]:
+    """Channels in [0, 1], opacity last, and the mode of the result: L, LA, RGB, RGBA, I;16 or F."""
+    image = PIL.ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        return torch.from_numpy(np.array(image))[None], "F"
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return torch.from_numpy(np.array(image).astype(np.float32) / 65535)[None], "I;16"
+    is_grey = image.mode in ("1", "L", "LA", "La")
+    mode = ("L" if is_grey else "RGB") + ("A" if image.has_transparency_data else "")
+    values = np.atleast_3d(np.array(image.convert(mode)))
+    return torch.from_numpy(values.transpose(2, 0, 1).astype(np.float32) / 255), mode
+
+
+def _from_array(image: np.ndarray | torch.Tensor, name: str) -> tuple[torch.Tensor, str]:
+    is_tensor = isinstance(image, torch.Tensor)
+    values = torch.as_tensor(image if is_tensor else np.ascontiguousarray(image)).detach().cpu()
+    if values.ndim == 2:
+        values = values[None] if is_tensor else values[..., None]
+    if values.ndim != 3:
+        raise ValueError(f"{name} must have 2 or 3 dimensions, got shape {tuple(image.shape)}.")
+    if not is_tensor:
+        values = values.permute(2, 0, 1)
+    modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+    if len(values) not in modes:
+        order = "(channels, height, width)" if is_tensor else "(height, width, channels)"
+        raise ValueError(f"{name} must have 1 to 4 channels, got shape {tuple(image.shape)}, which is {order}.")
+    if not values.is_floating_point():
+        largest = {torch.uint8: 255, torch.uint16: 65535}.get(values.dtype)
+        if largest is None:
+            raise ValueError(f"{name} must have 8- or 16-bit unsigned integers or floats, got {values.dtype}.")
+        return values.float() / largest, "I;16" if largest > 255 and len(values) == 1 else modes[len(values)]
+    return values.float(), modes[len(values)]
+
+
+def _to_pil(result: torch.Tensor, mode: str) -> PIL.Image.Image:
+    array = result.permute(1, 2, 0).squeeze(-1).numpy()
+    if mode == "I;16":
+        array = (array * 65535).round().astype(np.uint16)
+    return PIL.Image.fromarray(array)
+
+
+__all__ = ["DCGANSuperResolutionPipeline"]

@@ -1,0 +1,218 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Updates of a super-resolution generator: from a loss of pixels alone, or against a discriminator, too. Both take the GAN, the
+micro-batches of a step (more than one accumulates gradients) and what the losses weigh, and return detached statistics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers.image_processor import VaeImageProcessor
+
+from .degradation import Degradation, degrade
+from .seeding import seeded_generator
+from .update_strategies import (
+    GAN,
+    adversarial_loss,
+    discriminate,
+    discriminator_statistics,
+    mean_statistics,
+    reduce_gradients,
+    scale_loss,
+)
+
+
+@dataclass
+class SuperResolutionBatch:
+    """
+    Args:
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Large images in [-1, 1].
+        small_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height / scale, width / scale)`):
+            The same, small.
+        interpolation (`torch.Tensor` of shape `(batch_size,)`):
+            Random numbers in [0, 1) for the penalty between real and generated images.
+    """
+
+    pixel_values: torch.Tensor
+    small_pixel_values: torch.Tensor
+    interpolation: torch.Tensor
+
+
+@dataclass
+class SuperResolutionWeights:
+    """
+    What the generator's losses weigh.
+
+    Args:
+        pixel (`float`):
+            Mean absolute difference of the pixels.
+        adversarial (`float`):
+            Loss of [`GANLoss`].
+        feature_matching (`float`):
+            Mean absolute difference of the discriminator's feature maps, averaged over its layers (Wang et al., 2018,
+            https://huggingface.co/papers/1711.11585, equation 4).
+        perceptual (`float`):
+            Mean absolute difference of another network's features.
+        perceptual_features (`Callable`, *optional*):
+            That network: a function of images in [-1, 1].
+    """
+
+    pixel: float
+    adversarial: float
+    feature_matching: float
+    perceptual: float = 0.0
+    perceptual_features: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+
+def prepare_super_resolution_batches(
+    raw_batches: list[dict[str, torch.Tensor]],
+    degradation: Degradation,
+    seed: int,
+    step: int,
+    process_index: int = 0,
+    num_processes: int = 1,
+    random_flip: bool = False,
+) -> list[SuperResolutionBatch]:
+    r"""
+    Makes small images of the large ones of a step, unless they come in pairs, and normalises both. As in
+    [`prepare_batches`], a step does not depend on how its images are divided into processes and micro-batches.
+
+    Args:
+        raw_batches (`list[dict[str, torch.Tensor]]`):
+            Micro-batches from a loader: `pixel_values` (uint8) and optionally `small_pixel_values`.
+        degradation ([`Degradation`]):
+            How small images come about.
+        seed (`int`):
+            Seed of the run.
+        step (`int`):
+            Number of the step.
+        process_index (`int`, *optional*, defaults to 0):
+            Number of this process.
+        num_processes (`int`, *optional*, defaults to 1):
+            Number of all processes.
+        random_flip (`bool`, *optional*, defaults to `False`):
+            Whether to mirror half of the images, chosen at random.
+    """
+    batch_size, num_channels, *size = raw_batches[0]["pixel_values"].shape
+    device = raw_batches[0]["pixel_values"].device
+    shape = (len(raw_batches), num_processes, batch_size)
+    generator = seeded_generator(seed, "degradation", step, device)
+    strengths = torch.rand(*shape, 3, generator=generator, device=device)
+    interpolation = torch.rand(*shape, generator=seeded_generator(seed, "interpolation", step, device), device=device)
+    if random_flip:
+        flips = torch.rand(*shape, generator=seeded_generator(seed, "flips", step, device), device=device) < 0.5
+
+    batches = []
+    for i, raw_batch in enumerate(raw_batches):
+        images = dict(raw_batch)
+        if random_flip:
+            flipped = flips[i, process_index, :, None, None, None]
+            images = {name: torch.where(flipped, image.flip(-1), image) for name, image in images.items()}
+        if "small_pixel_values" not in images:
+            noise = None
+            if degradation.noise:
+                small_size = [side // degradation.scale_factor for side in size]
+                # Of all processes, each of which takes its own.
+                noise = torch.randn(
+                    num_processes, batch_size, num_channels, *small_size, generator=generator, device=device
+                )
+                noise = noise[process_index]
+            images["small_pixel_values"] = degrade(
+                images["pixel_values"], degradation, strengths[i, process_index], noise
+            )
+        normalized = {
+            name: VaeImageProcessor.normalize(images[name].float() / 255).contiguous(memory_format=torch.channels_last)
+            for name in ("pixel_values", "small_pixel_values")
+        }
+        batches.append(SuperResolutionBatch(**normalized, interpolation=interpolation[i, process_index]))
+    return batches
+
+
+def pixel_update(
+    gan: GAN, batches: list[SuperResolutionBatch], weights: SuperResolutionWeights
+) -> dict[str, torch.Tensor]:
+    """Updates the generator alone, from its loss of pixels (and of another network's features)."""
+    gan.generator_optimizer.zero_grad()
+    statistics = []
+    for i, batch in enumerate(batches):
+        with reduce_gradients(gan, is_last=i == len(batches) - 1):
+            fake = gan.generator(batch.small_pixel_values).pixel_values
+            loss, parts = _reconstruction_loss(batch, fake, weights)
+            gan.accelerator.backward(loss / len(batches))
+        statistics.append(parts)
+    gan.generator_optimizer.step()
+    return mean_statistics(statistics)
+
+
+def adversarial_update(
+    gan: GAN, batches: list[SuperResolutionBatch], weights: SuperResolutionWeights
+) -> dict[str, torch.Tensor]:
+    """
+    Updates the discriminator, then the generator through it, from all losses. (Several micro-batches are made larger again
+    for the generator, so that the activations of no more than one are held.)
+    """
+    accumulates = len(batches) > 1
+    gan.discriminator_optimizer.zero_grad()
+    statistics = []
+    for i, batch in enumerate(batches):
+        with reduce_gradients(gan, is_last=i == len(batches) - 1):
+            with torch.set_grad_enabled(not accumulates):
+                fake = gan.generator(batch.small_pixel_values).pixel_values
+            result = discriminate(gan, batch.pixel_values, fake.detach(), interpolation=batch.interpolation)
+            gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
+        statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result))
+    gan.discriminator_optimizer.step()
+
+    gan.generator_optimizer.zero_grad()
+    discriminator = gan.accelerator.unwrap_model(gan.discriminator)
+    for i, batch in enumerate(batches):
+        with reduce_gradients(gan, is_last=i == len(batches) - 1):
+            if accumulates:
+                fake = gan.generator(batch.small_pixel_values).pixel_values
+            pixels = fake.detach().requires_grad_()
+            loss, parts = _reconstruction_loss(batch, pixels, weights)
+            judged = discriminator(pixels, output_hidden_states=True)
+            with torch.no_grad():
+                real = discriminator(batch.pixel_values, output_hidden_states=True)
+            generator_loss = adversarial_loss(gan, real.logits, judged.logits)
+            matching = torch.stack([F.l1_loss(*maps) for maps in zip(judged.hidden_states, real.hidden_states)]).mean()
+            loss = loss + weights.adversarial * generator_loss + weights.feature_matching * matching
+            (pixel_gradient,) = torch.autograd.grad(scale_loss(gan, loss / len(batches)), pixels)
+            fake.backward(pixel_gradient)
+        parts |= {"generator_loss": generator_loss.detach(), "feature_matching_loss": matching.detach()}
+        statistics[i] |= parts
+    gan.generator_optimizer.step()
+    return mean_statistics(statistics)
+
+
+def _reconstruction_loss(
+    batch: SuperResolutionBatch, fake: torch.Tensor, weights: SuperResolutionWeights
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """How far images are from the real ones, with what is logged of it."""
+    real = batch.pixel_values
+    pixel_loss = F.l1_loss(fake, real)
+    loss = weights.pixel * pixel_loss
+    with torch.no_grad():
+        bicubic = F.interpolate(batch.small_pixel_values, real.shape[2:], mode="bicubic", antialias=True)
+        statistics = {
+            "pixel_loss": pixel_loss.detach(),
+            "psnr": _psnr(real, fake),
+            "bicubic_psnr": _psnr(real, bicubic),
+        }
+    if weights.perceptual_features is not None:
+        with torch.no_grad():
+            expected = weights.perceptual_features(real)
+        perceptual_loss = F.l1_loss(weights.perceptual_features(fake), expected)
+        loss = loss + weights.perceptual * perceptual_loss
+        statistics["perceptual_loss"] = perceptual_loss.detach()
+    return loss, statistics
+
+
+def _psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Mean peak signal-to-noise ratio in dB of images in [-1, 1], at most 100."""
+    errors = (fake.clamp(-1, 1) - real).square().flatten(1).mean(1) / 2**2
+    return -10 * torch.log10(errors.clamp_min(1e-10)).mean()

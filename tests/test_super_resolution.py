@@ -1,0 +1,261 @@
+"""The super-resolution generator and its pipeline."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_sample_image
+from transformers import AutoModel
+
+from dcgan_hf import (
+    DCGANDiscriminator,
+    DCGANDiscriminatorConfig,
+    DCGANSuperResolutionConfig,
+    DCGANSuperResolutionGenerator,
+    DCGANSuperResolutionPipeline,
+)
+
+
+LAYERS = ["transposed_convolution", "pixel_shuffle"]
+PHOTO = PIL.Image.fromarray(load_sample_image("china.jpg"))
+
+
+def make_generator(trained=True, **config):
+    torch.manual_seed(0)
+    generator = DCGANSuperResolutionGenerator(
+        DCGANSuperResolutionConfig(**{"hidden_size": 8, "num_blocks": 2, "scale_factor": 2} | config)
+    )
+    if trained:  # as far as it matters: it adds something to the bicubic image
+        torch.nn.init.normal_(generator.image_convolution.weight, std=0.05)
+    return generator.eval()
+
+
+def make_pipe(**config):
+    pipe = DCGANSuperResolutionPipeline(make_generator(**config))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+# ---- network ----
+
+
+@pytest.mark.parametrize("scale_factor", [2, 3, 4, 8])
+@pytest.mark.parametrize("upsampling", LAYERS)
+def test_an_untrained_network_returns_pillows_bicubic_image(scale_factor, upsampling):
+    pipe = make_pipe(trained=False, scale_factor=scale_factor, upsampling=upsampling, num_channels=3)
+    small = PHOTO.resize((37, 23))
+    large = pipe(small).images[0]
+    expected = small.resize((37 * scale_factor, 23 * scale_factor), PIL.Image.Resampling.BICUBIC)
+    difference = np.abs(np.asarray(large, int) - np.asarray(expected, int))
+    # Pillow rounds and clips in between, after the rows.
+    assert difference.max() <= 5 and difference.mean() < 0.3
+
+
+@pytest.mark.parametrize("scale_factor", [2, 3, 8])
+@pytest.mark.parametrize("upsampling", LAYERS)
+def test_no_checkerboard(scale_factor, upsampling):
+    """Of an even area the network makes an even one, where the border has no influence."""
+    generator = make_generator(scale_factor=scale_factor, upsampling=upsampling)
+    border = generator.config.receptive_radius
+    with torch.no_grad():
+        pixels = generator(torch.full((1, 3, 2 * border + 4, 2 * border + 4), 0.3)).pixel_values[0]
+    inner = pixels[:, border * scale_factor : -border * scale_factor, border * scale_factor : -border * scale_factor]
+    assert (inner - 0.3).abs().max() > 1e-3 and inner.std((1, 2)).max() < 1e-6
+
+
+@pytest.mark.parametrize("scale_factor", [2, 3, 4])
+@pytest.mark.parametrize("upsampling", LAYERS)
+def test_receptive_radius(scale_factor, upsampling):
+    """A pixel changes what is so far away, and nothing that is farther."""
+    generator = make_generator(scale_factor=scale_factor, upsampling=upsampling)
+    radius = generator.config.receptive_radius
+    image = torch.zeros(1, 3, 2 * radius + 5, 2 * radius + 5)
+    changed = image.clone()
+    changed[0, :, radius + 2, radius + 2] = 1
+    with torch.no_grad():
+        difference = (generator(changed).pixel_values - generator(image).pixel_values).abs().sum((0, 1))
+    rows = torch.nonzero(difference.sum(1)) // scale_factor
+    assert radius + 2 - rows.min() in (radius - 1, radius) and rows.max() - radius - 2 in (radius - 1, radius)
+
+
+def test_bfloat16_keeps_the_bicubic_part_exact():
+    generator = make_generator(trained=False)
+    pixel_values = torch.rand(2, 3, 9, 7) * 2 - 1
+    with torch.no_grad():
+        expected = generator(pixel_values).pixel_values
+        assert torch.equal(generator.to(torch.bfloat16)(pixel_values).pixel_values, expected)
+
+
+def test_saved_and_loaded(tmp_path):
+    generator = make_generator(upsampling="pixel_shuffle", num_channels=1)
+    generator.save_pretrained(tmp_path)
+    pixel_values = torch.rand(1, 1, 5, 8)
+    for loaded in (DCGANSuperResolutionGenerator.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
+        assert torch.equal(loaded(pixel_values).pixel_values, generator(pixel_values).pixel_values)
+    (large,) = generator(pixel_values, return_dict=False)
+    assert large.shape == (1, 1, 10, 16)
+
+
+def test_the_default_network_has_as_many_parameters_as_its_documentation_says():
+    with torch.device("meta"):
+        number = DCGANSuperResolutionGenerator(DCGANSuperResolutionConfig()).num_parameters()
+    assert f"{number:,} parameters" in DCGANSuperResolutionConfig.__doc__
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"scale_factor": 5}, r"`scale_factor` must be one of \[2, 3, 4, 8\], got 5"),
+        ({"num_channels": 4}, r"`num_channels` must be 1 \(grey\) or 3 \(RGB\), got 4"),
+        ({"num_blocks": 0}, "`num_blocks` must be at least 1, got 0"),
+        ({"leaky_relu_slope": -1.0}, "`leaky_relu_slope` must be 0 or a positive number, got -1.0"),
+        ({"upsampling": "bilinear"}, "upsampling"),
+    ],
+)
+def test_bad_configs(fields, message):
+    with pytest.raises(Exception, match=message):
+        DCGANSuperResolutionConfig(**fields)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 4, 4), (3, 4, 4), (1, 3, 0, 4)])
+def test_bad_pixel_values(shape):
+    with pytest.raises(ValueError, match=r"must have shape \(batch_size, 3, height, width\), none of them 0, got"):
+        make_generator()(torch.zeros(shape))
+
+
+# ---- pipeline ----
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 24), st.integers(5, 20), st.sampled_from([2, 3]), st.sampled_from(LAYERS))
+def test_tiles_leave_no_trace(height, width, tile_size, scale_factor, upsampling):
+    pipe = make_pipe(num_blocks=1, scale_factor=scale_factor, upsampling=upsampling)
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    whole = pipe(image, tile_size=64, output_type="pt").images
+    tiled = pipe(image, tile_size=tile_size, output_type="pt").images
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+def test_a_photo_in_tiles_is_the_photo_in_one_piece():
+    pipe = make_pipe()
+    photo = PHOTO.crop((0, 0, 150, 110))
+    whole, tiled = (np.asarray(pipe(photo, tile_size=size).images[0], int) for size in (150, 64))
+    assert tiled.shape == (220, 300, 3) and np.abs(whole - tiled).max() <= 1
+
+
+def test_images_of_all_kinds_stay_what_they_are(tmp_path):
+    pipe = make_pipe()
+    grey = PHOTO.convert("L").resize((12, 9))
+    colour = PHOTO.resize((12, 9))
+    clear = colour.convert("RGBA")
+    clear.putalpha(grey)
+    sixteen = PIL.Image.fromarray(np.arange(108, dtype=np.uint16).reshape(9, 12) * 600)
+    floats = PIL.Image.fromarray((np.asarray(grey) / 255).astype(np.float32))
+    images = [grey, colour, clear, clear.convert("LA"), sixteen, floats, grey.convert("1"), colour.convert("P")]
+    large = pipe(images).images
+    assert [image.mode for image in large] == ["L", "RGB", "RGBA", "LA", "I;16", "F", "L", "RGB"]
+    assert {image.size for image in large} == {(24, 18)}
+    alpha = grey.resize((24, 18), PIL.Image.Resampling.BICUBIC)
+    assert np.abs(np.asarray(large[2].getchannel("A"), int) - np.asarray(alpha, int)).max() <= 3
+    assert np.array_equal(large[2].convert("RGB"), large[1])  # whatever its opacity
+    # Sixteen bits are more than eight: there are values between the steps of 257.
+    assert len(np.unique(np.asarray(large[4]) % 257)) > 50
+    np.testing.assert_allclose(np.asarray(large[5]) * 255, np.asarray(large[0]), atol=0.51)
+    # A camera that was held upright.
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    colour.save(tmp_path / "turned.jpg", exif=exif)
+    assert pipe(PIL.Image.open(tmp_path / "turned.jpg")).images[0].size == (18, 24)
+
+
+def test_arrays_and_tensors():
+    pipe = make_pipe()
+    bytes_ = np.asarray(PHOTO.resize((10, 6)))
+    expected = np.asarray(pipe(PHOTO.resize((10, 6))).images[0], int)
+    floats = (bytes_ / 255).astype(np.float32)
+    for image in (bytes_, floats, floats[None], torch.from_numpy(floats).permute(2, 0, 1)):
+        large = pipe(image, output_type="np").images
+        assert large.shape == (1, 12, 20, 3) and large.dtype == np.float32
+        assert np.abs(large[0] * 255 - expected).max() < 0.51
+    tensors = pipe([torch.rand(3, 4, 5), torch.rand(3, 6, 5)], output_type="pt").images
+    assert [tuple(tensor.shape) for tensor in tensors] == [(3, 8, 10), (3, 12, 10)]
+    (batch,) = pipe(torch.rand(5, 1, 4, 4), output_type="pt", return_dict=False)
+    assert batch.shape == (5, 1, 8, 8) and 0 <= batch.min() and batch.max() <= 1
+    assert pipe(np.random.rand(4, 4)).images[0].mode == "L"
+    assert pipe(bytes_.astype(np.uint16)[..., 0] * 257).images[0].mode == "I;16"
+
+
+def test_images_do_not_depend_on_others():
+    pipe = make_pipe()
+    images = [PHOTO.crop((i, i, i + size, i + 11)) for i, size in enumerate((9, 14, 9, 30, 9))]
+    together = pipe(images, tile_size=16).images
+    for image, large in zip(images, together):
+        assert np.abs(np.asarray(pipe(image).images[0], int) - np.asarray(large, int)).max() <= 1
+
+
+def test_a_training_network_is_not_changed():
+    pipe = make_pipe()
+    pipe.generator.train()
+    pipe(PHOTO.resize((8, 8)))
+    assert pipe.generator.training
+
+
+@pytest.mark.parametrize(
+    "image, options, message",
+    [
+        ([], {}, "must hold at least one image, got none"),
+        (torch.zeros(3, 0, 4), {}, r"`image` number 0 has no pixels: its shape is \(3, 0, 4\)"),
+        (torch.full((3, 4, 4), torch.nan), {}, r"must have values in \[0, 1\], got \[nan, nan\]"),
+        ([PHOTO, np.full((4, 4, 3), 300.0)], {}, r"number 1 must have values in \[0, 1\], got \[300, 300\]"),
+        (np.zeros((3, 4, 4)), {}, None),
+        (
+            np.zeros((4, 5, 7)),
+            {},
+            r"must have 1 to 4 channels, got shape \(4, 5, 7\), which is \(height, width, channels",
+        ),
+        (np.zeros((2, 3, 4, 4, 3)), {}, r"must have 2 or 3 dimensions, got shape \(2, 3, 4, 4, 3\)"),
+        (np.zeros((4, 4), np.int64), {}, "must have 8- or 16-bit unsigned integers or floats, got torch.int64"),
+        ("photo.jpg", {}, "must be a PIL image, an array or a tensor, got str"),
+        (PHOTO, {"tile_size": 0}, "`tile_size` must be a positive integer, got 0"),
+        (PHOTO, {"output_type": "latent"}, '`output_type` must be "pil", "np" or "pt", got \'latent\''),
+    ],
+)
+def test_bad_images(image, options, message):
+    if message is None:  # 3 rows of 4 pixels with 4 channels: nothing is wrong
+        assert make_pipe()(image, **options).images[0].mode == "RGBA"
+        return
+    with pytest.raises(ValueError, match=message):
+        make_pipe()(image, **options)
+
+
+def test_a_grey_model_refuses_colours():
+    with pytest.raises(ValueError, match=r'has colours, but the generator makes grey images larger: .*convert\("L"\)'):
+        make_pipe(num_channels=1)(PHOTO)
+    assert make_pipe(num_channels=1)(PHOTO.convert("LA").resize((8, 8))).images[0].mode == "LA"
+
+
+# ---- the discriminator of patches ----
+
+
+def test_a_patchwise_discriminator_takes_images_of_any_size(tmp_path):
+    config = DCGANDiscriminatorConfig(image_size=32, hidden_size=8, patchwise=True)
+    discriminator = DCGANDiscriminator(config).eval()
+    assert discriminator(torch.rand(2, 3, 32, 32)).logits.shape == (2, 4, 4)
+    output = discriminator(torch.rand(2, 3, 41, 64), output_hidden_states=True)
+    assert output.logits.shape == (2, *output.hidden_states[-1].shape[2:])
+    discriminator.save_pretrained(tmp_path)
+    loaded = DCGANDiscriminator.from_pretrained(tmp_path)
+    pixel_values = torch.rand(1, 3, 48, 32)
+    assert torch.equal(loaded(pixel_values).logits, discriminator(pixel_values).logits)
+    # A patch is judged by what lies in it.
+    image = torch.rand(1, 3, 128, 128)
+    changed = image.clone()
+    changed[..., :8, :8] = 0
+    difference = (discriminator(image).logits - discriminator(changed).logits).abs()[0]
+    assert difference[0, 0] > 0 and difference[8:, 8:].max() == 0
+    with pytest.raises(ValueError, match=r"must have shape \(batch_size, 3, height, width\), got \(1, 1, 32, 32\)"):
+        discriminator(torch.rand(1, 1, 32, 32))
+    with pytest.raises(Exception, match="only a discriminator of whole images can be class-conditional"):
+        DCGANDiscriminatorConfig(patchwise=True, num_classes=3)
