@@ -272,7 +272,7 @@ def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str]:
 
 def _from_array(image: np.ndarray | torch.Tensor, name: str) -> tuple[torch.Tensor, str]:
     is_tensor = isinstance(image, torch.Tensor)
-    values = torch.as_tensor(image if is_tensor else np.ascontiguousarray(image)).detach().cpu()
+    values = torch.as_tensor(image if is_tensor else np.array(image)).detach().cpu()
     if values.ndim == 2:
         values = values[None] if is_tensor else values[..., None]
     if values.ndim != 3:

@@ -2,15 +2,15 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Times training, sampling and loading on this machine. Nothing else should run on it.
+Times training, sampling, super-resolution and loading on this machine. Nothing else should run on it.
 
     python scripts/benchmark.py
     python scripts/benchmark.py --parts training --resolutions 32 64 128 --batch_sizes 64 128 --output_dir benchmark
     python scripts/benchmark.py --parts training --loops one_stage "alternating batch"
     python scripts/benchmark.py --parts article --keras_python /path/to/python  # one with keras and tensorflow
 
-Training is timed against the PyTorch tutorial's loop and the strongest one that is plain, sampling against the bare
-network.
+Training is timed against the PyTorch tutorial's loop and the strongest one that is plain, sampling and super-resolution
+against the bare network.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from benchmarks.loading import loading_benchmark, loading_table
 from benchmarks.loops import ARTICLE_LOOPS, LOOPS, Loop, article_in_keras_loop
 from benchmarks.plots import plot_training
 from benchmarks.sampling import sampling_benchmark, sampling_table
+from benchmarks.super_resolution import super_resolution_benchmark, super_resolution_table
 from benchmarks.training import training_benchmark, training_table
 
 from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, num_usable_cores
@@ -51,7 +52,7 @@ def _possible(loops: dict[str, Loop], has_bf16: bool) -> dict[str, Loop]:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description="Times training, sampling and loading.", allow_abbrev=False)
-    parts = ["training", "sampling", "loading", "article"]
+    parts = ["training", "sampling", "loading", "super_resolution", "article"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts[:3])
     parser.add_argument("--resolutions", type=int, nargs="+", default=[64], help="Sizes of the images: powers of 2.")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128], help="For training.")
@@ -100,6 +101,9 @@ def main(argv: list[str]) -> None:
             content["loading"] += rows
             print(f"\nLoading JPEG images of 178x218 as {resolution}x{resolution}\n\n{loading_table(rows)}")
         sys.stdout.flush()
+    if "super_resolution" in args.parts:
+        content["super_resolution"] = rows = super_resolution_benchmark(args.rounds, device, has_bf16)
+        print(f"\nSuper-resolution, four times as wide and high\n\n{super_resolution_table(rows)}", flush=True)
     if "article" in args.parts:
         loops = {"Keras, tf.function, fp32": (article_in_keras_loop, {"python": args.keras_python})}
         for batch_size in args.batch_sizes:

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import datasets
 import numpy as np
@@ -9,6 +12,8 @@ import PIL.Image
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_image
 
@@ -29,7 +34,7 @@ from dcgan_hf.training.super_resolution import (
 from dcgan_hf.training.update_strategies import GAN
 
 from .test_super_resolution import make_generator
-from .train_utils import read_log, run_script, save_classifier
+from .train_utils import SCRIPTS, read_log, run_script, save_classifier
 
 
 PHOTO = load_sample_image("flower.jpg")[100:196, 200:320]
@@ -447,3 +452,38 @@ def test_bad_arguments(tmp_path, changes, message):
 def test_another_scale_cannot_be_resumed(run, tmp_path):
     with pytest.raises(ValueError, match="`scale_factor` must be what it was to resume"):
         train(run, scale_factor=4, resume_from_checkpoint="latest")
+
+
+# ---- several processes, the Hub ----
+
+
+def test_two_processes_end_as_one_with_twice_the_batch(tmp_path):
+    """With a discriminator that treats images separately: the same images, small ones and noise."""
+    options = TINY | {"discriminator_config": '{"norm_type": "none"}', "max_train_steps": 4, "checkpointing_steps": 4}
+    train(tmp_path / "one", **options)
+    arguments = options | {"train_batch_size": 8, "output_dir": tmp_path / "two"}
+    flags = [f"--{name}={value}" for name, value in arguments.items()]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command = [*launch, str(SCRIPTS / "train_super_resolution.py"), *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    for name in ("model.safetensors", "model_1.safetensors"):
+        two, one = (load_file(tmp_path / run / "checkpoint-4" / name) for run in ("two", "one"))
+        for key in one:
+            torch.testing.assert_close(two[key], one[key], rtol=2e-3, atol=5e-5)
+
+
+def test_published_with_every_checkpoint_and_loaded_without_code(hub, token, tmp_path):
+    train(tmp_path / "x2", push_to_hub=True, hub_model_id="org/x2", hub_strategy="every_save", hub_license="mit")
+    files = hub.files("org/x2")
+    expected = {"README.md", "config.json", "images/comparison.png", "generator/model.safetensors"}
+    expected |= {"discriminator/model.safetensors", "generator/modeling_dcgan_super_resolution.py", "model_index.json"}
+    expected |= {"pipeline_dcgan_super_resolution.py", "pipeline_portable.py", "modeling_dcgan.py"}
+    assert expected <= set(files) and not any("checkpoint" in name or "logs" in name for name in files)
+    pipe = DCGANSuperResolutionPipeline.from_pretrained("org/x2", cache_dir=tmp_path / "cache")
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe(PIL.Image.new("L", (8, 5))).images[0].size == (16, 10)
+    remote = DiffusionPipeline.from_pretrained("org/x2", cache_dir=tmp_path / "cache2", trust_remote_code=True)
+    remote.set_progress_bar_config(disable=True)
+    small = PIL.Image.fromarray(PHOTO[:9, :13, 0])
+    assert np.array_equal(remote(small).images[0], pipe(small).images[0])
