@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import PIL.Image
 import torch
 import yaml
 
@@ -13,8 +14,12 @@ from dcgan_hf import (
     DCGANGenerator,
     DCGANGeneratorConfig,
     DCGANPipeline,
+    DCGANSuperResolutionConfig,
+    DCGANSuperResolutionGenerator,
+    DCGANSuperResolutionPipeline,
 )
 from dcgan_hf.training.arguments import DCGANTrainingArguments
+from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
 
 from .test_conversion import sequential_discriminator, sequential_generator, state_dict
 
@@ -37,12 +42,15 @@ def save_pipeline(folder, class_names=()):
 def test_python_code_runs(tmp_path, monkeypatch):
     save_pipeline(tmp_path / "dcgan-digits")
     save_pipeline(tmp_path / "dcgan-digits-by-class", [str(i) for i in range(10)])
+    tiny = DCGANSuperResolutionConfig(scale_factor=2, hidden_size=4, num_blocks=1)
+    DCGANSuperResolutionPipeline(DCGANSuperResolutionGenerator(tiny)).save_pretrained(tmp_path / "dcgan-photos-x2")
     monkeypatch.chdir(tmp_path)
     names = {}
     assert len(blocks("python")) >= 5
     for code in blocks("python"):
         exec(code.replace('.to("cuda")', "").replace("50_000", "5"), names)
     assert len(names["images"]) == 16 and (tmp_path / "digit.png").is_file()
+    assert PIL.Image.open(tmp_path / "large.png").size == (640, 426)
 
 
 def test_python_code_with_files_from_elsewhere_runs(hub, token, tmp_path, monkeypatch):
@@ -58,7 +66,9 @@ def test_python_code_with_files_from_elsewhere_runs(hub, token, tmp_path, monkey
 
 
 def test_shell_code_names_what_exists():
-    arguments = {field.name for field in dataclasses.fields(DCGANTrainingArguments)} | {"config"}
+    arguments = {"config"}
+    for arguments_class in (DCGANTrainingArguments, SuperResolutionTrainingArguments):
+        arguments |= {field.name for field in dataclasses.fields(arguments_class)}
     launchers = {"num_processes", "multi_gpu", "nproc_per_node", "cpu", "help"}
     launchers |= {"nnodes", "rdzv_backend", "rdzv_endpoint"}
     for script in (ROOT / "scripts").glob("*.py"):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import dcgan_hf
 from dcgan_hf.configuration_portable import code_of_networks
 from dcgan_hf.publishing.upload import PUBLISHED_FILES
@@ -64,10 +66,17 @@ def test_files_that_are_copied_into_model_repositories_need_no_package():
             assert found, (path.name, module)
 
 
-def test_networks_are_one_file_in_model_repositories():
-    tree = ast.parse(code_of_networks())
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        ("modeling_dcgan", "DCGANForImageClassification"),
+        ("modeling_dcgan_super_resolution", "DCGANSuperResolutionGenerator"),
+    ],
+)
+def test_networks_are_one_file_in_model_repositories(module, name):
+    tree = ast.parse(code_of_networks(module))
     names = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    assert len(names) == len(set(names)) and "DCGANForImageClassification" in names
+    assert len(names) == len(set(names)) and name in names
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
