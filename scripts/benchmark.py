@@ -26,7 +26,7 @@ from benchmarks.loading import loading_benchmark, loading_table
 from benchmarks.loops import ARTICLE_LOOPS, LOOPS, Loop, article_in_keras_loop
 from benchmarks.plots import plot_training
 from benchmarks.sampling import sampling_benchmark, sampling_table
-from benchmarks.super_resolution import super_resolution_benchmark, super_resolution_table
+from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
 from benchmarks.training import training_benchmark, training_table
 
 from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, num_usable_cores
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> None:
             print(f"\nLoading JPEG images of 178x218 as {resolution}x{resolution}\n\n{loading_table(rows)}")
         sys.stdout.flush()
     if "super_resolution" in args.parts:
-        content["super_resolution"] = rows = super_resolution_benchmark(args.rounds, device, has_bf16)
+        content["super_resolution"] = rows = super_resolution_benchmark(SHAPES, args.rounds, device, has_bf16)
         print(f"\nSuper-resolution, four times as wide and high\n\n{super_resolution_table(rows)}", flush=True)
     if "article" in args.parts:
         loops = {"Keras, tf.function, fp32": (article_in_keras_loop, {"python": args.keras_python})}

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import benchmark  # noqa: E402
 import time_to_quality  # noqa: E402
 from benchmarks.loops import article_in_keras_loop, plain_networks  # noqa: E402
+from benchmarks.super_resolution import super_resolution_benchmark, super_resolution_table  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,15 @@ def test_it_times_sampling_and_loading(tmp_path, capsys):
     assert (short["loader"], long["loader"]) == ("stream of 1,024 images", "stream of 2,048 images")
     assert 0 < short["memory_bytes"] and 0 < long["memory_bytes"]
     assert "decoded once" in capsys.readouterr().out
+
+
+def test_super_resolution_in_tiles_and_not():
+    shapes = ((2, 3, 8, 8), (1, 3, 20, 24))
+    rows = super_resolution_benchmark(shapes, rounds=2, device=torch.device("cpu"), has_bf16=False)
+    assert [row["way"] for row in rows[:2]] == ["network", "pipeline"] and len(rows) == 2 + 5
+    assert all(row["ratio"] > 0 and row["images_per_second"] > 0 for row in rows)
+    table = super_resolution_table(rows)
+    assert "| network, float32 | 2 of 8x8 |" in table and "| pipeline, tiles of 64, float32 | 1 of 24x20 |" in table
 
 
 def test_time_to_quality(tmp_path, capsys):

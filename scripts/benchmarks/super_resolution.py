@@ -13,7 +13,13 @@ import torch
 from dcgan_hf import DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator, DCGANSuperResolutionPipeline
 
 
-def super_resolution_benchmark(rounds: int, device: torch.device, has_bf16: bool) -> list[dict[str, Any]]:
+# A batch of small images, and a photograph.
+SHAPES = ((64, 3, 16, 16), (1, 3, 360, 480))
+
+
+def super_resolution_benchmark(
+    shapes: tuple[tuple[int, ...], ...], rounds: int, device: torch.device, has_bf16: bool
+) -> list[dict[str, Any]]:
     """Times ways to make the same images four times as wide and high, which take turns."""
     torch.manual_seed(0)
     results = []
@@ -21,7 +27,7 @@ def super_resolution_benchmark(rounds: int, device: torch.device, has_bf16: bool
         generator = DCGANSuperResolutionGenerator(DCGANSuperResolutionConfig(scale_factor=4)).eval()
         pipe = DCGANSuperResolutionPipeline(generator.to(device, dtype, memory_format=torch.channels_last))
         pipe.set_progress_bar_config(disable=True)
-        for shape in ((64, 3, 16, 16), (1, 3, 360, 480)):
+        for shape in shapes:
             images = torch.rand(shape)
             ways: dict[str, Callable[[], Any]] = {
                 "network": partial(_bare, pipe.generator, images.to(device)),
