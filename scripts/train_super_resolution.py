@@ -95,6 +95,9 @@ def train(
     with accelerator.local_main_process_first():  # which downloads, for all processes of a machine
         image_dataset = load(image_column=args.image_column)
         small_dataset = load(image_column=args.low_resolution_column) if args.low_resolution_column else None
+        weights = args.loss_weights()
+        if args.perceptual_features is not None:
+            weights.perceptual_features = perceptual_features(args.perceptual_features, accelerator.device)
     if args.max_train_samples is not None:
         image_dataset = choose_images(image_dataset, args.max_train_samples, args.seed)
         if small_dataset is not None:
@@ -104,9 +107,7 @@ def train(
     generator_config, discriminator_config = args.network_configs(num_channels)
     shard = Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
     loader = make_super_resolution_loader(args, image_dataset, small_dataset, num_channels, shard, accelerator.device)
-    degradation, weights = args.degradation(), args.loss_weights()
-    if args.perceptual_features is not None:
-        weights.perceptual_features = perceptual_features(args.perceptual_features, accelerator.device)
+    degradation = args.degradation()
     num_steps = args.max_train_steps or args.num_epochs * len(loader) // args.gradient_accumulation_steps
     # A run that goes on must end where the rates were to be 0.
     arguments["lr_decay_steps"] = num_steps if args.lr_scheduler != "constant" else None

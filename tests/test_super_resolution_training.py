@@ -19,6 +19,7 @@ from sklearn.datasets import load_sample_image
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANSuperResolutionPipeline
 from dcgan_hf.evaluation.features import perceptual_features
+from dcgan_hf.training.arguments import parse_training_arguments
 from dcgan_hf.training.crops import CropLoader
 from dcgan_hf.training.datasets import ImageDataset, load_image_dataset
 from dcgan_hf.training.degradation import Degradation, degrade, gaussian_blur
@@ -31,6 +32,7 @@ from dcgan_hf.training.super_resolution import (
     pixel_update,
     prepare_super_resolution_batches,
 )
+from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
 from dcgan_hf.training.update_strategies import GAN
 
 from .test_super_resolution import make_generator
@@ -311,7 +313,9 @@ def test_perceptual_features_are_those_of_bytes(tmp_path):
     torch.testing.assert_close(
         perceptual_features(name, torch.device("cpu"))(images / 127.5 - 1), measured, rtol=1e-4, atol=1e-5
     )
-    with pytest.raises((ValueError, ImportError), match="inception"):
+    with pytest.raises(
+        ValueError, match="`perceptual_features=inception` takes bytes, which gradients do not go through"
+    ):
         perceptual_features("inception", torch.device("cpu"))
 
 
@@ -371,14 +375,26 @@ def test_what_a_run_leaves_behind(run):
     assert PIL.Image.open(run / "images" / "comparison.png").width > 4 * 16
     card = (run / "README.md").read_text()
     for words in (
-        "image-to-image",
-        "twice" if "twice" in card else "2",
-        "DCGANSuperResolutionPipeline",
-        "comparison.png",
+        "pipeline_tag: image-to-image",
+        "makes grey images of any size two times",
+        "(images/comparison.png)",
     ):
         assert words in card
+    # The settings on the card are those of the run.
+    (run / "card.yaml").write_text(card.split("```yaml\n")[1].split("```")[0])
+    flags = ["--config", str(run / "card.yaml")]
+    told = parse_training_arguments(flags, run / "card.yaml", SuperResolutionTrainingArguments)
     arguments = json.loads((run / "training_args.json").read_text())
-    assert arguments["scale_factor"] == 2
+    for name in (
+        "dataset_name",
+        "scale_factor",
+        "resize_mode",
+        "generator_config",
+        "warmup_steps",
+        "max_noise",
+        "seed",
+    ):
+        assert getattr(told, name) == arguments[name], name
 
 
 def test_a_resumed_run_ends_the_same(run, tmp_path):

@@ -194,12 +194,12 @@ def perceptual_features(name: str, device: torch.device) -> Callable[[torch.Tens
     Raises:
         ValueError: if the network is Inception, whose copy takes bytes only.
     """
-    network = load_feature_network(name, device)
-    if isinstance(network, InceptionFeatures):
+    if name == InceptionFeatures.name:
         raise ValueError(
             f"`perceptual_features={name}` takes bytes, which gradients do not go through: use `efficientnet-lite0`, or a"
             " classifier of your own."
         )
+    network = load_feature_network(name, device)
     network.network.requires_grad_(False)
 
     def features(pixel_values: torch.Tensor) -> torch.Tensor:
