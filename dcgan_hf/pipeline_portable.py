@@ -74,13 +74,21 @@ class PortablePipelineMixin:
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
         """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded with the pipeline's `_networks` and not with
-        code that lies beside them, so that nothing has to be trusted."""
+        code that lies beside them, so that nothing has to be trusted. Raises a `ValueError` for those of another one."""
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
+        saved_class = index["_class_name"]
         index["_class_name"] = cls.__name__
-        for name, value in index.items():
-            if isinstance(value, list) and value[1] in cls._networks:
-                index[name] = [cls._networks[value[1]].__module__, value[1]]
+        for name in ("generator", "discriminator"):
+            _, class_name = index.get(name, (None, None))
+            if class_name in cls._networks:
+                index[name] = [cls._networks[class_name].__module__, class_name]
+            elif class_name is not None:
+                right_class = saved_class if isinstance(saved_class, str) else saved_class[1]
+                raise ValueError(
+                    f"This is a `{right_class}`, whose {name} is a `{class_name}`: load it with"
+                    f" `{right_class}.from_pretrained`, not with `{cls.__name__}`."
+                )
         return loaded
 
     def save_pretrained(

@@ -12,6 +12,9 @@ from transformers import AutoModel
 from dcgan_hf import (
     DCGANDiscriminator,
     DCGANDiscriminatorConfig,
+    DCGANGenerator,
+    DCGANGeneratorConfig,
+    DCGANPipeline,
     DCGANSuperResolutionConfig,
     DCGANSuperResolutionGenerator,
     DCGANSuperResolutionPipeline,
@@ -234,6 +237,18 @@ def test_a_grey_model_refuses_colours():
     with pytest.raises(ValueError, match=r'has colours, but the generator makes grey images larger: .*convert\("L"\)'):
         make_pipe(num_channels=1)(PHOTO)
     assert make_pipe(num_channels=1)(PHOTO.convert("LA").resize((8, 8))).images[0].mode == "LA"
+
+
+def test_pipelines_are_not_mixed_up(tmp_path):
+    make_pipe().save_pretrained(tmp_path / "x2")
+    with pytest.raises(
+        ValueError, match="load it with `DCGANSuperResolutionPipeline.from_pretrained`, not with `DCGANPipe"
+    ):
+        DCGANPipeline.from_pretrained(tmp_path / "x2")
+    config = DCGANGeneratorConfig(image_size=16, hidden_size=4)
+    DCGANPipeline(DCGANGenerator(config)).save_pretrained(tmp_path / "dcgan")
+    with pytest.raises(ValueError, match="This is a `DCGANPipeline`, whose generator is a `DCGANGenerator`"):
+        DCGANSuperResolutionPipeline.from_pretrained(tmp_path / "dcgan")
 
 
 # ---- the discriminator of patches ----
