@@ -28,8 +28,8 @@ class TrainingArguments:
     # Data
     dataset_name: str = flag(
         "digits",
-        "Data set: a repository on the Hub, a local folder or files that `datasets` can read, or 'digits', which ships"
-        " with scikit-learn.",
+        "Data set: a repository on the Hub, a local folder or files that `datasets` can read, or one of 'digits' and"
+        " 'photos', which ship with scikit-learn, and 'procedural_faces', which are drawn.",
     )
     dataset_config_name: str | None = flag(None, "Configuration of the data set, if it has several.")
     dataset_split: str = flag("train", "Split of the data set.")

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import torch
 
+from .procedural_faces import load_procedural_faces
 from .seeding import seeded_generator
 
 
@@ -59,6 +60,7 @@ def load_image_dataset(
         dataset_name (`str`, *optional*, defaults to `"digits"`):
             One of
             - `"digits"`: scikit-learn's 1,797 handwritten digits of 8x8 pixels, which need no download;
+            - `"procedural_faces"`: 24,000 drawn faces of 64x64 pixels with known attributes, see [`load_procedural_faces`];
             - `"photos"`: scikit-learn's two photographs of 640x427 pixels, one to train and one to test;
             - a folder written by `Dataset.save_to_disk`;
             - a folder of IDX files, as MNIST and its relatives come (`train-images-idx3-ubyte.gz`, ...);
@@ -147,12 +149,16 @@ def _open(
     is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
     is_file = folder.suffix in _BUILDERS and not folder.is_dir()
-    if config_name is not None and (dataset_name in ("digits", "photos") or is_saved or idx_files or is_file):
+    if config_name is not None and (
+        dataset_name in ("digits", "photos", "procedural_faces") or is_saved or idx_files or is_file
+    ):
         raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
     if dataset_name == "digits":
         if split != "train":
             raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
         return _load_digits(), None
+    if dataset_name == "procedural_faces":
+        return load_procedural_faces(split, cache_dir), None
     if dataset_name == "photos":
         if split not in _PHOTOS:
             raise ValueError(f"'photos' has no split {split!r}, only {list(_PHOTOS)}.")

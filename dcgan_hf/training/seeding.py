@@ -23,6 +23,7 @@ PURPOSES = {
     "subset": 6,
     "crops": 7,
     "degradation": 8,
+    "faces": 9,
 }
 
 
