@@ -21,9 +21,10 @@ LAYERS = [
     "pipeline",
     "training",
     "evaluation",
+    "interpretability",
     "publishing",
 ]
-FOLDERS = ["training", "evaluation", "publishing"]
+FOLDERS = ["training", "evaluation", "interpretability", "publishing"]
 
 
 def imports_of(path):
