@@ -4,7 +4,7 @@
 """
 Trains a DCGAN that makes images larger.
 
-Two photographs that ship with scikit-learn, twice as large, no download, some minutes on a laptop:
+Two photographs that ship with scikit-learn, twice as large, no download, a minute or two on a laptop:
 
     accelerate launch scripts/train_super_resolution.py
 

@@ -19,7 +19,7 @@ from .seeding import seeded_generator
 
 
 # Of scikit-learn, by split.
-_PHOTOS = {"train": "china.jpg", "test": "flower.jpg"}
+_PHOTOS = {"train": "flower.jpg", "test": "china.jpg"}
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 
 
