@@ -3,9 +3,16 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from dcgan_hf import DCGANDiscriminator, DCGANGenerator
-from dcgan_hf.training.arguments import HARMLESS_ARGUMENTS, DCGANTrainingArguments, parse_training_arguments
+from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANSuperResolutionGenerator
+from dcgan_hf.training.arguments import (
+    HARMLESS_ARGUMENTS,
+    DCGANTrainingArguments,
+    TrainingArguments,
+    parse_training_arguments,
+)
+from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
 
 
 RECIPES = Path(__file__).parents[1] / "scripts" / "recipes"
@@ -102,10 +109,17 @@ def test_values_of_a_file_are_checked_like_flags(tmp_path, capsys):
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes(recipe):
-    args = parse("--config", str(recipe))
+    args: TrainingArguments
+    if "scale_factor" in yaml.safe_load(recipe.read_text()):
+        args = parse_training_arguments(["--config", str(recipe)], recipe, SuperResolutionTrainingArguments)
+        configs = args.network_configs(args.num_channels or 3)
+        networks = (DCGANSuperResolutionGenerator, DCGANDiscriminator)
+    else:
+        args = parse("--config", str(recipe))
+        configs = args.network_configs(args.num_channels or 3, ["a", "b"] if args.class_conditional else None)
+        networks = (DCGANGenerator, DCGANDiscriminator)
     assert args.output_dir == f"dcgan-{recipe.stem.replace('_', '-')}"
-    configs = args.network_configs(args.num_channels or 3, ["a", "b"] if args.class_conditional else None)
-    for network, config in zip((DCGANGenerator, DCGANDiscriminator), configs):
+    for network, config in zip(networks, configs):
         assert network(config).num_parameters() > 0
     text = recipe.read_text()
     assert "# Hardware: " in text and "Expected time" in text
@@ -116,8 +130,10 @@ def test_class_names_reach_both_networks():
         assert config.num_classes == 2 and config.id2label == {0: "cat", 1: "dog"}
 
 
-def test_every_argument_has_a_help_text_and_is_json():
-    args = DCGANTrainingArguments()
+@pytest.mark.parametrize("arguments_class", [DCGANTrainingArguments, SuperResolutionTrainingArguments])
+def test_every_argument_has_a_help_text_and_is_json(arguments_class):
+    args = arguments_class()
     assert all(field.metadata["help"] for field in dataclasses.fields(args))
     assert json.loads(json.dumps(dataclasses.asdict(args))) == dataclasses.asdict(args)
-    assert {field.name for field in dataclasses.fields(args)} >= HARMLESS_ARGUMENTS
+    if arguments_class is DCGANTrainingArguments:
+        assert {field.name for field in dataclasses.fields(args)} >= HARMLESS_ARGUMENTS

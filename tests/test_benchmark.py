@@ -77,17 +77,14 @@ def test_time_to_quality(tmp_path, capsys):
             folder.mkdir(parents=True, exist_ok=True)
             PIL.Image.fromarray(rng.integers(0, 256, (32, 32), np.uint8)).save(folder / f"{i}.png")
     flags = ["--dataset_name", tmp_path / "images", "--seeds", "3", "--num_epochs", "1", "--num_samples", "40"]
-    flags += ["--eval_features", save_classifier(tmp_path / "classifier"), "--loops", "ours", "strong"]
+    flags += ["--eval_features", save_classifier(tmp_path / "classifier"), "--loops", "strong"]
     time_to_quality.main([*map(str, flags), "--output_dir", str(tmp_path / "out")])
     output = capsys.readouterr().out
     curves = json.loads((tmp_path / "out" / "results.json").read_text())["results"][0]["curves"]
     assert [point["images"] for point in curves["tutorial"]] == [512, 1024]
-    for name in ("ours", "strong"):
-        assert [point["images"] for point in curves[name]][:2] == [128, 256]
-    assert "| 3 | tutorial | 1.00 |" in output and "| 3 | ours | " in output
-    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
-        f"{name}-seed-3.png" for name in ("ours", "strong", "tutorial")
-    }
+    assert [point["images"] for point in curves["strong"]][:2] == [128, 256]
+    assert "| 3 | tutorial | 1.00 |" in output and "| 3 | strong | " in output
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"strong-seed-3.png", "tutorial-seed-3.png"}
 
 
 def test_the_networks_of_the_plain_loops_are_the_tutorials():
