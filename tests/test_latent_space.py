@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from huggingface_hub import create_repo, upload_file
+from huggingface_hub import create_repo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,7 @@ from dcgan_hf.interpretability.latent_space import (
     interpolate,
     principal_directions,
 )
+from dcgan_hf.publishing.upload import publish_folder
 
 
 def make_generator(**config):
@@ -115,7 +116,8 @@ def test_directions_move_save_and_load(hub, token, tmp_path):
     loaded = Directions.from_pretrained(tmp_path)
     assert loaded.names == directions.names and torch.equal(loaded.vectors, directions.vectors)
     create_repo("org/dcgan")
-    upload_file(path_or_fileobj=tmp_path / DIRECTIONS_FILE, path_in_repo=DIRECTIONS_FILE, repo_id="org/dcgan")
+    publish_folder(tmp_path, "org/dcgan")
+    assert DIRECTIONS_FILE in hub.files("org/dcgan")
     assert torch.equal(Directions.from_pretrained("org/dcgan").vectors, directions.vectors)
 
 

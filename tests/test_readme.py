@@ -48,7 +48,9 @@ def test_python_code_runs(tmp_path, monkeypatch):
     names = {}
     assert len(blocks("python")) >= 5
     for code in blocks("python"):
-        exec(code.replace('.to("cuda")', "").replace("50_000", "5").replace("num_train_epochs=3", "max_steps=5"), names)
+        exec(
+            code.replace('.to("cuda")', "").replace("50_000", "5").replace("num_train_epochs=3", "max_steps=5"), names
+        )
     assert len(names["images"]) == 16 and (tmp_path / "digit.png").is_file()
     assert PIL.Image.open(tmp_path / "large.png").size == (640, 426)
 

@@ -27,6 +27,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 from ..evaluation.results import METRICS_FILE, read_metrics
+from ..interpretability.latent_space import DIRECTIONS_FILE
 from ..pipeline_portable import PortablePipelineMixin
 from .model_card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
 
@@ -43,6 +44,7 @@ PUBLISHED_FILES = [
     "images/grid.png",
     "images/seed-[0-9].png",
     METRICS_FILE,
+    DIRECTIONS_FILE,
     "model_index.json",
     *_CODE_OF_NETWORKS,
     "pipeline_dcgan.py",
