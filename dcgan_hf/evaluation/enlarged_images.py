@@ -9,11 +9,10 @@ import numpy as np
 import PIL.Image
 import torch
 
-from ..image_processing_dcgan import convert_channels
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..training.datasets import ImageDataset
 from ..training.degradation import Degradation, degrade
-from ..training.images import decode_image
+from ..training.images import read_whole_image
 
 
 # `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, or, if they have different sizes, a list of
@@ -50,18 +49,14 @@ def decode_whole_images(image_dataset: ImageDataset, num_channels: int, scale_fa
     """
     images = []
     for i, example in enumerate(image_dataset.dataset):
-        try:
-            image = convert_channels(decode_image(example["image"]), num_channels)
-        except Exception as error:  # Pillow raises many kinds, see Decoder
-            raise ValueError(f"Image number {i} cannot be read: {str(error).rstrip('.')}.") from error
-        width, height = (size - size % scale_factor for size in image.size)
+        pixels = read_whole_image(example["image"], num_channels, i)
+        height, width = (size - size % scale_factor for size in pixels.shape[1:])
         if not width or not height:
             raise ValueError(
-                f"Image number {i} is {image.width}x{image.height} pixels, smaller than the scale factor"
+                f"Image number {i} is {pixels.shape[2]}x{pixels.shape[1]} pixels, smaller than the scale factor"
                 f" {scale_factor}."
             )
-        pixels = np.asarray(image).reshape(image.height, image.width, num_channels)[:height, :width]
-        images.append(torch.from_numpy(pixels.transpose(2, 0, 1).copy()))
+        images.append(torch.from_numpy(pixels[:, :height, :width].copy()))
     return images
 
 

@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from ..image_processing_dcgan import convert_channels
 from .datasets import ImageDataset
 from .decoding import Decoder
-from .images import decode_image
+from .images import read_whole_image
 from .loaders import DecodingLoader, ResidentLoader, Shard, in_background, make_loader
 from .seeding import seeded_generator
 from .super_resolution_arguments import SuperResolutionTrainingArguments
@@ -116,8 +115,10 @@ class CropLoader:
         ]
 
     def _decode(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        large = self._read(self.large, index)
-        small = None if self.small is None else self._read(self.small, index)
+        large = read_whole_image(self.large[index]["image"], self.num_channels, index)
+        small = None
+        if self.small is not None:
+            small = read_whole_image(self.small[index]["image"], self.num_channels, index)
         if small is not None and large.shape[1:] != tuple(self.scale_factor * size for size in small.shape[1:]):
             raise ValueError(
                 f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels, and its small version"
@@ -128,13 +129,6 @@ class CropLoader:
             self._free_bytes -= num_bytes
             self._kept[index] = large, small
         return large, small
-
-    def _read(self, dataset: object, index: int) -> np.ndarray:
-        try:
-            image = convert_channels(decode_image(dataset[index]["image"]), self.num_channels)  # type: ignore[index]
-        except Exception as error:  # Pillow raises many kinds, see Decoder
-            raise ValueError(f"Image number {index} cannot be read: {str(error).rstrip('.')}.") from error
-        return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
 def make_super_resolution_loader(

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""From an encoded image of any kind to the uint8 array that a network of given size and channels is trained on."""
+"""From an encoded image of any kind to the uint8 array that a network of given channels, and size, is trained on."""
 
 from typing import Any
 
@@ -35,3 +35,28 @@ def encoded_to_array(
     """Decodes, converts and fits an image. Returns a uint8 array of shape `(num_channels, resolution, resolution)`."""
     image = fit_image(convert_channels(decode_image(encoded), num_channels), resolution, resize_mode)
     return np.asarray(image).reshape(resolution, resolution, num_channels).transpose(2, 0, 1)
+
+
+def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: int) -> np.ndarray:
+    r"""
+    Decodes and converts an image, which keeps its size.
+
+    Args:
+        encoded (`dict[str, Any]`, *optional*):
+            See [`decode_image`].
+        num_channels (`int`):
+            Channels of the result.
+        number (`int`):
+            What the image is called if it cannot be read.
+
+    Returns:
+        `np.ndarray` of shape `(num_channels, height, width)`, uint8.
+
+    Raises:
+        ValueError: if the image cannot be read.
+    """
+    try:
+        image = convert_channels(decode_image(encoded), num_channels)
+    except Exception as error:  # Pillow raises many kinds, see Decoder
+        raise ValueError(f"Image number {number} cannot be read: {str(error).rstrip('.')}.") from error
+    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)

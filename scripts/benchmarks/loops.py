@@ -15,10 +15,12 @@ from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.arguments import DCGANTrainingArguments
 from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.hardware import keep_freed_memory
-from dcgan_hf.training.losses import LOSSES, GANLoss
-from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
+from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.setup import prepare_gan
+from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES, Batch
 
 
 # Makes one update with a batch of real images in [-1, 1].
@@ -108,28 +110,6 @@ def strongest_plain_loop(
     return generator, step
 
 
-def prepare_gan(
-    generator: DCGANGenerator,
-    discriminator: DCGANDiscriminator,
-    accelerator: Accelerator,
-    loss: GANLoss,
-    adam: dict[str, Any],
-    discriminator_learning_rate: float,
-) -> GAN:
-    """Moves networks and makes their optimizers as scripts/train.py does."""
-    networks = [
-        network.to(accelerator.device, memory_format=torch.channels_last).train()
-        for network in (generator, discriminator)
-    ]
-    rates = (adam["lr"], discriminator_learning_rate)
-    optimizers = [
-        torch.optim.Adam(network.parameters(), **(adam | {"lr": rate}), fused=True)
-        for network, rate in zip(networks, rates)
-    ]
-    wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d = accelerator.prepare(*networks, *optimizers)
-    return GAN(accelerator, wrapped_generator, wrapped_discriminator, optimizer_g, optimizer_d, loss)
-
-
 def our_loop(
     resolution: int,
     num_channels: int,
@@ -142,10 +122,12 @@ def our_loop(
     """What scripts/train.py does with a batch."""
     keep_freed_memory()
     size = {"image_size": resolution, "num_channels": num_channels}
+    accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
     generator = DCGANGenerator(DCGANGeneratorConfig(**size, **generator_config))
     discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size, **discriminator_config))
-    accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
-    gan = prepare_gan(generator, discriminator, accelerator, LOSSES["bce"], ADAM, ADAM["lr"])
+    networks = [network.to(device, memory_format=torch.channels_last) for network in (generator, discriminator)]
+    # With the paper's loss and rates, which are the arguments' defaults.
+    gan, _ = prepare_gan(DCGANTrainingArguments(), accelerator, *networks)
     update = UPDATE_STRATEGIES[update_strategy]
 
     def step(real: torch.Tensor) -> None:
