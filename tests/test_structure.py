@@ -9,7 +9,7 @@ import pytest
 
 import dcgan_hf
 from dcgan_hf.configuration_portable import code_of_networks
-from dcgan_hf.publishing.upload import PUBLISHED_FILES
+from dcgan_hf.publishing.files import PUBLISHED_FILES
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
@@ -18,6 +18,7 @@ LAYERS = [
     "configuration",
     "modeling",
     "conversion",
+    "export",
     "pipeline",
     "training",
     "evaluation",

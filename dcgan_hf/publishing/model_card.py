@@ -14,6 +14,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..evaluation.results import Metric, read_metrics
+from ..export import ONNX_FOLDER
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
 from ..pipeline_dcgan import DCGANPipeline
@@ -210,6 +211,7 @@ def render_model_card(
         has_examples=bool(examples),
         has_comparison=(folder / "images" / "comparison.png").is_file(),
         has_animation=(folder / "training.gif").is_file(),
+        has_onnx=(folder / ONNX_FOLDER / "model.onnx").is_file(),
         dataset=dataset,
         results=results,
         duration=_duration(results["seconds"]) if results else None,

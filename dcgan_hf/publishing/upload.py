@@ -27,37 +27,12 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 from ..evaluation.results import METRICS_FILE, read_metrics
-from ..interpretability.latent_space import DIRECTIONS_FILE
 from ..pipeline_portable import PortablePipelineMixin
+from .files import PUBLISHED_FILES
 from .model_card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
 
 
 logger = logging.getLogger(__name__)
-
-# Files that `PortableConfig.save_code` writes.
-_CODE_OF_NETWORKS = ["modeling_dcgan.py", "modeling_dcgan_super_resolution.py"]
-# What leaves the machine: nothing else does, whatever lies in the folder.
-PUBLISHED_FILES = [
-    "README.md",
-    "config.json",
-    "images/comparison.png",
-    "images/grid.png",
-    "images/seed-[0-9].png",
-    METRICS_FILE,
-    DIRECTIONS_FILE,
-    "model_index.json",
-    *_CODE_OF_NETWORKS,
-    "pipeline_dcgan.py",
-    "pipeline_dcgan_super_resolution.py",
-    "pipeline_portable.py",
-    "training.gif",
-    *(
-        f"{network}/{name}"
-        for network in ("generator", "discriminator")
-        for name in ("config.json", "model.*safetensors*", "model-*-of-*.safetensors", *_CODE_OF_NETWORKS)
-    ),
-    "discriminator/preprocessor_config.json",
-]
 
 # Seconds to wait before trying again. The client tries again itself where it uploads, but not where it makes the commit.
 _WAITS = (2, 8)

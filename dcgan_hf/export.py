@@ -1,0 +1,82 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Generators as ONNX graphs, for programs that have no PyTorch."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
+
+import torch
+
+from .modeling_dcgan import DCGANGenerator
+from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+
+
+if TYPE_CHECKING:
+    from transformers.exporters import ExportedModel
+
+
+# Folder of the graph beside the pipeline, where transformers.js looks for it, too.
+ONNX_FOLDER = "onnx"
+
+
+def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "ExportedModel":
+    r"""
+    Makes an ONNX graph of a generator, for batches of any size and, if it makes images larger, for images of any size. The
+    graph computes in the precision of the generator's weights; float32 and float16 are known to ONNX Runtime on all devices.
+
+    Args:
+        generator ([`DCGANGenerator`] or [`DCGANSuperResolutionGenerator`]):
+            The generator. It may be in training mode: the graph is that of its evaluation mode.
+
+    Returns:
+        [`~transformers.exporters.ExportedModel`]: it is called as the generator is. `save_pretrained(folder)` writes
+        `model.onnx`, its weights and what `ExportedModel.from_pretrained(folder)` needs to run it.
+
+    Raises:
+        ImportError: if the packages of `dcgan-hf[onnx]` are not installed.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANPipeline
+    >>> from dcgan_hf.export import export_onnx
+
+    >>> pipe = DCGANPipeline.from_pretrained("dcgan-digits")
+    >>> exported = export_onnx(pipe.generator)
+    >>> pixel_values = exported(latents=pipe(batch_size=4, output_type="latent").images).pixel_values
+    ```
+    """
+    from transformers.exporters import OnnxConfig, OnnxExporter
+
+    any_number = {name: torch.export.Dim(name, min=1, max=2**16) for name in ("batch", "height", "width")}
+    device, dtype = generator.device, generator.dtype
+    # Two of each, since one would be taken for a constant.
+    if isinstance(generator, DCGANSuperResolutionGenerator):
+        inputs = {"pixel_values": torch.zeros(2, generator.config.num_channels, 8, 10, device=device, dtype=dtype)}
+        shapes = {"pixel_values": {0: any_number["batch"], 2: any_number["height"], 3: any_number["width"]}}
+    else:
+        inputs = {"latents": torch.zeros(2, generator.config.latent_dim, device=device, dtype=dtype)}
+        if generator.config.num_classes:
+            inputs["class_labels"] = torch.zeros(2, dtype=torch.long, device=device)
+        shapes = {name: {0: any_number["batch"]} for name in inputs}
+    with _quiet():
+        return OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters say of their steps, of operators that no generator has, and of versions."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "transformers")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
