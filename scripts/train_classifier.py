@@ -8,6 +8,11 @@ ImageNet's:
     python scripts/train_classifier.py --dataset_name zalando-datasets/fashion_mnist --resolution 32 --resize_mode pad
     python scripts/evaluate.py dcgan-fashion-mnist --dataset_name zalando-datasets/fashion_mnist --features classifier
 
+With several label columns it is one network that knows all of them, whose labels are called "glasses: yes", "glasses: no",
+"smile: yes", ...:
+
+    python scripts/train_classifier.py --dataset_name procedural_faces --resolution 64 --label_column glasses smile hat
+
 It is a small ResNet of transformers with 128 features.
 """
 
@@ -19,6 +24,7 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from transformers import ResNetConfig, ResNetForImageClassification, Trainer, TrainingArguments, ViTImageProcessor
 
+from dcgan_hf.interpretability.attributes import Attributes, attribute_targets
 from dcgan_hf.training.datasets import load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
 from dcgan_hf.training.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
@@ -32,7 +38,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dataset_split", default="train", help="Images to train with.")
     parser.add_argument("--test_split", help="Images that the accuracy is measured on. By default a tenth, left out.")
     parser.add_argument("--image_column", help="Column of the images, if there are several.")
-    parser.add_argument("--label_column", help="Column of the labels, if there are several.")
+    parser.add_argument(
+        "--label_column", nargs="+", help="Column of the labels, if there are several; or several of them."
+    )
     parser.add_argument("--resolution", type=int, default=32, help="Width and height of the images in pixels.")
     parser.add_argument("--resize_mode", choices=["crop", "pad"], default="crop", help="How images become square.")
     parser.add_argument("--num_epochs", type=int, default=12)
@@ -43,26 +51,33 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output_dir", type=Path, default=Path("classifier"), help="Folder for the classifier.")
     parser.add_argument("--use_cpu", action="store_true", help="Use the CPU even if there is a GPU.")
     args = parser.parse_args(argv)
+    label_columns = args.label_column or [None]
+    if len(set(label_columns)) != len(label_columns):
+        raise ValueError(f"`label_column` must be different columns, got {label_columns}.")
     use_cpu = args.use_cpu or not torch.accelerator.is_available()
     if use_cpu:
         torch.set_num_threads(cores_of_a_process())
         keep_freed_memory()
 
     # ---- data ----
-    def load(split: str) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        image_dataset = load_image_dataset(
-            args.dataset_name,
-            args.dataset_config_name,
-            split=split,
-            image_column=args.image_column,
-            label_column=args.label_column,
-            with_labels=True,
-        )
-        num_channels = first_image_channels(image_dataset)
+    def load(split: str) -> tuple[torch.Tensor, torch.Tensor, list[list[str]]]:
+        """Images, their labels in each column, and the names of the classes in each column."""
+        image_datasets = [
+            load_image_dataset(
+                args.dataset_name,
+                args.dataset_config_name,
+                split=split,
+                image_column=args.image_column,
+                label_column=label_column,
+                with_labels=True,
+            )
+            for label_column in label_columns
+        ]
+        num_channels = first_image_channels(image_datasets[0])
         decoder = Decoder(num_channels, args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False)
-        decoded = ResidentLoader.decode(image_dataset, decoder, Shard(1, args.seed), torch.device("cpu"))
-        assert decoded.labels is not None and image_dataset.class_names is not None
-        return decoded.images, decoded.labels, image_dataset.class_names
+        decoded = ResidentLoader.decode(image_datasets[0], decoder, Shard(1, args.seed), torch.device("cpu"))
+        labels = torch.tensor([image_dataset.dataset["label"][:] for image_dataset in image_datasets]).T
+        return decoded.images, labels, [image_dataset.class_names or [] for image_dataset in image_datasets]
 
     images, labels, class_names = load(args.dataset_split)
     # Numbers of images: those to train with, those to test with.
@@ -74,13 +89,18 @@ def main(argv: list[str]) -> None:
     else:
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(args.seed)).tolist()
         train_numbers, test_numbers = order[len(order) // 10 :], order[: len(order) // 10]
+    is_multi_label = len(label_columns) > 1
+    if is_multi_label:
+        label_names, targets = attribute_targets(labels, dict(zip(label_columns, class_names)))
+    else:
+        label_names, targets = class_names[0], labels[:, 0]
 
     def collate(batch: list[int]) -> dict[str, torch.Tensor]:
         pixel_values = VaeImageProcessor.normalize(images[batch].float() / 255).expand(-1, 3, -1, -1)
         if args.random_flip and network.training:
             flipped = torch.rand(len(batch), 1, 1, 1) < 0.5
             pixel_values = torch.where(flipped, pixel_values.flip(-1), pixel_values)
-        return {"pixel_values": pixel_values, "labels": labels[batch]}
+        return {"pixel_values": pixel_values, "labels": targets[batch]}
 
     # ---- training ----
     torch.manual_seed(args.seed)
@@ -90,8 +110,9 @@ def main(argv: list[str]) -> None:
             hidden_sizes=[64, 128, 128],
             depths=[1, 1, 1],
             layer_type="basic",
-            id2label=dict(enumerate(class_names)),
-            label2id={name: i for i, name in enumerate(class_names)},
+            id2label=dict(enumerate(label_names)),
+            label2id={name: i for i, name in enumerate(label_names)},
+            problem_type="multi_label_classification" if is_multi_label else "single_label_classification",
         )
     ).to(memory_format=torch.channels_last)
     size = {"height": args.resolution, "width": args.resolution}
@@ -117,14 +138,22 @@ def main(argv: list[str]) -> None:
         ),
         data_collator=collate,
         train_dataset=train_numbers,
-        eval_dataset=test_numbers,
         processing_class=processor,
-        compute_metrics=lambda prediction: {"accuracy": (prediction[0].argmax(1) == prediction[1]).mean()},
     )
     trainer.train()
-    accuracy = trainer.evaluate()["eval_accuracy"]
     trainer.save_model()
-    print(f"Accuracy: {accuracy:.1%} of {len(test_numbers):,} images. Classifier: {args.output_dir}")
+
+    # ---- accuracy ----
+    # Of logits, the largest of which has the largest probability.
+    predicted = Attributes(label_names, trainer.predict(test_numbers).predictions, is_multi_label)
+    accuracies = {
+        group: float((predicted.value(group) == column).mean())
+        for group, column in zip(predicted.groups, labels[test_numbers].T.numpy())
+    }
+    print(f"Accuracy: {sum(accuracies.values()) / len(accuracies):.1%} of {len(test_numbers):,} images.", end=" ")
+    if is_multi_label:
+        print("By label:", ", ".join(f"{group} {accuracy:.1%}" for group, accuracy in accuracies.items()), end=". ")
+    print(f"Classifier: {args.output_dir}")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,13 @@ from dcgan_hf.evaluation.features import (
     InceptionFeatures,
     load_feature_network,
 )
-from dcgan_hf.evaluation.images import features_of, generate_images
+from dcgan_hf.evaluation.images import decode_images, features_of, generate_images
 from dcgan_hf.evaluation.report import find_memorized
 from dcgan_hf.evaluation.results import Metric, measure, read_metrics, write_metrics
+from dcgan_hf.interpretability.attributes import describe_attributes
+from dcgan_hf.training import procedural_faces
+from dcgan_hf.training.datasets import load_image_dataset
+from dcgan_hf.training.decoding import Decoder
 
 from .test_generate import save_model
 from .train_utils import SCRIPTS, run_script, save_classifier, train_here
@@ -60,6 +64,21 @@ def test_features_of_a_classifier_are_what_its_last_layer_is_given(classifier, c
     expected = model.resnet(pixel_values).pooler_output.flatten(1)
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(logits, model(pixel_values).logits, atol=1e-5, rtol=1e-4)
+
+
+def test_probabilities_of_several_labels_are_sigmoids(classifier, tmp_path):
+    images = random_images(3)
+    exclusive = load_feature_network(str(classifier), CPU)
+    logits = exclusive(images)[1].detach()
+    assert not exclusive.is_multi_label and exclusive.class_names == exclusive.label_names
+    np.testing.assert_allclose(features_of(exclusive, images).probabilities, logits.softmax(1), rtol=1e-5)
+
+    folder = save_classifier(tmp_path / "labels")
+    config = json.loads((folder / "config.json").read_text()) | {"problem_type": "multi_label_classification"}
+    (folder / "config.json").write_text(json.dumps(config))
+    several = load_feature_network(str(folder), CPU)
+    assert several.is_multi_label and several.class_names is None and several.label_names == exclusive.class_names
+    np.testing.assert_allclose(features_of(several, images).probabilities, logits.sigmoid(), rtol=1e-5)
 
 
 def test_efficientnet_sees_what_is_on_a_photo():
@@ -119,6 +138,7 @@ class Means:
 
     name = "means"
     class_names = None
+    is_multi_label = False
     fingerprint = "1"
 
     def __init__(self):
@@ -170,8 +190,10 @@ def sets(num_real=400, num_fake=500, num_features=6, num_classes=4):
     ]
 
 
-def measured(name="my-network", num_fake=500, class_names=None, class_labels=None, real_classes=4):
-    network = SimpleNamespace(name=name, class_names=class_names)
+def measured(
+    name="my-network", num_fake=500, class_names=None, class_labels=None, real_classes=4, is_multi_label=False
+):
+    network = SimpleNamespace(name=name, class_names=class_names, is_multi_label=is_multi_label)
     real, fake = sets(num_fake=num_fake)
     real.probabilities[:, 0] += real.probabilities[:, real_classes:].sum(1)
     real.probabilities[:, real_classes:] = 0
@@ -207,8 +229,14 @@ def test_classes_are_measured_where_the_network_knows_them():
     assert metrics["class_kl"].value == pytest.approx(0) and metrics["class_accuracy"].value == 0.5
 
 
+def test_labels_that_do_not_exclude_each_other_are_not_measured_as_classes():
+    with_classes, with_labels = measured(), measured(is_multi_label=True)
+    assert with_classes.keys() - with_labels.keys() == {"classifier_score"}
+    assert with_labels["frechet_distance"] == with_classes["frechet_distance"]
+
+
 def test_too_few_images_for_the_features():
-    network = SimpleNamespace(name="big", class_names=None)
+    network = SimpleNamespace(name="big", class_names=None, is_multi_label=False)
     with pytest.raises(ValueError, match="6 generated and 400 real images are too few for the 6 features of 'big'"):
         measure(network, *sets(num_fake=6), "test")
 
@@ -302,3 +330,37 @@ def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
     network = load_feature_network(str(folder), CPU)
     assert network.class_names == [str(i) for i in range(10)]
     assert network(random_images(2))[0].shape == (2, 128)
+
+
+def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkeypatch):
+    for split, number in (("train", 256), ("test", 50)):
+        monkeypatch.setitem(procedural_faces.NUM_IMAGES, split, number)
+    flags = (
+        "--dataset_name",
+        "procedural_faces",
+        "--test_split",
+        "test",
+        "--resolution",
+        16,
+        "--train_batch_size",
+        32,
+    )
+    columns = ("--label_column", "background", "skin", "--num_epochs", 3)
+    run_script("train_classifier", *flags, *columns, "--output_dir", tmp_path / "faces", "--use_cpu")
+    printed = capsys.readouterr().out
+    network = load_feature_network(str(tmp_path / "faces"), CPU)
+    assert network.class_names is None and network.label_names == [
+        *("background: blue", "background: green", "background: yellow", "background: violet"),
+        *("skin: pale", "skin: light", "skin: brown", "skin: dark"),
+    ]
+    # What is printed is what the saved classifier says of the images.
+    accuracies = {}
+    for column in ("background", "skin"):
+        test = load_image_dataset("procedural_faces", split="test", label_column=column, with_labels=True)
+        images, labels = decode_images(test, Decoder(3, 16, "crop", num_workers=1, skip_bad_images=False))
+        accuracies[column] = (describe_attributes(network, images).value(column) == labels.numpy()).mean()
+        assert f"{column} {accuracies[column]:.1%}" in printed
+    assert f"Accuracy: {np.mean(list(accuracies.values())):.1%} of 50 images. By label: background" in printed
+    assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # by chance: 0.25
+    with pytest.raises(ValueError, match=r"`label_column` must be different columns, got \['hat', 'hat'\]"):
+        run_script("train_classifier", *flags, "--label_column", "hat", "hat")

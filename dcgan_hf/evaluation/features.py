@@ -24,7 +24,8 @@ class Features(NamedTuple):
         features (`np.ndarray` of shape `(num_images, num_features)`):
             What describes an image.
         probabilities (`np.ndarray` of shape `(num_images, num_classes)`):
-            What the network takes it for.
+            What the network takes it for: of classes that exclude each other (softmax, so that they add up to 1), or of labels
+            of which an image can have several (sigmoids), if the network [`~FeatureNetwork.is_multi_label`].
     """
 
     features: np.ndarray
@@ -36,12 +37,14 @@ class FeatureNetwork(Protocol):
     What [`features_of`] needs: a network with a name for reports, the names of its classes if it knows them, and a
     fingerprint that is another one for other weights. Called with a uint8 tensor of shape `(batch_size, num_channels,
     height, width)` it returns features and the logits of classes. (Those that [`perceptual_features`] serves also take float
-    tensors in [0, 255], and let gradients through.)
+    tensors in [0, 255], and let gradients through.) One that is multi-label has no classes, but labels of which an image can
+    have several: measurements of classes are not made with it.
     """
 
     name: str
     fingerprint: str
     class_names: list[str] | None
+    is_multi_label: bool
     network: nn.Module
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
@@ -63,6 +66,7 @@ class InceptionFeatures:
 
     name = "inception"
     class_names: list[str] | None = None
+    is_multi_label = False
 
     def __init__(self, device: torch.device):
         try:
@@ -101,6 +105,7 @@ class EfficientNetFeatures:
 
     name = "efficientnet-lite0"
     class_names: list[str] | None = None
+    is_multi_label = False
 
     def __init__(self, device: torch.device):
         try:
@@ -129,7 +134,8 @@ class EfficientNetFeatures:
 class ClassifierFeatures:
     r"""
     What a classifier's last linear layer, which tells the classes apart, is given. For images that are not like ImageNet's,
-    and for all that asks how often which class occurs.
+    and for all that asks how often which class occurs. If it was trained as `"multi_label_classification"`, it has
+    `label_names` like all, but no `class_names`.
 
     Args:
         model_name (`str`):
@@ -146,7 +152,10 @@ class ClassifierFeatures:
         self.network = AutoModelForImageClassification.from_pretrained(model_name).to(device).eval()
         self.processor = AutoImageProcessor.from_pretrained(model_name)
         self.name = Path(model_name).name if Path(model_name).is_dir() else model_name
-        self.class_names: list[str] | None = list(self.network.config.id2label.values())
+        config = self.network.config
+        self.label_names: list[str] = [config.id2label[i] for i in range(config.num_labels)]
+        self.is_multi_label = config.problem_type == "multi_label_classification"
+        self.class_names = None if self.is_multi_label else self.label_names
         self.fingerprint = weights_fingerprint(self.network)
         self._features = torch.empty(0)
         linear_layers = [module for module in self.network.modules() if isinstance(module, nn.Linear)]

@@ -121,7 +121,8 @@ def features_of(
     @torch.inference_mode()
     def describe(start: int, stop: int) -> Features:
         features, logits = network(images[start:stop])
-        return Features(features.float().cpu().numpy(), logits.float().softmax(1).cpu().numpy())
+        probabilities = logits.float().sigmoid() if network.is_multi_label else logits.float().softmax(1)
+        return Features(features.float().cpu().numpy(), probabilities.cpu().numpy())
 
     parts = _divide(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
     features = Features(*(np.concatenate(values) for values in zip(*parts)))

@@ -127,11 +127,12 @@ def measure(
         chosen = np.random.default_rng(0).permutation(num_real)[:number]
         for name, value in vars(neighbor_metrics(real.features[chosen], fake.features[:number])).items():
             add(name, name.capitalize(), value)
-        score = inception_score(fake.probabilities)
-        add(
-            *("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"),
-            *score,
-        )
+        if not network.is_multi_label:  # the score is of probabilities that add up to 1
+            score = inception_score(fake.probabilities)
+            add(
+                *("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"),
+                *score,
+            )
     if network.class_names is not None:
         real_classes, fake_classes = real.probabilities.argmax(1), fake.probabilities.argmax(1)
         modes, divergence = class_coverage(real_classes, fake_classes, len(network.class_names))
