@@ -335,18 +335,9 @@ def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
 def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkeypatch):
     for split, number in (("train", 256), ("test", 50)):
         monkeypatch.setitem(procedural_faces.NUM_IMAGES, split, number)
-    flags = (
-        "--dataset_name",
-        "procedural_faces",
-        "--test_split",
-        "test",
-        "--resolution",
-        16,
-        "--train_batch_size",
-        32,
-    )
-    columns = ("--label_column", "background", "skin", "--num_epochs", 3)
-    run_script("train_classifier", *flags, *columns, "--output_dir", tmp_path / "faces", "--use_cpu")
+    data = ("--dataset_name", "procedural_faces", "--test_split", "test", "--resolution", 16)
+    flags = ("--label_column", "background", "skin", "--num_epochs", 3, "--train_batch_size", 32, "--use_cpu")
+    run_script("train_classifier", *data, *flags, "--output_dir", tmp_path / "faces")
     printed = capsys.readouterr().out
     network = load_feature_network(str(tmp_path / "faces"), CPU)
     assert network.class_names is None and network.label_names == [
@@ -363,4 +354,4 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
     assert f"Accuracy: {np.mean(list(accuracies.values())):.1%} of 50 images. By label: background" in printed
     assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # by chance: 0.25
     with pytest.raises(ValueError, match=r"`label_column` must be different columns, got \['hat', 'hat'\]"):
-        run_script("train_classifier", *flags, "--label_column", "hat", "hat")
+        run_script("train_classifier", *data, "--label_column", "hat", "hat")
