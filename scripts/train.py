@@ -64,6 +64,7 @@ from dcgan_hf.training.checkpointing import (
 from dcgan_hf.training.convolutions import FastConvolutions
 from dcgan_hf.training.datasets import choose_images, load_image_dataset
 from dcgan_hf.training.decoding import Decoder, first_image_channels
+from dcgan_hf.training.diagnostics import collect_diagnostics
 from dcgan_hf.training.ema import GeneratorEMA
 from dcgan_hf.training.hardware import describe_hardware
 from dcgan_hf.training.health import check_finite, diagnose, diagnose_quality
@@ -228,15 +229,16 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             stops = stop.received and accelerator.num_processes == 1
             ends = state.step == num_steps
             measures = evaluation is not None and (ends or state.step % eval_interval == 0)
+            inspects = args.diagnostics_steps is not None and state.step % args.diagnostics_steps == 0
             saves = stops or ends or state.step % args.checkpointing_steps == 0
-            if saves or measures or state.step % args.logging_steps == 0:
+            if saves or measures or inspects or state.step % args.logging_steps == 0:
                 means, stops = statistics.reduce(accelerator, stop.received)
                 progress_bar.set_postfix(
                     loss_d=f"{means['discriminator_loss']:.3f}",
                     loss_g=f"{means['generator_loss']:.3f}",
                     img_s=f"{means['images_per_second']:.0f}",
                 )
-                networks = (generator, discriminator) if saves or stops or measures else ()
+                networks = (generator, discriminator) if saves or stops or measures or inspects else ()
                 check_finite(means, state.step, networks, partial(list_checkpoints, output_dir))
                 accelerator.log(means | {"epoch": state.epoch, "learning_rate": learning_rate}, step=state.step)
                 previous, diagnosis = diagnosis, diagnose(means, state.step, gan.loss.is_saturating)
@@ -244,6 +246,8 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
                     progress_bar.clear()
                     logger.warning(f"Step {state.step}: {diagnosis or 'the networks have recovered.'}")
             with statistics.paused():
+                if inspects:
+                    accelerator.log(collect_diagnostics(gan, step_batches[-1]), step=state.step)
                 if evaluation is not None and measures:
                     metrics, measured_step = evaluation.measure(sampled_generator), state.step
                     distance = evaluation.distance_in(metrics)

@@ -37,7 +37,12 @@ _MINIMUM = {
     "checkpointing_steps": 1,
     "checkpoints_total_limit": 1,
 }
-_DCGAN_MINIMUM = {"discriminator_steps": 1, "eval_num_images": 2, "early_stopping_patience": 1}
+_DCGAN_MINIMUM = {
+    "discriminator_steps": 1,
+    "diagnostics_steps": 1,
+    "eval_num_images": 2,
+    "early_stopping_patience": 1,
+}
 _POSITIVE = ("learning_rate", "discriminator_learning_rate", "adam_epsilon", *PENALTIES)
 
 

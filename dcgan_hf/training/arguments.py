@@ -167,6 +167,13 @@ class DCGANTrainingArguments(TrainingArguments):
         " without batch normalisation.",
     )
 
+    # Logging
+    diagnostics_steps: int | None = flag(
+        None,
+        "Steps between two looks into the networks, which are logged: gradients, logits, weights, activations. They do"
+        " not change training. By default none.",
+    )
+
     # Evaluation while training
     eval_steps: float | None = flag(
         None,
@@ -266,6 +273,7 @@ HARMLESS_ARGUMENTS = {
     "checkpointing_steps",
     "checkpoints_total_limit",
     "dataloader_num_workers",
+    "diagnostics_steps",
     "early_stopping_patience",
     "eval_batch_size",
     "eval_features",
