@@ -19,6 +19,14 @@ import yaml
 LFS_SUFFIXES = (".bin", ".gif", ".jpg", ".onnx", ".parquet", ".png", ".pt", ".safetensors", ".webp", ".zip")
 LFS_SIZE = 10 * 2**20
 ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES).encode()
+SPACE_PAGE = """---
+title: {name}
+sdk: {sdk}
+app_file: app.py
+---
+
+Check out the configuration reference at https://huggingface.co/docs/hub/spaces-config-reference
+"""
 
 CARD = re.compile(r"\s*---[\r\n]+(.*?)[\r\n]+---(?:\r?\n|$)", re.DOTALL)
 IMAGE_TASKS = {
@@ -128,7 +136,7 @@ class Repository:
             {"rfilename": path} | (blob.describe(path) if with_blobs else {})
             for path, blob in sorted(commit.files.items())
         ]
-        info = {"id": self.key.removeprefix("datasets/"), "sha": commit.sha, "private": self.private}
+        info = {"id": "/".join(self.key.split("/")[-2:]), "sha": commit.sha, "private": self.private}
         tags = [*known.values(), *card.get("tags", [])]
         return info | {"lastModified": commit.date, "tags": tags, "cardData": card, "siblings": siblings} | known
 
@@ -228,7 +236,7 @@ class Repository:
 
 
 class Repositories(dict[str, Repository]):
-    """Those of models go by their id ("org/name"), those of data sets by "datasets/org/name"."""
+    """Those of models go by their id ("org/name"), others by "datasets/org/name" and "spaces/org/name"."""
 
     def find(self, key: str, user: str | None) -> Repository:
         repository = self.get(key)
@@ -237,14 +245,19 @@ class Repositories(dict[str, Repository]):
             raise Refusal(404, "Repository not found", "RepoNotFound")
         return repository
 
-    def create(self, key: str, user: str | None, private: bool, url: str) -> None:
+    def create(self, key: str, user: str | None, private: bool, url: str, sdk: str | None = None) -> None:
         name, namespace = logged_in(user), key.split("/")[-2]
-        kind = "dataset" if key.startswith("datasets/") else "model"
+        kind = {"datasets": "dataset", "spaces": "space"}.get(key.split("/")[0], "model")
         if name != namespace:
             raise Refusal(403, f'You don\'t have the rights to create a {kind} under the namespace "{namespace}"')
         if key in self:
             raise Refusal(409, f"You already created this {kind} repo", url=url)
-        start = Commit("initial commit", "", name, {".gitattributes": Blob(ATTRIBUTES)})
+        files = {".gitattributes": Blob(ATTRIBUTES)}
+        if kind == "space":
+            if sdk is None:
+                raise Refusal(400, 'A Space needs an "sdk"')
+            files["README.md"] = Blob(SPACE_PAGE.format(name=key.split("/")[-1], sdk=sdk).encode())
+        start = Commit("initial commit", "", name, files)
         self[key] = Repository(key, url, private, {"refs/heads/main": start})
 
 

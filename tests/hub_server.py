@@ -23,8 +23,8 @@ from weakref import WeakSet
 from .hub_repositories import Commit, Refusal, Repositories, Repository, check_card, logged_in
 
 
-KEY = "((?:datasets/)?[^/]+(?:/[^/]+)?)"
-REPOSITORY = re.compile(f"/api/(?:models/|(?=datasets/)){KEY}(?:/([a-z-]+)(?:/([^/]+)(?:/(.+))?)?)?")
+KEY = "((?:datasets/|spaces/)?[^/]+(?:/[^/]+)?)"
+REPOSITORY = re.compile(f"/api/(?:models/|(?=datasets/|spaces/)){KEY}(?:/([a-z-]+)(?:/([^/]+)(?:/(.+))?)?)?")
 RESOLVE = re.compile(f"/{KEY}/resolve/([^/]+)/(.+)")
 LFS_BATCH = re.compile(rf"/{KEY}\.git/info/lfs/objects/batch")
 LFS_OBJECT = re.compile(f"/{KEY}/lfs-objects/([0-9a-f]{{64}})(/verify)?")
@@ -83,9 +83,9 @@ class Fault:
 
 class HubServer:
     """
-    The server. Model repositories go by their id ("org/name"), those of data sets by "datasets/org/name".
+    The server. Model repositories go by their id ("org/name"), others by "datasets/org/name" and "spaces/org/name".
 
-    As on the real Hub, a new repository has one commit, which holds `.gitattributes`.
+    As on the real Hub, a new repository has one commit, which holds `.gitattributes`, and of a Space a page.
     """
 
     def __init__(self) -> None:
@@ -228,8 +228,9 @@ class HubServer:
                 findings = check_card(request.json()["content"])
                 return answer(findings, 400 if findings["errors"] else 200)
             case "POST /api/repos/create":
-                private, key = request.json().get("visibility") == "private", named(request)
-                self._repositories.create(key, user, private, f"{self.endpoint}/{key}")
+                content, key = request.json(), named(request)
+                private, sdk = content.get("visibility") == "private", content.get("sdk")
+                self._repositories.create(key, user, private, f"{self.endpoint}/{key}", sdk)
                 return answer({"url": f"{self.endpoint}/{key}"})
             case "DELETE /api/repos/delete":
                 self._repositories.find(named(request), user).check_writer(user)
@@ -241,7 +242,7 @@ class HubServer:
 def named(request: Request) -> str:
     """The key of the repository that is to be created or deleted."""
     content = request.json()
-    kind = "datasets/" if content.get("type") == "dataset" else ""
+    kind = {"dataset": "datasets/", "space": "spaces/"}.get(content.get("type"), "")
     return f"{kind}{content['organization'] or request.user}/{content['name']}"
 
 
