@@ -4,7 +4,7 @@ from torch import nn
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANForImageClassification
 from dcgan_hf.interpretability import attribution
-from dcgan_hf.interpretability.attribution import METHODS, Units, attribute, most_fake_boxes, region_share
+from dcgan_hf.interpretability.attribution import METHODS, Units, attribute, blurred, most_fake_boxes, region_share
 
 
 def make_network(network_class=DCGANDiscriminator, **config):
@@ -185,6 +185,19 @@ def test_half_precision_networks_are_explained_in_float32():
     attributions = attribute(network, images(), "guided_backprop")
     assert attributions.dtype == torch.float32 and network.dtype == torch.bfloat16
     torch.testing.assert_close(attributions, attribute(network.float(), images(), "guided_backprop"))
+
+
+def test_blurred_images_have_their_means_but_no_details():
+    constant = torch.tensor([[-1.0, 0.25, 1.0]])[:, :, None, None].expand(1, 3, 20, 30)
+    torch.testing.assert_close(blurred(constant), constant)
+    point = torch.zeros(2, 3, 40, 50)
+    point[1, 2, 20, 30] = 1.0
+    image = blurred(point)
+    assert not image[0].any() and not image[1, :2].any()
+    rows, columns = torch.arange(40.0)[:, None] - 20, torch.arange(50.0) - 30
+    assert image[1, 2].sum().item() == pytest.approx(1, abs=1e-5)
+    for distances in (rows, columns):  # four pixels, but for the ends that are cut off
+        assert (image[1, 2] * distances**2).sum().sqrt().item() == pytest.approx(4, rel=0.02)
 
 
 # ---- regions ----

@@ -119,7 +119,7 @@ def attribute(
             Units to explain instead of a logit.
         baseline (`float` or `torch.Tensor` that broadcasts to `pixel_values`, *optional*, defaults to 0.0):
             The image without content that integrated gradients and occlusion compare with. 0 is mid-grey; -1, black, suits
-            things on a black background.
+            things on a black background; [`blurred`] images suit the question what looks fake, as a grey square does, too.
 
     Returns:
         `torch.Tensor` of shape `(batch_size, num_channels, height, width)`, float32, on the network's device.
@@ -175,6 +175,25 @@ def attribute(
     return torch.cat(results)
 
 
+def blurred(pixel_values: torch.Tensor) -> torch.Tensor:
+    r"""
+    Images without their details, as a baseline (Fong & Vedaldi, 2017, https://huggingface.co/papers/1704.03296, section 4.1):
+    blurred with a Gaussian whose standard deviation is a tenth of the shorter side. Pixels at the border go on outside.
+
+    Args:
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Images, values in [-1, 1].
+    """
+    deviation = min(pixel_values.shape[2:]) / 10
+    radius = round(3 * deviation)
+    places = torch.arange(-radius, radius + 1, device=pixel_values.device, dtype=torch.float32)
+    kernel = (-(places**2) / (2 * deviation**2)).exp()
+    kernel /= kernel.sum()
+    planes = nn.functional.pad(pixel_values.float(), (radius,) * 4, mode="replicate").flatten(0, 1).unsqueeze(1)
+    smooth = nn.functional.conv2d(nn.functional.conv2d(planes, kernel[None, None, None]), kernel[None, None, :, None])
+    return smooth.view_as(pixel_values)
+
+
 def region_share(attributions: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
     r"""
     Share of the attribution, whatever its sign, that lies in a region. By chance it would be the region's share of the pixels.
@@ -209,7 +228,7 @@ def most_fake_boxes(attributions: torch.Tensor, size: int) -> torch.Tensor:
     Args:
         attributions (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             What [`attribute`] returns for a discriminator, by a method with negative values (`"occlusion"` or
-            `"integrated_gradients"`).
+            `"integrated_gradients"`), best with [`blurred`] images for a baseline.
         size (`int`):
             Side of the square in pixels.
 
