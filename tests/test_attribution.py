@@ -73,6 +73,7 @@ def test_integrated_gradients_add_up_to_the_difference_of_logits(norm_type, monk
 
 @torch.no_grad()
 def test_occlusion_is_the_mean_fall_of_the_logit_over_all_squares_with_the_pixel(monkeypatch):
+    monkeypatch.setattr(attribution, "_OCCLUDED_SHARE", 1 / 4)
     network = make_network(num_channels=1).eval()
     pixel_values = images(channels=1)
     expected, squares = torch.zeros(3, 1, 16, 16), torch.zeros(16, 16)
