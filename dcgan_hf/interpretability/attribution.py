@@ -228,7 +228,8 @@ def most_fake_boxes(attributions: torch.Tensor, size: int) -> torch.Tensor:
     Args:
         attributions (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             What [`attribute`] returns for a discriminator, by a method with negative values (`"occlusion"` or
-            `"integrated_gradients"`), best with [`blurred`] images for a baseline.
+            `"integrated_gradients"`). Not with grey for a baseline, which looks fake itself: with [`blurred`] images, or
+            with -1 if things are on a black background. Neither is better for everything that looks fake.
         size (`int`):
             Side of the square in pixels.
 
