@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import PIL.Image
 import torch
 from huggingface_hub.errors import EntryNotFoundError
 
 from ..pipeline_dcgan import DCGANPipeline
 from .attribution import METHODS
-from .demo_actions import explain, find, move, sample, walk
+from .demo_actions import explain, find, move, refuse, sample, walk
 from .latent_space import Directions, factorized_directions
 
 
@@ -65,7 +66,6 @@ def load_demo(model: str | Path, title: str) -> gr.Blocks:
         `gr.Blocks`: to be started with `demo.launch(**LAUNCH_OPTIONS)`.
     """
     pipe = DCGANPipeline.from_pretrained(model)
-    pipe.set_progress_bar_config(disable=True)
     if torch.accelerator.is_available():
         pipe.to(torch.accelerator.current_accelerator())
     return build_demo(pipe, load_directions(model, pipe), title)
@@ -191,22 +191,33 @@ def _directions_tab(pipe: DCGANPipeline, directions: Directions, demo: gr.Blocks
     _on([demo.load, button.click, distance.release, name.input], function, [name, distance, *others], gallery, "move")
 
 
-def _picture(label: str) -> gr.Image:
-    return gr.Image(label=label, type="pil", image_mode=None, sources=["upload", "clipboard"], height=240)
+def _picture() -> gr.Image:
+    """Where a picture is dropped. Files that are none are refused as other mistakes are: Gradio tells nobody why."""
+    component = gr.Image(label="Picture", type="pil", image_mode=None, sources=["upload", "clipboard"], height=240)
+    preprocess = component.preprocess
+
+    def open_picture(payload: Any) -> PIL.Image.Image | None:
+        try:
+            return preprocess(payload)
+        except (OSError, PIL.Image.DecompressionBombError) as error:
+            raise refuse("This file is no picture that can be read.") from error
+
+    component.preprocess = open_picture
+    return component
 
 
 def _picture_tab(pipe: DCGANPipeline) -> None:
     with gr.Row():
         with gr.Column(scale=1):
             inputs = [
-                _picture("Picture"),
+                _picture(),
                 gr.Slider(50, 1000, 400, step=50, label="Steps of the search, at most"),
                 *_classes(pipe),
             ]
             button = gr.Button("Find", variant="primary")
         with gr.Column(scale=2):
             with gr.Row():
-                images = [_image("What the networks see"), _image("The nearest image that was found")]
+                images = [_image("Seen"), _image("Found")]
             nearness = gr.Textbox(label="How near (peak signal-to-noise ratio)", interactive=False)
     _on([button.click], partial(find, pipe), inputs, [*images, nearness], "find")
 
@@ -215,7 +226,7 @@ def _discriminator_tab(pipe: DCGANPipeline) -> None:
     with gr.Row():
         with gr.Column(scale=1):
             inputs = [
-                _picture("Picture"),
+                _picture(),
                 _seed(0, "Without a picture: the image of this seed"),
                 gr.Radio([(method.replace("_", " "), method) for method in METHODS], value=METHODS[0], label="Method"),
                 *_classes(pipe),
@@ -224,5 +235,6 @@ def _discriminator_tab(pipe: DCGANPipeline) -> None:
         with gr.Column(scale=2):
             judgement = gr.Label(label="The discriminator takes it for")
             with gr.Row():
-                images = [_image("What it sees"), _image("Orange: for real. Blue: against")]
+                images = [_image("Seen"), _image("Why")]
+            gr.Markdown("Orange pixels speak for a real picture, blue ones against it.")
     _on([button.click], partial(explain, pipe), inputs, [judgement, *images], "explain")

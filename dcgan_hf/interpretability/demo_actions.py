@@ -35,7 +35,8 @@ def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
     return image.resize((image.width * factor, image.height * factor), PIL.Image.Resampling.NEAREST)
 
 
-def _refuse(message: str) -> gr.Error:
+def refuse(message: str) -> gr.Error:
+    """What a visitor did wrong: shown on the page, but not in the log."""
     return gr.Error(message, print_exception=False)
 
 
@@ -44,7 +45,7 @@ def _class_id(pipe: DCGANPipeline, class_name: str | None) -> int | None:
     if not names:
         return None
     if class_name is None or class_name not in names:
-        raise _refuse(f"There is no class {class_name!r}. Choose one of: {', '.join(names)}.")
+        raise refuse(f"There is no class {class_name!r}. Choose one of: {', '.join(names)}.")
     return pipe.get_class_ids(class_name)[0]
 
 
@@ -53,7 +54,7 @@ def _draw_latents(
 ) -> tuple[torch.Tensor, list[str]]:
     """The latents of as many seeds, and captions for their images."""
     if seed is None:
-        raise _refuse("Give a seed: a whole number, such as 0.")
+        raise refuse("Give a seed: a whole number, such as 0.")
     seeds = range(seed, seed + num_images)
     generators = [torch.Generator().manual_seed(number) for number in seeds]
     latents = pipe.prepare_latents(num_images, generators, truncation=truncation or None)
@@ -183,8 +184,8 @@ def move(
 def _prepare_picture(pipe: DCGANPipeline, picture: PIL.Image.Image) -> torch.Tensor:
     try:
         return prepare_images(pipe, picture)
-    except ValueError as error:
-        raise _refuse(f"This picture cannot be used: {error}.") from error
+    except (OSError, ValueError) as error:  # a file that ends too early, or colours that are none
+        raise refuse(f"This picture cannot be used: {error}.") from error
 
 
 def _to_image(pipe: DCGANPipeline, pixel_values: torch.Tensor) -> PIL.Image.Image:
@@ -221,9 +222,9 @@ def find(
         gr.Error: if there is no picture, if it cannot be used, or if there is no such class.
     """
     if picture is None:
-        raise _refuse("Drop a picture first.")
+        raise refuse("Drop a picture first.")
     class_id, given = _class_id(pipe, class_name), _prepare_picture(pipe, picture)
-    start = torch.Generator().manual_seed(0)  # the same picture always gives the same image
+    start = torch.Generator().manual_seed(0)  # the same for all visitors
     found = invert(pipe, picture, class_id, num_steps, target_psnr=_GOOD_PSNR, generator=start)
     nearness = f"{found.psnr.item():.1f} dB. (30 dB: errors of 3 % of the range from black to white.)"
     return _to_image(pipe, given), _to_image(pipe, found.pixel_values), nearness
@@ -253,7 +254,7 @@ def explain(
 
     Returns:
         `tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]`: probabilities of "real" and "generated"; the picture as
-        the discriminator sees it; the same with what speaks for "real" in orange and what speaks against it in blue.
+        the discriminator sees it; the same with pixels that speak for "real" in orange, and with those against it in blue.
 
     Raises:
         gr.Error: if there is neither a picture nor a seed, if the picture cannot be used, or if there is no such class.
