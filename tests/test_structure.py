@@ -14,6 +14,7 @@ from dcgan_hf.publishing.files import PUBLISHED_FILES
 
 PACKAGE = Path(dcgan_hf.__file__).parent
 LAYERS = [
+    "version",
     "image_processing",
     "configuration",
     "modeling",

@@ -6,6 +6,7 @@ be seen coming. Gradients, weights and activations are in it if the run had `--d
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -156,7 +157,7 @@ def draw_history(history: TrainingHistory) -> "Figure":
     panels += [None] * (len(panels) % 2)
     panels += _panels_of_layers(history)
     num_rows = len(panels) // 2
-    figure = Figure(figsize=(9, 0.5 + 2.1 * num_rows), layout="constrained")
+    figure = Figure(figsize=(9, 0.5 + 2.2 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, 2, squeeze=False).flatten()
     diagnoses = list(dict.fromkeys(trouble.diagnosis for trouble in history.troubles))
     for panel, axis in zip(panels, axes):
@@ -218,10 +219,12 @@ def _panels_of_layers(history: TrainingHistory) -> list[_Panel]:
     for statistic, title in _OF_LAYERS.items():
         for network in ("generator", "discriminator"):
             name = f"diagnostics/{network}/{statistic}"
-            lines = {layer.removesuffix(".convolution"): line for layer, line in history.layers(name).items()}
+            lines = history.layers(name)
             if not lines:
                 continue
-            colors = dict(zip(lines, colormaps["viridis"](np.linspace(0, 0.9, len(lines)))))
+            # Those of a layer without activation are left out elsewhere.
+            layers = list(history.layers(f"diagnostics/{network}/spectral_norm"))
+            colors = dict(zip(layers, colormaps["viridis"](np.linspace(0, 0.9, len(layers)))))
             if name in history.series:
                 lines["all"], colors["all"] = history.series[name], "black"
             panels.append(_Panel(f"{network.capitalize()}: {title}", lines, colors, (), statistic == "dead_units"))
@@ -235,7 +238,7 @@ def _draw_panel(panel: _Panel, axis: "Axes") -> None:
         steps, low = _thin(lower)
         axis.fill_between(steps, low, _thin(upper)[1], color=panel.colors[label], alpha=0.2, linewidth=0)
     for label, line in panel.lines.items():
-        axis.plot(*_thin(line), color=panel.colors[label], linewidth=1.2, label=label)
+        axis.plot(*_thin(line), color=panel.colors[label], linewidth=1.2, label=label.removesuffix(".convolution"))
     low, high = axis.dataLim.intervaly
     if panel.starts_at_zero:
         axis.set_ylim(-0.02 * max(high, 0.1), 1.05 * max(high, 0.1))
@@ -244,11 +247,24 @@ def _draw_panel(panel: _Panel, axis: "Axes") -> None:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_locator(NullLocator())
-    axis.set_title(panel.title, fontsize=9, loc="left")
+    # Between title and lines, where it hides none of them.
+    num_columns = 6
+    axis.legend(
+        fontsize=7.5,
+        frameon=False,
+        ncols=num_columns,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderpad=0,
+        borderaxespad=0.2,
+        handlelength=1,
+        handletextpad=0.4,
+        columnspacing=1,
+    )
+    axis.set_title(panel.title, fontsize=9, loc="left", pad=5 + 11 * math.ceil(len(panel.lines) / num_columns))
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.3, linewidth=0.5)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=7.5, frameon=False, ncols=2, loc="best")
 
 
 def _thin(series: Series) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,316 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""The parts of a report that tell what a generator knows."""
+
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+
+from ..evaluation.images import features_of
+from ..evaluation.metrics import frechet_distance
+from ..evaluation.neighbors import nearest_neighbors
+from ..training.samples import comparison_grid, image_grid
+from .attributes import describe_attributes
+from .inversion import invert
+from .latent_space import (
+    Directions,
+    add_difference,
+    factorized_directions,
+    interpolate,
+    principal_directions,
+)
+from .report import Picture, Section
+from .subject import Subject, to_pil
+from .units import ablation_effect, label_log_odds, most_effective_units, switched_off
+
+
+_COLUMNS = 8
+_FRAMES = 12  # of a walk, from one image to the next
+_NUM_DIRECTIONS = 5
+_DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
+_NUM_UNITS = 20
+_NUM_LATENTS_FOR_UNITS = 100
+_RECOVERED = 30.0  # dB of PSNR, from which on an image is taken for the same
+
+
+def samples_section(subject: Subject) -> Section:
+    """Samples, and how truncation of the latents changes them."""
+    rows = {}
+    for truncation in (None, 1.0, 0.5):
+        latents = subject.pipe.prepare_latents(_COLUMNS, torch.Generator().manual_seed(1), truncation=truncation).cpu()
+        rows["not truncated" if truncation is None else f"to {truncation:g}"] = to_pil(subject.draw(latents))
+    spreads = {
+        name: float(np.stack([np.asarray(image, np.float64) for image in images]).std(0).mean() / 255)
+        for name, images in rows.items()
+    }
+    return Section(
+        "Samples",
+        "Images of random latents, not chosen. Below, latents are truncated: smaller bounds give more typical and less"
+        " varied images.",
+        [
+            Picture.of_image(
+                image_grid(to_pil(subject.images[:32]), _COLUMNS), "32 generated images", "The first 32 samples."
+            ),
+            Picture.of_image(
+                comparison_grid(rows), "The same latents, truncated more and more", "The same latents, truncated."
+            ),
+        ],
+        numbers={"spread of a pixel over the images, by truncation": spreads},
+    )
+
+
+def walk_frames(subject: Subject, num_images: int) -> list[PIL.Image.Image]:
+    """A round trip through the first samples, for a film. A class-conditional model stays in the first one's class."""
+    stops = [*subject.latents[:num_images], subject.latents[0]]
+    path = torch.cat([interpolate(start, end, _FRAMES + 1)[:-1] for start, end in zip(stops, stops[1:])])
+    return to_pil(subject.draw(path, subject.labels_of(0, 1)))
+
+
+def walks_section(subject: Subject) -> Section:
+    """Ways between samples, and the training images that are nearest to what lies on them."""
+    start, end = subject.latents[:2]
+    labels = subject.labels_of(0, 1)
+    paths = {method: interpolate(start, end, _COLUMNS, method) for method in ("spherical", "linear")}
+    images = {method: subject.draw(path, labels) for method, path in paths.items()}
+    rows = {method: to_pil(drawn) for method, drawn in images.items()}
+    numbers = {}
+    text = (
+        "What lies between two samples. On the spherical way latents keep their usual length; the straight one cuts through"
+        " the middle, where images are more typical. If the images changed abruptly or were the training images, the"
+        " generator would have learned these by heart."
+    )
+    if subject.real_images is not None:
+        if subject.network is None:
+            real, fake = (values.flatten(1).numpy() / 255 for values in (subject.real_images, images["spherical"]))
+        else:
+            real, fake = (
+                features_of(subject.network, values).features for values in (subject.real_images, images["spherical"])
+            )
+        indices, distances = nearest_neighbors(fake, real)
+        usual = np.median(nearest_neighbors(real[:1000], real, 2)[1][:, 1])
+        rows["nearest real"] = to_pil(subject.real_images[indices[:, 0]])
+        numbers = {
+            "distance to the nearest real image along the way": distances[:, 0].tolist(),
+            "median distance between a real image and the nearest other one": float(usual),
+        }
+        text += (
+            f" Under the spherical way stands for each image the nearest one of {len(real):,} training images, in"
+            f" {'pixels' if subject.network is None else 'features of the classifier'}: on average it is"
+            f" {distances.mean() / usual:.1f} times as far away as the nearest neighbour of a training image usually is."
+        )
+        rows = {name: rows[name] for name in ("spherical", "nearest real", "linear")}
+    frames = walk_frames(subject, 5)
+    return Section(
+        "Walks between samples",
+        text,
+        [
+            Picture.of_image(
+                comparison_grid(rows), "Images between two samples", "From the first sample to the second."
+            ),
+            Picture.of_frames(frames, "A film that walks from sample to sample", "Through five samples and back."),
+        ],
+        numbers=numbers,
+    )
+
+
+def directions_section(subject: Subject) -> tuple[Section, Directions]:
+    """Directions in latent space, and what they change; and the directions, to be saved beside the model."""
+    generator = subject.pipe.generator
+    class_label = None if subject.class_labels is None else subject.class_labels[0]
+    number = min(_NUM_DIRECTIONS, generator.config.latent_dim)
+    factors = factorized_directions(generator, number)
+    components = principal_directions(generator, number, class_label=class_label)
+    vectors, names = [factors.vectors, components.vectors], [*factors.names, *components.names]
+    explained: list[str] = []
+    if subject.attributes is not None and subject.class_labels is None:
+        explained = subject.labels_to_explain(_NUM_DIRECTIONS)
+        vectors += [subject.boundary(name)[None] for name in explained]
+        names += explained
+    directions = Directions(torch.cat(vectors), names)
+    columns, rows, numbers = [], [], {}
+    if subject.attributes is not None and explained:
+        columns = ["direction", "label that it orders best", "rank correlation"]
+        for name, vector in zip(names, directions.vectors):
+            correlations = {label: subject.rank_correlation(vector, label) for label in subject.attributes.names}
+            best = name if name in explained else max(correlations, key=lambda label: abs(correlations[label]))
+            rows.append([name, best, f"{correlations[best]:+.2f}"])
+            numbers[name] = correlations
+
+    def strips(chosen: list[str]) -> PIL.Image.Image:
+        start = subject.latents[:1]
+        return comparison_grid(
+            {
+                name: to_pil(subject.draw(directions.move(start, name, _DISTANCES)[0], subject.labels_of(0, 1)))
+                for name in chosen
+            }
+        )
+
+    distances = ", ".join(f"{distance:g}" for distance in _DISTANCES)
+    pictures = [
+        Picture.of_image(
+            strips(found), f"One image moved along directions: {', '.join(found)}", f"{caption} {distances}."
+        )
+        for found, caption in (
+            (factors.names, "Closed-form factors (SeFa), distances"),
+            (components.names, "Components of the first feature map (GANSpace), distances"),
+            (explained, "Across the boundaries between samples with and without a label (as InterFaceGAN), distances"),
+        )
+        if found
+    ]
+    text = (
+        "The first sample, moved along directions in latent space. Factors and components were found without labels: they"
+        " are what changes the first layer most."
+    )
+    if explained:
+        text += (
+            " The others lead from samples without to samples with what the classifier sees, found with half of the"
+            f" {len(subject.latents):,} samples; the rank correlation says how well a direction orders the other half."
+        )
+    section = Section("Directions in latent space", text, pictures, columns, rows, {"rank correlations": numbers})
+    return section, directions
+
+
+def arithmetic_section(subject: Subject) -> Section:
+    """Latents with something minus latents without it plus other latents (the paper's section 6.3.2)."""
+    assert subject.attributes is not None and subject.network is not None
+    rows, pictures, numbers = [], [], {}
+    groups = list(subject.attributes.groups)
+    for name in subject.labels_to_explain(4):
+        has = torch.from_numpy(subject.attributes.has(name))
+        others = torch.nonzero(~has).flatten()[:500]
+        changed = add_difference(subject.latents[others], subject.latents[has], subject.latents[~has])
+        labels = None if subject.class_labels is None else [subject.class_labels[i] for i in others.tolist()]
+        images = subject.draw(changed, labels)
+        after = describe_attributes(subject.network, images)
+        kept = {
+            group: float((after.value(group) == subject.attributes.value(group)[others]).mean())
+            for group in groups
+            if group != name.partition(":")[0]
+        }
+        added = float(after.has(name).mean())
+        numbers[name] = {"added": added, "kept": kept}
+        worst = min(kept, key=lambda group: kept[group]) if subject.attributes.is_multi_label else None
+        rows.append([name, f"{added:.0%}", "" if worst is None else f"{worst}: {kept[worst]:.0%}"])
+        pictures.append(
+            Picture.of_image(
+                comparison_grid(
+                    {"before": to_pil(subject.images[others[:_COLUMNS]]), "after": to_pil(images[:_COLUMNS])}
+                ),
+                f"Images before and after adding {name}",
+                f"Added: {name}.",
+            )
+        )
+    return Section(
+        "Arithmetic with latents",
+        "The mean latent of all samples with something, minus that of all without it, added to up to 500 samples without it."
+        " The table says how many of these have it then, and which attribute was changed most on the way.",
+        pictures,
+        ["added", "have it now", "kept least"] if subject.attributes.is_multi_label else ["added", "have it now", ""],
+        rows,
+        numbers,
+    )
+
+
+def inversion_section(subject: Subject, num_images: int = 64) -> Section:
+    """Latents found for given images: for generated ones, which have some, and for real ones."""
+    labels: Any = subject.labels_of(0, num_images)
+    own = invert(subject.pipe, subject.images[:num_images].float() / 255, class_labels=labels)
+    recovered = float((own.psnr >= _RECOVERED).float().mean())
+    numbers = {
+        "PSNR of generated images (dB)": own.psnr.tolist(),
+        "share of generated images recovered": recovered,
+    }
+    given = {"given": to_pil(subject.images[:_COLUMNS]), "found": to_pil(subject.draw(own.latents[:_COLUMNS]))}
+    pictures = [
+        Picture.of_image(
+            comparison_grid(given), "Generated images and what was found", "Images that the generator made itself."
+        )
+    ]
+    text = (
+        f"Which latent gives this image? Of {num_images} images that the generator made itself, {recovered:.0%} were found"
+        f" again (at least {_RECOVERED:g} dB; median {own.psnr.median():.0f} dB)."
+    )
+    if subject.real_images is not None and subject.class_labels is None:
+        real = subject.real_images[:_COLUMNS]
+        found = invert(subject.pipe, real.float() / 255)
+        numbers["PSNR of real images (dB)"] = found.psnr.tolist()
+        text += (
+            f" Real images have no latent: the nearest that the generator can draw is {found.psnr.median():.0f} dB away"
+            " (median)."
+        )
+        pictures.append(
+            Picture.of_image(
+                comparison_grid({"given": to_pil(real), "found": to_pil(subject.draw(found.latents))}),
+                "Real images and the nearest generated ones",
+                "Real images.",
+            )
+        )
+    return Section("Inversion", text, pictures, numbers=numbers)
+
+
+def units_section(subject: Subject) -> Section:
+    """What the generator no longer draws without its units that matter most for a label."""
+    assert subject.attributes is not None and subject.network is not None
+    names = subject.attributes.names
+    before = np.stack([subject.attributes.has(name) for name in names], axis=1)
+    features = features_of(subject.network, subject.images).features
+    random_units = torch.randperm(
+        subject.pipe.generator.config.hidden_sizes[0], generator=torch.Generator().manual_seed(0)
+    )
+    rows, pictures, numbers = [], [], {}
+    for name in subject.labels_to_explain(4):
+        column = names.index(name)
+        chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:_NUM_LATENTS_FOR_UNITS])
+        labels = None if subject.class_labels is None else [subject.class_labels[i] for i in chosen.tolist()]
+        number = min(_NUM_UNITS, len(random_units))
+        units = most_effective_units(
+            subject.pipe, subject.latents[chosen], 0, label_log_odds(subject.network, name), number, labels
+        )
+        effects = {}
+        for kind, switched in (("units", units), ("random", random_units[:number])):
+            with switched_off(subject.pipe.generator, 0, switched):
+                images = subject.draw(subject.latents)
+            described = describe_attributes(subject.network, images)
+            after = np.stack([described.has(label) for label in names], axis=1)
+            effects[kind] = ablation_effect(before, after)
+            if kind == "units":
+                distance = frechet_distance(features, features_of(subject.network, images).features)
+                shown = chosen[:_COLUMNS]
+                pictures.append(
+                    Picture.of_image(
+                        comparison_grid({"with": to_pil(subject.images[shown]), "without": to_pil(images[shown])}),
+                        f"Images with {name} before and after {number} units were switched off",
+                        f"{name}: with all units, and without the {number} that matter most for it.",
+                    )
+                )
+        effect = effects["units"]
+        others = np.delete(effect.kept, column)
+        numbers[name] = {
+            "units": units.tolist(),
+            "before": float(effect.before[column]),
+            "after": float(effect.after[column]),
+            "after switching off random units": float(effects["random"].after[column]),
+            "others kept": {label: float(kept) for label, kept in zip(names, effect.kept) if label != name},
+            "Frechet distance from the samples": float(distance),
+        }
+        rows.append(
+            [
+                name,
+                f"{effect.before[column]:.1%}",
+                f"{effect.after[column]:.1%}",
+                f"{effects['random'].after[column]:.1%}",
+                f"{np.nanmedian(others):.0%}",
+                f"{distance:.1f}",
+            ]
+        )
+    return Section(
+        "Units of the generator",
+        f"Of the {len(random_units)} units of the first feature map, those {_NUM_UNITS} are switched off without which the"
+        " classifier would be least sure of a label, or as many random ones. How often does the label still occur?",
+        pictures,
+        ["label", "with all units", "without these", "without random ones", "others keep theirs (median)", "distance"],
+        rows,
+        numbers,
+    )
