@@ -26,7 +26,7 @@ train: $(INSTALLED)
 	$(BIN)/accelerate launch scripts/train.py $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 quality: $(INSTALLED)
 	$(BIN)/ruff format --check .

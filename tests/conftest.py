@@ -27,7 +27,8 @@ import torch  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_up():
-    torch.set_num_threads(2)
+    # Two processes run tests (Makefile), on two cores at least.
+    torch.set_num_threads(1)
     yield
     _hub.close()
     shutil.rmtree(_home, ignore_errors=True)

@@ -48,7 +48,7 @@ def sampling_benchmark(
                     torch.accelerator.synchronize()
                 seconds[way].append(time.perf_counter() - started)
         for way in ways:
-            low, median, high = statistics.quantiles(seconds[way][2:], n=4)  # two more for warm-up
+            low, median, high = statistics.quantiles(seconds[way][2:], n=4, method="inclusive")  # two more for warm-up
             results.append(
                 {
                     "way": way,

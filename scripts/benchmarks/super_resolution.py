@@ -60,7 +60,7 @@ def _time(
             seconds[way].append(time.perf_counter() - started)
     rows = []
     for way in ways:
-        low, median, high = statistics.quantiles(seconds[way][1:], n=4)  # one more for warm-up
+        low, median, high = statistics.quantiles(seconds[way][1:], n=4, method="inclusive")  # one more for warm-up
         rows.append(
             {
                 "way": way,

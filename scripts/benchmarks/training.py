@@ -88,7 +88,7 @@ def training_benchmark(
     for name in loops:
         connection, process, first, flops = running[name]
         connection.send(False)
-        low, median, high = statistics.quantiles(seconds[name][2:], n=4)  # two more for warm-up
+        low, median, high = statistics.quantiles(seconds[name][2:], n=4, method="inclusive")  # two more for warm-up
         results.append(
             {
                 "loop": name,
