@@ -34,7 +34,7 @@ from dcgan_hf.interpretability.generator_sections import (
     walk_frames,
     walks_section,
 )
-from dcgan_hf.interpretability.report import write_explanation
+from dcgan_hf.interpretability.report import EXPLANATION_FOLDER, write_explanation
 from dcgan_hf.interpretability.subject import Subject
 from dcgan_hf.training.datasets import choose_images, load_image_dataset
 from dcgan_hf.training.decoding import Decoder
@@ -95,7 +95,7 @@ def main(argv: list[str]) -> None:
     if (Path(args.model) / "logs" / "metrics.jsonl").is_file():
         sections.append(training_section(Path(args.model)))
 
-    output_dir = args.output_dir or Path(args.model) / "explanation"
+    output_dir = args.output_dir or Path(args.model) / EXPLANATION_FOLDER
     name = Path(args.model).absolute().name if is_local else args.model
     page = write_explanation(output_dir, name, sections, time.perf_counter() - started)
     directions.save_pretrained(args.model if is_local else output_dir)  # with which it is published

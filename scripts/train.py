@@ -43,7 +43,8 @@ from tqdm.auto import tqdm
 
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
 from dcgan_hf.evaluation.during_training import TrainingEvaluation
-from dcgan_hf.evaluation.results import Metric, remove_measurements, write_metrics
+from dcgan_hf.evaluation.results import Metric, write_metrics
+from dcgan_hf.publishing.files import remove_outdated_files
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.argument_checks import check_scaled_updates
 from dcgan_hf.training.arguments import (
@@ -298,7 +299,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             pipe = DCGANPipeline(generator=generator, discriminator=discriminator)
             pipe.set_progress_bar_config(disable=True)
             pipe.save_pretrained(output_dir)
-            remove_measurements(output_dir)
+            remove_outdated_files(output_dir)
             if metrics:
                 write_metrics(metrics, output_dir)
             write_model_page(pipe, output_dir, repo_id)

@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from dcgan_hf import DCGANDiscriminator, DCGANSuperResolutionGenerator, DCGANSuperResolutionPipeline
 from dcgan_hf.evaluation.features import perceptual_features
-from dcgan_hf.evaluation.results import remove_measurements
+from dcgan_hf.publishing.files import remove_outdated_files
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.arguments import ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS, parse_training_arguments
 from dcgan_hf.training.checkpointing import (
@@ -243,7 +243,7 @@ def train(
             discriminator = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
             pipe = DCGANSuperResolutionPipeline(generator, discriminator if args.is_adversarial else None)
             pipe.save_pretrained(output_dir)
-            remove_measurements(output_dir)
+            remove_outdated_files(output_dir)
             grid.save(sampled_generator, output_dir / EXAMPLE)
             write_model_page(pipe, output_dir, repo_id)
 

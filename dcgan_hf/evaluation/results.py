@@ -4,7 +4,6 @@
 
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -159,12 +158,6 @@ def write_metrics(metrics: list[Metric], folder: Path) -> None:
         json.dumps([asdict(metric) for metric in [*kept, *metrics]], indent=2, allow_nan=False) + "\n"
     )
     os.replace(temporary, path)
-
-
-def remove_measurements(folder: Path) -> None:
-    """Removes the measurements of a model that is no longer there."""
-    (folder / METRICS_FILE).unlink(missing_ok=True)
-    shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
 
 
 def read_metrics(folder: Path) -> list[Metric]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Folder of the page beside a local model.
+EXPLANATION_FOLDER = "explanation"
 _SMALLEST_WIDTH = 600  # of pictures on the page, in pixels: small images are shown enlarged
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..evaluation.results import METRICS_FILE, REPORT_FOLDER
 from ..export import ONNX_FOLDER
 from ..interpretability.latent_space import DIRECTIONS_FILE
+from ..interpretability.report import EXPLANATION_FOLDER
 
 
 # Files that `PortableConfig.save_code` writes.
@@ -38,8 +39,8 @@ PUBLISHED_FILES = [
 
 
 def remove_outdated_files(folder: Path) -> None:
-    """Removes what was made of networks that are no longer there: measurements, directions, the ONNX graph."""
+    """Removes what was made of networks that are no longer there: measurements, directions, explanation, the ONNX graph."""
     for name in (METRICS_FILE, DIRECTIONS_FILE):
         (folder / name).unlink(missing_ok=True)
-    for name in (REPORT_FOLDER, ONNX_FOLDER):
+    for name in (REPORT_FOLDER, EXPLANATION_FOLDER, ONNX_FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -16,7 +16,7 @@ from ..pipeline_dcgan import DCGANPipeline
 from ..version import __version__
 from .files import PUBLISHED_FILES
 from .model_card import GENERATED, PAGE_KINDS, card_is_generated
-from .upload import _persistently
+from .upload import persistently
 
 
 # What leaves the machine: nothing else does, whatever lies in the folder. (A star stands for folders, too.)
@@ -169,4 +169,4 @@ def publish_space(folder: Path, repo_id: str, private: bool | None = None, token
         )
         return commit.commit_url
 
-    return _persistently(upload, repo_id)
+    return persistently(upload, repo_id)

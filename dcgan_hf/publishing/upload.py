@@ -113,7 +113,7 @@ def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str
         commit = create_commit(repo_id, operations, commit_message="Add measurements", token=token)
         return commit.commit_url
 
-    return _persistently(upload, repo_id)
+    return persistently(upload, repo_id)
 
 
 def publish_folder(
@@ -158,10 +158,10 @@ def publish_folder(
         )
         return commit.pr_url or commit.commit_url
 
-    return _persistently(upload, repo_id)
+    return persistently(upload, repo_id)
 
 
-def _persistently(function: Callable[[], Any], repo_id: str) -> Any:
+def persistently(function: Callable[[], Any], repo_id: str) -> Any:
     """Calls a function that speaks with the Hub, again if it fails in a way that may pass."""
     for wait in _WAITS:
         try:
@@ -176,7 +176,7 @@ def _persistently(function: Callable[[], Any], repo_id: str) -> Any:
 
 
 def _create_repo(repo_id: str, private: bool | None, token: str | None = None) -> str:
-    return _persistently(lambda: create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id, repo_id)
+    return persistently(lambda: create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id, repo_id)
 
 
 def _has_card(repo_id: str, token: str | None, of_its_own: bool) -> bool:
