@@ -51,6 +51,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--image_column", help="Column of the images, if there are several.")
     parser.add_argument("--max_real_images", type=int, default=10_000, help="Number of images of the data set to use.")
     parser.add_argument("--classifier", help="Classifier of such images, of classes or of several attributes.")
+    parser.add_argument(
+        "--labels", nargs="+", help="What the classifier knows and is explained. By default up to four."
+    )
     parser.add_argument("--num_images", type=int, default=2000, help="Number of samples to look at.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of the samples.")
     parser.add_argument("--output_dir", type=Path, help="By default `explanation` in the folder of the model.")
@@ -84,10 +87,10 @@ def main(argv: list[str]) -> None:
         decoder = Decoder(config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=False)
         real_images, _ = decode_images(image_dataset, decoder)
 
-    subject = Subject.of(pipe, args.num_images, args.seed, real_images, network)
+    subject = Subject.of(pipe, args.num_images, args.seed, real_images, network, args.labels)
     section, directions = directions_section(subject)
     sections = [samples_section(subject), walks_section(subject), section]
-    if network is not None and subject.class_labels is None:
+    if subject.labels:
         sections += [arithmetic_section(subject), units_section(subject)]
     sections.append(inversion_section(subject))
     if pipe.discriminator is not None:

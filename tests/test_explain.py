@@ -55,7 +55,7 @@ def subject(pipe, tmp_path_factory):
 def test_the_subject_knows_its_samples(pipe, subject):
     (expected,) = pipe(latents=subject.latents[:5], output_type="np", return_dict=False)
     assert np.array_equal(subject.images[:5].permute(0, 2, 3, 1).numpy(), (expected * 255).round().astype(np.uint8))
-    chosen = subject.labels_to_explain(4)
+    chosen = subject.labels
     assert len(chosen) == 2 and {name.partition(":")[0] for name in chosen} == {"shape", "color"}
     direction, name = subject.boundary(chosen[0]), chosen[0]
     held_out = subject.attributes.probabilities[100:, subject.attributes.names.index(name)]
@@ -63,6 +63,8 @@ def test_the_subject_knows_its_samples(pipe, subject):
     assert subject.rank_correlation(direction, name) == pytest.approx(expected)
     conditional = Subject.of(make_pipeline(num_classes=3), 7, seed=0)
     assert conditional.labels_of(2, 5) == [2, 0, 1] and len(conditional.images) == 7
+    with pytest.raises(ValueError, match="`name` must be one of .* got 'glasses: yes'"):
+        Subject.of(pipe, 20, seed=0, network=subject.network, labels=["glasses: yes"])
 
 
 def test_sections_say_what_was_measured(subject):

@@ -14,6 +14,7 @@ from dcgan_hf.interpretability.latent_space import (
     boundary_direction,
     factorized_directions,
     interpolate,
+    mean_difference,
     principal_directions,
 )
 from dcgan_hf.publishing.upload import publish_folder
@@ -62,6 +63,22 @@ def test_arithmetic():
     torch.testing.assert_close(
         add_difference(torch.tensor([[0.0, 7.0]]), with_it, without), torch.tensor([[3.0, 7.0]])
     )
+
+
+def test_differences_with_other_labels_held_equal():
+    generator = torch.Generator().manual_seed(0)
+    glasses = torch.rand(4000, generator=generator) < 0.4
+    # Dark hair goes along with glasses, and has a direction of its own.
+    dark = torch.rand(4000, generator=generator) < torch.where(glasses, 0.8, 0.2)
+    of_glasses, of_dark = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0])
+    latents = torch.randn(4000, 3, generator=generator) + glasses[:, None] * of_glasses + dark[:, None] * of_dark
+    hair = torch.stack([dark, ~dark], 1)
+    torch.testing.assert_close(mean_difference(latents, glasses, hair), of_glasses, atol=0.1, rtol=0)
+    plain = latents[glasses].mean(0) - latents[~glasses].mean(0)
+    torch.testing.assert_close(mean_difference(latents, glasses, hair[:, :0]), plain, atol=1e-5, rtol=0)
+    assert plain[1] > 1
+    with pytest.raises(ValueError, match="must be true for some and false for others, got 0 of 4000"):
+        mean_difference(latents, glasses & ~glasses, hair)
 
 
 # ---- directions ----

@@ -8,14 +8,13 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import torch
-from diffusers.image_processor import VaeImageProcessor
 
 from ..modeling_dcgan import DCGANDiscriminator
 from ..training.samples import comparison_grid
 from .attribution import METHODS, attribute, most_fake_boxes
 from .filters import patch_grid, top_patches, untrained
 from .report import Picture, Section
-from .subject import Subject, to_pil
+from .subject import Subject, to_pil, to_pixel_values
 from .training_history import draw_history, load_history
 
 
@@ -33,7 +32,7 @@ def attribution_section(subject: Subject) -> Section:
     if subject.real_images is not None and subject.class_labels is None:
         kinds = {"real": (subject.real_images, None)} | kinds
     for kind, (images, class_labels) in kinds.items():
-        pixel_values = _pixel_values(images[:_COLUMNS])
+        pixel_values = to_pixel_values(images[:_COLUMNS])
         labels = None if class_labels is None else torch.tensor(class_labels)
         attributions = {method: attribute(discriminator, pixel_values, method, labels) for method in METHODS}
         size = max(2, pixel_values.shape[2] // _FAKE_SHARE)
@@ -65,7 +64,7 @@ def filters_section(subject: Subject) -> Section:
     """The patches of images that activate filters most, beside random filters (the paper's figure 5)."""
     discriminator = subject.pipe.discriminator
     images = subject.images if subject.real_images is None else subject.real_images
-    pixel_values = _pixel_values(images[:_NUM_PATCHED_IMAGES])
+    pixel_values = to_pixel_values(images[:_NUM_PATCHED_IMAGES])
     random = untrained(discriminator)
     pictures, numbers = [], {}
     for layer in range(1, len(discriminator.layers)):
@@ -127,16 +126,12 @@ def signed_maps(attributions: torch.Tensor) -> list[PIL.Image.Image]:
     return to_pil((colors * 255).round().to(torch.uint8))
 
 
-def _pixel_values(images: torch.Tensor) -> torch.Tensor:
-    return VaeImageProcessor.normalize(images.float() / 255)
-
-
 @torch.no_grad()
 def _logits(discriminator: DCGANDiscriminator, images: torch.Tensor, class_labels: list[int] | None) -> np.ndarray:
     was_training = discriminator.training
     discriminator.eval()
     labels = None if class_labels is None else torch.tensor(class_labels, device=discriminator.device)
-    pixel_values = _pixel_values(images).to(discriminator.device, discriminator.dtype)
+    pixel_values = to_pixel_values(images).to(discriminator.device, discriminator.dtype)
     logits = discriminator(pixel_values, labels).logits
     discriminator.train(was_training)
     return logits.float().cpu().numpy()

@@ -114,6 +114,39 @@ def untrained(network: Encoder, seed: int = 0) -> Encoder:
 
 
 @torch.no_grad()
+def peak_activations(
+    network: DCGANEncoder, pixel_values: torch.Tensor, layer: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""
+    The highest activation of each filter of a layer in each image, and where it is.
+
+    Args:
+        network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
+            The network.
+        pixel_values (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
+            Images, values in [-1, 1].
+        layer (`int`):
+            The convolution, from 0.
+
+    Returns:
+        `tuple[torch.Tensor, torch.Tensor]` on the CPU: activations of shape `(num_images, num_filters)`, and row and column in the
+        feature map, `torch.LongTensor` of shape `(num_images, num_filters, 2)`.
+
+    Raises:
+        ValueError: if there is no such layer.
+    """
+    check_layer(network, layer)
+    evaluated = evaluation_copy(network)
+    parts = []
+    for chunk in pixel_values.split(max(1, MAX_PIXELS_PER_FORWARD // pixel_values[0, 0].numel())):
+        maps = evaluated.encode(chunk.to(network.device, torch.float32))[layer]
+        peaks, places = maps.flatten(2).max(2)
+        parts.append((peaks.cpu(), torch.stack([places // maps.shape[3], places % maps.shape[3]], 2).cpu()))
+    activations, positions = (torch.cat(results) for results in zip(*parts))
+    return activations, positions
+
+
+@torch.no_grad()
 def top_patches(
     network: DCGANEncoder, pixel_values: torch.Tensor, layer: int, num_filters: int = 8, num_patches: int = 9
 ) -> FilterPatches:
@@ -149,14 +182,7 @@ def top_patches(
         raise ValueError(
             f"`num_patches` must be from 1 to {len(pixel_values)}, the number of images, got {num_patches}."
         )
-    evaluated = evaluation_copy(network)
-    chunks = pixel_values.split(max(1, MAX_PIXELS_PER_FORWARD // pixel_values[0, 0].numel()))
-    parts = []
-    for chunk in chunks:
-        maps = evaluated.encode(chunk.to(network.device, torch.float32))[layer]
-        parts.append([result.cpu() for result in maps.flatten(2).max(2)])
-        columns = maps.shape[3]
-    peaks, places = (torch.cat(results) for results in zip(*parts))  # of each image and filter
+    peaks, places = peak_activations(network, pixel_values, layer)
 
     active = (peaks > 0).sum(0) >= num_patches
     if not active.any():
@@ -164,8 +190,7 @@ def top_patches(
     ranked = peaks.var(0, correction=0).masked_fill(~active, -1).argsort(descending=True, stable=True)
     filters = ranked[: min(num_filters, int(active.sum()))]
     activations, image_indices = peaks[:, filters].T.topk(num_patches)
-    places = places[:, filters].T.gather(1, image_indices)
-    positions = torch.stack([places // columns, places % columns], 2)
+    positions = places[image_indices, filters[:, None]]
 
     images = pixel_values[image_indices.flatten().to(pixel_values.device)].float()
     units = Units(layer, filters.repeat_interleave(num_patches), positions.flatten(0, 1))

@@ -16,9 +16,9 @@ from .attributes import describe_attributes
 from .inversion import invert
 from .latent_space import (
     Directions,
-    add_difference,
     factorized_directions,
     interpolate,
+    mean_difference,
     principal_directions,
 )
 from .report import Picture, Section
@@ -31,6 +31,9 @@ _FRAMES = 12  # of a walk, from one image to the next
 _NUM_DIRECTIONS = 5
 _DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
 _NUM_UNITS = 20
+# Once leads from the mean of those without to the mean of those with, so not far enough for many.
+_STRENGTH = 1.5
+_NUM_CHANGED = 500
 _NUM_LATENTS_FOR_UNITS = 100
 _RECOVERED = 30.0  # dB of PSNR, from which on an image is taken for the same
 
@@ -123,9 +126,8 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
     factors = factorized_directions(generator, number)
     components = principal_directions(generator, number, class_label=class_label)
     vectors, names = [factors.vectors, components.vectors], [*factors.names, *components.names]
-    explained: list[str] = []
-    if subject.attributes is not None and subject.class_labels is None:
-        explained = subject.labels_to_explain(_NUM_DIRECTIONS)
+    explained = subject.labels
+    if explained:
         vectors += [subject.boundary(name)[None] for name in explained]
         names += explained
     directions = Directions(torch.cat(vectors), names)
@@ -175,24 +177,25 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
 def arithmetic_section(subject: Subject) -> Section:
     """Latents with something minus latents without it plus other latents (the paper's section 6.3.2)."""
     assert subject.attributes is not None and subject.network is not None
+    attributes = subject.attributes
     rows, pictures, numbers = [], [], {}
-    groups = list(subject.attributes.groups)
-    for name in subject.labels_to_explain(4):
-        has = torch.from_numpy(subject.attributes.has(name))
-        others = torch.nonzero(~has).flatten()[:500]
-        changed = add_difference(subject.latents[others], subject.latents[has], subject.latents[~has])
-        labels = None if subject.class_labels is None else [subject.class_labels[i] for i in others.tolist()]
-        images = subject.draw(changed, labels)
+    for name in subject.labels:
+        group = name.partition(":")[0]
+        has = torch.from_numpy(attributes.has(name))
+        held_equal = [attributes.has(other) for other in attributes.names if other.partition(":")[0] != group]
+        equal = torch.from_numpy(np.stack(held_equal, 1)) if attributes.is_multi_label else has.new_empty(len(has), 0)
+        others = torch.nonzero(~has).flatten()[:_NUM_CHANGED]
+        difference = mean_difference(subject.latents, has, equal)
+        images = subject.draw(subject.latents[others] + _STRENGTH * difference)
         after = describe_attributes(subject.network, images)
         kept = {
-            group: float((after.value(group) == subject.attributes.value(group)[others]).mean())
-            for group in groups
-            if group != name.partition(":")[0]
+            other: float((after.value(other) == attributes.value(other)[others]).mean())
+            for other in attributes.groups
+            if attributes.is_multi_label and other != group
         }
         added = float(after.has(name).mean())
         numbers[name] = {"added": added, "kept": kept}
-        worst = min(kept, key=lambda group: kept[group]) if subject.attributes.is_multi_label else None
-        rows.append([name, f"{added:.0%}", "" if worst is None else f"{worst}: {kept[worst]:.0%}"])
+        rows.append([name, f"{added:.0%}", ", ".join(f"{other} {share:.0%}" for other, share in kept.items())])
         pictures.append(
             Picture.of_image(
                 comparison_grid(
@@ -204,10 +207,11 @@ def arithmetic_section(subject: Subject) -> Section:
         )
     return Section(
         "Arithmetic with latents",
-        "The mean latent of all samples with something, minus that of all without it, added to up to 500 samples without it."
-        " The table says how many of these have it then, and which attribute was changed most on the way.",
+        "The mean latent of samples with something minus that of samples without it, other attributes held equal, is added"
+        f" {_STRENGTH:g} times to up to {_NUM_CHANGED} samples that have it not. The table says how many of them have it then,"
+        " and how many keep what else they had.",
         pictures,
-        ["added", "have it now", "kept least"] if subject.attributes.is_multi_label else ["added", "have it now", ""],
+        ["added", "have it now", "keep"],
         rows,
         numbers,
     )
@@ -260,7 +264,7 @@ def units_section(subject: Subject) -> Section:
         subject.pipe.generator.config.hidden_sizes[0], generator=torch.Generator().manual_seed(0)
     )
     rows, pictures, numbers = [], [], {}
-    for name in subject.labels_to_explain(4):
+    for name in subject.labels:
         column = names.index(name)
         chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:_NUM_LATENTS_FOR_UNITS])
         labels = None if subject.class_labels is None else [subject.class_labels[i] for i in chosen.tolist()]

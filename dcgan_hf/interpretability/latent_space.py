@@ -90,6 +90,32 @@ def add_difference(latents: torch.Tensor, positive: torch.Tensor, negative: torc
     return latents + positive.mean(0) - negative.mean(0)
 
 
+def mean_difference(latents: torch.Tensor, labels: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    r"""
+    Mean latent of images that have something minus that of images that have not, where other labels are held equal: what
+    happens to go along with it in the samples (faces with glasses that more often have dark hair) does not count. It is the
+    coefficient of a linear regression of the latents on all labels, found by least squares.
+
+    Args:
+        latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
+            Latents.
+        labels (`torch.BoolTensor` of shape `(num_images,)`):
+            Which of their images have it.
+        others (`torch.BoolTensor` of shape `(num_images, num_others)`):
+            Which have what else. Without others it is the difference of the means.
+
+    Returns:
+        `torch.Tensor` of shape `(latent_dim,)`.
+
+    Raises:
+        ValueError: if all have it, or none.
+    """
+    _check_both_kinds(labels)
+    known = torch.column_stack([torch.ones(len(labels)), labels, others]).double()
+    # Values of one attribute add up to 1, so there are several solutions, which agree about `labels`: the smallest one.
+    return torch.linalg.lstsq(known, latents.double().cpu(), driver="gelsd").solution[1].to(latents)
+
+
 @dataclass
 class Directions:
     r"""
@@ -252,10 +278,7 @@ def boundary_direction(latents: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     """
     from sklearn.svm import LinearSVC
 
-    if labels.all() or not labels.any():
-        raise ValueError(
-            f"`labels` must be true for some and false for others, got {int(labels.sum())} of {len(labels)}."
-        )
+    _check_both_kinds(labels)
     classifier = LinearSVC(dual=False).fit(latents.float().cpu().numpy(), labels.cpu().numpy())
     return nn.functional.normalize(torch.from_numpy(classifier.coef_[0].astype(np.float32)), dim=0)
 
@@ -265,3 +288,10 @@ def _check_number(generator: DCGANGenerator, num_directions: int) -> int:
     if not 1 <= num_directions <= latent_dim:
         raise ValueError(f"`num_directions` must be from 1 to `latent_dim={latent_dim}`, got {num_directions}.")
     return latent_dim
+
+
+def _check_both_kinds(labels: torch.Tensor) -> None:
+    if labels.all() or not labels.any():
+        raise ValueError(
+            f"`labels` must be true for some and false for others, got {int(labels.sum())} of {len(labels)}."
+        )

@@ -15,6 +15,10 @@ from .attributes import Attributes, describe_attributes
 from .latent_space import boundary_direction
 
 
+_MOST_LABELS = 4
+_RAREST = 0.02  # share of samples that a label must have, or not have, to be explained
+
+
 @dataclass
 class Subject:
     r"""
@@ -33,6 +37,8 @@ class Subject:
             A classifier of such images, if there is one.
         attributes ([`Attributes`] or `None`):
             What it says of the samples.
+        labels (`list[str]`):
+            The labels that are explained.
     """
 
     pipe: DCGANPipeline
@@ -42,6 +48,7 @@ class Subject:
     real_images: torch.Tensor | None
     network: ClassifierFeatures | None
     attributes: Attributes | None
+    labels: list[str]
 
     @classmethod
     def of(
@@ -51,15 +58,44 @@ class Subject:
         seed: int,
         real_images: torch.Tensor | None = None,
         network: ClassifierFeatures | None = None,
+        labels: list[str] | None = None,
     ) -> "Subject":
-        """Draws samples of a model, of a class-conditional one of all classes in turn, and asks the classifier about them."""
+        r"""
+        Draws samples of a model, of a class-conditional one of all classes in turn, and asks the classifier about them.
+
+        Args:
+            pipe ([`DCGANPipeline`]):
+                The model.
+            num_images (`int`):
+                Number of samples.
+            seed (`int`):
+                Seed of their latents.
+            real_images (`torch.ByteTensor`, *optional*):
+                Images that it was trained with.
+            network ([`ClassifierFeatures`], *optional*):
+                A classifier of such images.
+            labels (`list[str]`, *optional*):
+                Labels of the classifier to explain. By default up to four that about half of the samples have, of one attribute
+                each. None of class-conditional models, whose latents do not choose the class.
+
+        Raises:
+            ValueError: if all samples have one of `labels`, or none has.
+        """
         num_classes = pipe.generator.config.num_classes
         class_labels = [i % num_classes for i in range(num_images)] if num_classes else None
         latents = pipe.prepare_latents(num_images, torch.Generator().manual_seed(seed)).cpu()
-        subject = cls(pipe, latents, class_labels, torch.empty(0), real_images, network, None)
+        subject = cls(pipe, latents, class_labels, torch.empty(0), real_images, network, None, [])
         subject.images = subject.draw(latents)
         if network is not None:
             subject.attributes = describe_attributes(network, subject.images)
+        if subject.attributes is not None and not num_classes:
+            subject.labels = _most_even(subject.attributes) if labels is None else labels
+            for name in subject.labels:
+                number = int(subject.attributes.has(name).sum())
+                if not 2 <= number <= num_images - 2:
+                    raise ValueError(
+                        f"`labels` must be of some samples, got {name!r}, which {number} of {num_images} have."
+                    )
         return subject
 
     def labels_of(self, start: int, stop: int) -> list[int] | None:
@@ -71,17 +107,6 @@ class Subject:
         labels: Any = self.labels_of(0, len(latents)) if class_labels is None else class_labels
         (images,) = self.pipe(latents=latents, class_labels=labels, output_type="pt", return_dict=False)
         return (images.float() * 255).round().to(torch.uint8).cpu()
-
-    def labels_to_explain(self, number: int) -> list[str]:
-        """The labels that tell most about the samples: those nearest to half of them, of one group each if there are groups."""
-        assert self.attributes is not None
-        chosen: dict[str, str] = {}
-        frequencies = self.attributes.frequencies()
-        for name in sorted(frequencies, key=lambda name: abs(frequencies[name] - 0.5)):
-            group = name.partition(":")[0] if self.attributes.is_multi_label else name
-            if 0.02 < frequencies[name] < 0.98:
-                chosen.setdefault(group, name)
-        return list(chosen.values())[:number]
 
     def boundary(self, name: str) -> torch.Tensor:
         """The direction in latent space towards samples with a label, found with the first half of them."""
@@ -99,6 +124,20 @@ class Subject:
         return float(spearmanr((self.latents[half:] @ direction).numpy(), probabilities).statistic)
 
 
+def _most_even(attributes: Attributes) -> list[str]:
+    chosen: dict[str, str] = {}
+    frequencies = attributes.frequencies()
+    for name in sorted(frequencies, key=lambda name: abs(frequencies[name] - 0.5)):
+        if _RAREST < frequencies[name] < 1 - _RAREST:
+            chosen.setdefault(name.partition(":")[0] if attributes.is_multi_label else name, name)
+    return list(chosen.values())[:_MOST_LABELS]
+
+
 def to_pil(images: torch.Tensor) -> list[PIL.Image.Image]:
     """Images of bytes, `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, for pictures."""
     return VaeImageProcessor.numpy_to_pil(images.permute(0, 2, 3, 1).numpy() / 255)
+
+
+def to_pixel_values(images: torch.Tensor) -> torch.Tensor:
+    """Images of bytes as networks take them: values in [-1, 1]."""
+    return VaeImageProcessor.normalize(images.float() / 255)

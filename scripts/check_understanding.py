@@ -1,0 +1,97 @@
+#!/usr/bin/env python
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Checks what is said about a model of drawn faces, whose attributes are known:
+
+    python scripts/check_understanding.py dcgan-procedural-faces --classifier face-attributes --seeds 0 1 2
+
+For each seed of the samples it prints whether arithmetic adds glasses and keeps the rest, how well directions order
+attributes, how many glasses are left without 20 units of the generator, how much of what the discriminator's filters for glasses
+look at lies where glasses are, and how many images are found again from their pixels.
+"""
+
+import argparse
+import sys
+
+import torch
+
+from dcgan_hf import DCGANPipeline
+from dcgan_hf.evaluation.features import ClassifierFeatures
+from dcgan_hf.evaluation.images import decode_images
+from dcgan_hf.interpretability.attribution import Units, attribute, region_share
+from dcgan_hf.interpretability.filters import peak_activations
+from dcgan_hf.interpretability.generator_sections import (
+    arithmetic_section,
+    directions_section,
+    inversion_section,
+    units_section,
+)
+from dcgan_hf.interpretability.subject import Subject, to_pixel_values
+from dcgan_hf.interpretability.units import rank_units
+from dcgan_hf.training.datasets import load_image_dataset
+from dcgan_hf.training.decoding import Decoder
+from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
+from dcgan_hf.training.procedural_faces import GLASSES_BOX, SIZE
+
+
+LABEL = "glasses: yes"
+NUM_FILTERS = 10
+NUM_FACES = 2000
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description="Checks what is said about a model of faces.", allow_abbrev=False)
+    parser.add_argument("model", help="Folder of a pipeline that was trained on procedural_faces.")
+    parser.add_argument("--classifier", required=True, help="Classifier of all their attributes.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of the samples.")
+    parser.add_argument("--num_images", type=int, default=2000, help="Number of samples.")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(cores_of_a_process())
+    keep_freed_memory()
+    pipe = DCGANPipeline.from_pretrained(args.model)
+    pipe.set_progress_bar_config(disable=True)
+    network = ClassifierFeatures(args.classifier, torch.device("cpu"))
+
+    for seed in args.seeds:
+        subject = Subject.of(pipe, args.num_images, seed, network=network, labels=[LABEL])
+        print(f"Seed {seed}, {args.num_images:,} samples")
+        numbers = arithmetic_section(subject).numbers[LABEL]
+        kept = ", ".join(f"{name} {share:.0%}" for name, share in numbers["kept"].items())
+        print(f"  arithmetic: {numbers['added']:.0%} of faces without glasses have some then; kept: {kept}")
+        correlations = directions_section(subject)[0].numbers["rank correlations"]
+        for name in [f"factor {i}" for i in range(5)] + [f"component {i}" for i in range(5)] + [LABEL]:
+            best = max(correlations[name], key=lambda label: abs(correlations[name][label]))
+            print(f"  direction {name}: orders {best}, rank correlation {correlations[name][best]:+.2f}")
+        numbers = units_section(subject).numbers[LABEL]
+        print(
+            f"  units: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without the 20 units,"
+            f" {numbers['after switching off random units']:.1%} without 20 others"
+        )
+        numbers = inversion_section(subject).numbers
+        print(f"  inversion: {numbers['share of generated images recovered']:.0%} of 64 images recovered (30 dB)")
+
+    # ---- the discriminator, on real faces ----
+    image_dataset = load_image_dataset("procedural_faces", split="test", label_column="glasses", with_labels=True)
+    images, labels = decode_images(image_dataset, Decoder(3, SIZE, "crop", num_workers=4, skip_bad_images=False))
+    assert labels is not None
+    pixel_values, has_glasses = to_pixel_values(images[:NUM_FACES]), labels[:NUM_FACES] == 1
+    left, top, right, bottom = GLASSES_BOX
+    chance = (right - left) * (bottom - top) / SIZE**2
+    with_glasses = torch.nonzero(has_glasses).flatten()[:100]
+    for layer in range(len(pipe.discriminator.layers)):
+        activations, positions = peak_activations(pipe.discriminator, pixel_values, layer)
+        filters, areas = rank_units(activations, has_glasses.numpy())
+        shares = []
+        for number in filters[:NUM_FILTERS].tolist():
+            units = Units(layer, torch.full((len(with_glasses),), number), positions[with_glasses, number])
+            guided = attribute(pipe.discriminator, pixel_values[with_glasses], "guided_backprop", units=units)
+            shares.append(region_share(guided, GLASSES_BOX).mean().item())
+        print(
+            f"Layer {layer + 1}: the {NUM_FILTERS} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
+            f" {areas[NUM_FILTERS - 1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
