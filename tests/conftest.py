@@ -20,6 +20,8 @@ os.environ["HF_HOME"] = _home
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ["KERAS_HOME"] = _home
 os.environ["TQDM_DISABLE"] = "1"
+# Tests run side by side and scripts take all cores: threads that wait must not keep a core from those that work.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -10,6 +10,7 @@ import torch
 from scipy.stats import spearmanr
 from transformers import ResNetForImageClassification
 
+from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import ClassifierFeatures
 from dcgan_hf.interpretability.discriminator_sections import signed_maps
 from dcgan_hf.interpretability.generator_sections import directions_section, units_section
@@ -100,9 +101,9 @@ def test_the_page_escapes_and_needs_no_other_file(tmp_path):
     assert json.loads((tmp_path / "explanation.json").read_text()) == {"model": "org/model", "1 < 2": {"x": [1.5]}}
 
 
-def test_the_script_explains_a_run(tmp_path, pipe):
+def test_the_script_explains_a_run(tmp_path):
     train_here(tmp_path / "run", max_train_steps=4)
-    classifier = save_classifier(tmp_path / "classifier")
+    classifier = save_attribute_classifier(tmp_path / "classifier", DCGANPipeline.from_pretrained(tmp_path / "run"))
     flags = ["--dataset_name", "digits", "--max_real_images", 100, "--num_images", 200, "--use_cpu"]
     run_script("explain", tmp_path / "run", *flags, "--classifier", classifier)
     folder = tmp_path / "run" / "explanation"
