@@ -11,7 +11,7 @@ import torch
 
 from ..modeling_dcgan import DCGANDiscriminator
 from ..training.samples import comparison_grid
-from .attribution import METHODS, attribute, most_fake_boxes
+from .attribution import METHODS, attribute, blurred, most_fake_boxes
 from .filters import patch_grid, top_patches, untrained
 from .report import Picture, Section
 from .subject import Subject, to_pil, to_pixel_values
@@ -34,7 +34,11 @@ def attribution_section(subject: Subject) -> Section:
     for kind, (images, class_labels) in kinds.items():
         pixel_values = to_pixel_values(images[:_COLUMNS])
         labels = None if class_labels is None else torch.tensor(class_labels)
-        attributions = {method: attribute(discriminator, pixel_values, method, labels) for method in METHODS}
+        # Compared with the blurred image, as grey squares look fake themselves.
+        attributions = {
+            method: attribute(discriminator, pixel_values, method, labels, baseline=blurred(pixel_values))
+            for method in METHODS
+        }
         size = max(2, pixel_values.shape[2] // _FAKE_SHARE)
         boxes = most_fake_boxes(attributions["occlusion"], size)
         rows = {kind: to_pil(images[:_COLUMNS])}
@@ -76,15 +80,15 @@ def filters_section(subject: Subject) -> Section:
                 Picture.of_image(
                     patch_grid(patches).convert("RGB"),
                     f"Patches that activate {name} filters of layer {layer + 1} most, and their gradients",
-                    f"Layer {layer + 1}, {name} filters: under the patches, what in them the filter responds to.",
+                    f"Layer {layer + 1}, {name} filters: a filter in each row, patches on the left, gradients on the right.",
                 )
             )
             numbers[f"layer {layer + 1}, {name}: filters"] = patches.filters
     return Section(
         "Filters of the discriminator",
         f"For each filter, the patches of {len(pixel_values):,} {'generated' if subject.real_images is None else 'real'} images"
-        " that activate it most, one of each image, and their guided gradients. Trained filters answer to one kind of thing,"
-        " random ones to edges wherever they are.",
+        " that activate it most, one of each image, and their guided gradients: what in them the filter responds to. Below, the"
+        " same of a network with random weights, as the paper shows it.",
         pictures,
         numbers=numbers,
     )
