@@ -54,20 +54,23 @@ def main(argv: list[str]) -> None:
     network = ClassifierFeatures(args.classifier, torch.device("cpu"))
 
     for seed in args.seeds:
-        subject = Subject.of(pipe, args.num_images, seed, network=network, labels=[LABEL])
+        subject = Subject.of(
+            pipe, args.num_images, seed, network=network, labels=[LABEL, "skin: pale", "hair_color: grey"]
+        )
         print(f"Seed {seed}, {args.num_images:,} samples")
         numbers = arithmetic_section(subject).numbers[LABEL]
         kept = ", ".join(f"{name} {share:.0%}" for name, share in numbers["kept"].items())
         print(f"  arithmetic: {numbers['added']:.0%} of faces without glasses have some then; kept: {kept}")
         correlations = directions_section(subject)[0].numbers["rank correlations"]
-        for name in [f"factor {i}" for i in range(5)] + [f"component {i}" for i in range(5)] + [LABEL]:
-            best = max(correlations[name], key=lambda label: abs(correlations[name][label]))
-            print(f"  direction {name}: orders {best}, rank correlation {correlations[name][best]:+.2f}")
-        numbers = units_section(subject).numbers[LABEL]
-        print(
-            f"  units: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without the 20 units,"
-            f" {numbers['after switching off random units']:.1%} without 20 others"
-        )
+        for name, of_labels in correlations.items():
+            best = max(of_labels, key=lambda label: abs(of_labels[label]))
+            print(f"  direction {name}: orders {best}, rank correlation {of_labels[best]:+.2f}")
+        for name, numbers in units_section(subject).numbers[LABEL].items():
+            print(
+                f"  units of {name}: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without 20 units (of"
+                f" their pixels {numbers['difference left, in pixels']:.0%} left),"
+                f" {numbers['after switching off random units']:.1%} without 20 random ones"
+            )
         numbers = inversion_section(subject).numbers
         print(f"  inversion: {numbers['share of generated images recovered']:.0%} of 64 images recovered (30 dB)")
 

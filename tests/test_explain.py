@@ -17,7 +17,7 @@ from dcgan_hf.interpretability.generator_sections import directions_section, uni
 from dcgan_hf.interpretability.latent_space import Directions
 from dcgan_hf.interpretability.report import Picture, Section, write_explanation
 from dcgan_hf.interpretability.subject import Subject
-from dcgan_hf.interpretability.units import switched_off
+from dcgan_hf.interpretability.units import remaining_difference, switched_off
 
 from .test_pipeline_dcgan import make_pipeline
 from .train_utils import run_script, save_classifier, train_here
@@ -74,13 +74,15 @@ def test_sections_say_what_was_measured(subject):
     for (name, label, shown), vector in zip(section.rows, directions.vectors):
         assert float(shown) == pytest.approx(subject.rank_correlation(vector, label), abs=0.005)
         assert section.numbers["rank correlations"][name][label] == pytest.approx(float(shown), abs=0.005)
-    units = units_section(subject)
-    for name, numbers in units.numbers.items():
-        assert numbers["before"] == subject.attributes.frequencies()[name]
-        with switched_off(subject.pipe.generator, 0, numbers["units"]):
-            images = subject.draw(subject.latents)
-        logits = subject.network(images)[1][:, subject.attributes.names.index(name)]
-        assert numbers["after"] == pytest.approx((logits > 0).float().mean().item(), abs=0.011)
+    for name, of_layers in units_section(subject).numbers.items():
+        before = subject.attributes.has(name)
+        for layer, numbers in enumerate(of_layers.values()):
+            assert numbers["before"] == before.mean() and len(numbers["units"]) == len(set(numbers["units"])) > 1
+            with switched_off(subject.pipe.generator, layer, numbers["units"]):
+                images = subject.draw(subject.latents)
+            logits = subject.network(images)[1][:, subject.attributes.names.index(name)]
+            assert numbers["after"] == pytest.approx((logits > 0).float().mean().item(), abs=0.011)
+            assert numbers["difference left, in pixels"] == remaining_difference(subject.images, images, before)
 
 
 def test_signed_maps():

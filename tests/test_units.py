@@ -12,6 +12,7 @@ from dcgan_hf.interpretability.units import (
     label_log_odds,
     most_effective_units,
     rank_units,
+    remaining_difference,
     switched_off,
     unit_activations,
 )
@@ -280,3 +281,16 @@ def test_wrong_use():
         rank_units(torch.randn(2, 3), np.arange(3))
     with pytest.raises(ValueError, match=r"the same shape \(num_images, num_labels\), got \(2, 3\) and \(2, 2\)"):
         ablation_effect(np.ones((2, 3), bool), np.ones((2, 2), bool))
+
+
+def test_what_is_left_of_a_difference():
+    labels = np.array([True, True, False, False])
+    before = torch.zeros(4, 1, 2, 2)
+    before[:2, :, 0] = 1.0  # what those with the label have
+    after = before.clone()
+    after[:2, :, 0, 0] = 0.0
+    after[:, :, 1] = 5.0  # of all images, so it tells nothing apart
+    assert remaining_difference(before, before, labels) == 1.0
+    assert remaining_difference(before, after, labels) == 0.5
+    with pytest.raises(ValueError, match="must be true for some and false for others, got 0 of 4"):
+        remaining_difference(before, after, labels & False)

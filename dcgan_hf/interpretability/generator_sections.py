@@ -23,7 +23,7 @@ from .latent_space import (
 )
 from .report import Picture, Section
 from .subject import Subject, to_pil
-from .units import ablation_effect, label_log_odds, most_effective_units, switched_off
+from .units import ablation_effect, label_log_odds, most_effective_units, remaining_difference, switched_off
 
 
 _COLUMNS = 8
@@ -31,6 +31,7 @@ _FRAMES = 12  # of a walk, from one image to the next
 _NUM_DIRECTIONS = 5
 _DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
 _NUM_UNITS = 20
+_NUM_LAYERS = 2  # later ones draw everything, so that nothing is left alone
 # Once leads from the mean of those without to the mean of those with, so not far enough for many.
 _STRENGTH = 1.5
 _NUM_CHANGED = 500
@@ -257,64 +258,83 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
 def units_section(subject: Subject) -> Section:
     """What the generator no longer draws without its units that matter most for a label."""
     assert subject.attributes is not None and subject.network is not None
-    names = subject.attributes.names
-    before = np.stack([subject.attributes.has(name) for name in names], axis=1)
+    attributes = subject.attributes
+    before = np.stack([attributes.has(name) for name in attributes.names], axis=1)
     features = features_of(subject.network, subject.images).features
-    random_units = torch.randperm(
-        subject.pipe.generator.config.hidden_sizes[0], generator=torch.Generator().manual_seed(0)
-    )
-    rows, pictures, numbers = [], [], {}
+    rows, pictures = [], []
+    numbers: dict[str, Any] = {name: {} for name in subject.labels}
     for name in subject.labels:
-        column = names.index(name)
+        column = attributes.names.index(name)
         chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:_NUM_LATENTS_FOR_UNITS])
-        labels = None if subject.class_labels is None else [subject.class_labels[i] for i in chosen.tolist()]
-        number = min(_NUM_UNITS, len(random_units))
-        units = most_effective_units(
-            subject.pipe, subject.latents[chosen], 0, label_log_odds(subject.network, name), number, labels
-        )
-        effects = {}
-        for kind, switched in (("units", units), ("random", random_units[:number])):
-            with switched_off(subject.pipe.generator, 0, switched):
-                images = subject.draw(subject.latents)
-            described = describe_attributes(subject.network, images)
-            after = np.stack([described.has(label) for label in names], axis=1)
-            effects[kind] = ablation_effect(before, after)
-            if kind == "units":
-                distance = frechet_distance(features, features_of(subject.network, images).features)
-                shown = chosen[:_COLUMNS]
-                pictures.append(
-                    Picture.of_image(
-                        comparison_grid({"with": to_pil(subject.images[shown]), "without": to_pil(images[shown])}),
-                        f"Images with {name} before and after {number} units were switched off",
-                        f"{name}: with all units, and without the {number} that matter most for it.",
-                    )
+        shown = {"with": to_pil(subject.images[chosen[:_COLUMNS]])}
+        for layer, width in enumerate(subject.pipe.generator.config.hidden_sizes[:_NUM_LAYERS]):
+            number = min(_NUM_UNITS, width // 2)
+            units = most_effective_units(
+                subject.pipe, subject.latents[chosen], layer, label_log_odds(subject.network, name), number
+            )
+            random_units = torch.randperm(width, generator=torch.Generator().manual_seed(0))[:number]
+            images = _without(subject, layer, units)
+            effect, of_random = (
+                ablation_effect(before, np.stack([described.has(label) for label in attributes.names], axis=1))
+                for described in (
+                    describe_attributes(subject.network, drawn)
+                    for drawn in (images, _without(subject, layer, random_units))
                 )
-        effect = effects["units"]
-        others = np.delete(effect.kept, column)
-        numbers[name] = {
-            "units": units.tolist(),
-            "before": float(effect.before[column]),
-            "after": float(effect.after[column]),
-            "after switching off random units": float(effects["random"].after[column]),
-            "others kept": {label: float(kept) for label, kept in zip(names, effect.kept) if label != name},
-            "Frechet distance from the samples": float(distance),
-        }
-        rows.append(
-            [
-                name,
-                f"{effect.before[column]:.1%}",
-                f"{effect.after[column]:.1%}",
-                f"{effects['random'].after[column]:.1%}",
-                f"{np.nanmedian(others):.0%}",
-                f"{distance:.1f}",
-            ]
+            )
+            shown[f"without, map {layer + 1}"] = to_pil(images[chosen[:_COLUMNS]])
+            left = remaining_difference(subject.images, images, before[:, column])
+            distance = frechet_distance(features, features_of(subject.network, images).features)
+            numbers[name][f"map {layer + 1}"] = {
+                "units": units.tolist(),
+                "before": float(effect.before[column]),
+                "after": float(effect.after[column]),
+                "after switching off random units": float(of_random.after[column]),
+                "difference left, in pixels": left,
+                "others kept": {
+                    label: float(kept) for label, kept in zip(attributes.names, effect.kept) if label != name
+                },
+                "Frechet distance from the samples": float(distance),
+            }
+            rows.append(
+                [
+                    name,
+                    f"{number} of {width} in map {layer + 1}",
+                    f"{effect.before[column]:.1%}",
+                    f"{effect.after[column]:.1%}",
+                    f"{of_random.after[column]:.1%}",
+                    f"{left:.0%}",
+                    f"{np.nanmedian(np.delete(effect.kept, column)):.0%}",
+                    f"{distance:.1f}",
+                ]
+            )
+        pictures.append(
+            Picture.of_image(
+                comparison_grid(shown),
+                f"Images with {name} before and after units were switched off",
+                f"{name}: with all units, and without those of a feature map that matter most for it.",
+            )
         )
     return Section(
         "Units of the generator",
-        f"Of the {len(random_units)} units of the first feature map, those {_NUM_UNITS} are switched off without which the"
-        " classifier would be least sure of a label, or as many random ones. How often does the label still occur?",
+        f"Up to {_NUM_UNITS} units of a feature map are switched off without which the classifier would be least sure of a"
+        " label, or as many random ones. How often does the label still occur? How much of the difference between the mean"
+        " images with and without it is left, which no classifier is asked about? And how many images keep their other labels?",
         pictures,
-        ["label", "with all units", "without these", "without random ones", "others keep theirs (median)", "distance"],
+        [
+            "label",
+            "units",
+            "with all",
+            "without these",
+            "without random ones",
+            "difference left",
+            "keep others",
+            "distance",
+        ],
         rows,
         numbers,
     )
+
+
+def _without(subject: Subject, layer: int, units: torch.Tensor) -> torch.Tensor:
+    with switched_off(subject.pipe.generator, layer, units):
+        return subject.draw(subject.latents)

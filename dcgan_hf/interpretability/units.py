@@ -105,12 +105,7 @@ def rank_units(activations: torch.Tensor, labels: np.ndarray) -> tuple[torch.Ten
     """
     from scipy.stats import rankdata
 
-    if labels.dtype != bool or labels.shape != (len(activations),):
-        raise ValueError(
-            f"`labels` must be a bool for each of the {len(activations)} images, got {labels.dtype} of shape {labels.shape}."
-        )
-    if labels.all() or not labels.any():
-        raise ValueError(f"`labels` must be true for some and false for others, got {labels.sum()} of {len(labels)}.")
+    _check_labels(labels, len(activations))
     ranks = rankdata(activations.float().cpu().numpy(), axis=0)  # of equal ones, the mean
     num_positive = int(labels.sum())
     wins = ranks[labels].sum(0) - num_positive * (num_positive + 1) / 2
@@ -312,6 +307,34 @@ def ablation_effect(labels_before: np.ndarray, labels_after: np.ndarray) -> Abla
     return AblationEffect(labels_before.mean(0), labels_after.mean(0), kept)
 
 
+def remaining_difference(images_before: torch.Tensor, images_after: torch.Tensor, labels: np.ndarray) -> float:
+    r"""
+    How much of what tells images with a label from those without is left when units are switched off, in pixels, without a
+    classifier, which may be mistaken about images such as it has never seen. It is the difference of the mean images, projected
+    on what it was before.
+
+    Args:
+        images_before (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
+            Images with all units.
+        images_after (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
+            Images of the same latents under [`switched_off`].
+        labels (`np.ndarray` of `bool`, of shape `(num_images,)`):
+            Which images had the label before.
+
+    Returns:
+        `float`: 1 if nothing was lost, 0 if the two kinds look alike on average.
+
+    Raises:
+        ValueError: if all images have it, or none.
+    """
+    _check_labels(labels, len(images_before))
+    chosen = torch.from_numpy(labels)
+    before, after = (
+        images[chosen].float().mean(0) - images[~chosen].float().mean(0) for images in (images_before, images_after)
+    )
+    return float((before * after).sum() / before.square().sum())
+
+
 def _feature_map(generator: DCGANGenerator, layer: int) -> tuple[nn.Module, int]:
     """The module whose output is a feature map after normalisation and activation, and the number of its units."""
     widths: list[int] = list(generator.config.hidden_sizes)  # type: ignore[arg-type]  # a config in use has them
@@ -327,3 +350,12 @@ def _check_units(units: Sequence[int] | torch.Tensor, width: int, layer: int) ->
     if wrong:
         raise ValueError(f"Units of layer {layer} must be from 0 to {width - 1}, got {wrong}.")
     return numbers
+
+
+def _check_labels(labels: np.ndarray, num_images: int) -> None:
+    if labels.dtype != bool or labels.shape != (num_images,):
+        raise ValueError(
+            f"`labels` must be a bool for each of the {num_images} images, got {labels.dtype} of shape {labels.shape}."
+        )
+    if labels.all() or not labels.any():
+        raise ValueError(f"`labels` must be true for some and false for others, got {labels.sum()} of {len(labels)}.")
