@@ -2,9 +2,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Shows what is inside a model: a page with everything (`explanation.html`, which needs no other file), all its numbers
-(`explanation.json`), a film of a walk through its latents, and `directions.safetensors`, the directions that were found
-(beside a local model, with which scripts/push_to_hub.py publishes them).
+Shows what is inside a model: a page with everything (`explanation.html`, which needs no other file), its pictures (`images/`)
+and numbers (`explanation.json`), a film of a walk through its latents, and `directions.safetensors`, the directions that were
+found (beside a local model, with which scripts/push_to_hub.py publishes them).
 
     python scripts/explain.py dcgan-digits --dataset_name digits
     python scripts/explain.py org/model --dataset_name org/faces --classifier face-attributes --output_dir explanation

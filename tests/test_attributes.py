@@ -39,6 +39,7 @@ def test_an_image_can_have_none_or_several_labels_but_one_value():
     probabilities[:, 2:6] = [[0.1, 0.4, 0.3, 0.2], [0.6, 0.7, 0.1, 0.1], [0.5, 0.2, 0.1, 0.51]]
     attributes = Attributes(FACE_LABELS, probabilities, is_multi_label=True)
     assert attributes.value("hair_color").tolist() == [1, 1, 3]
+    assert attributes.is_seen("hair_color").tolist() == [False, True, True]
     assert attributes.has("hair_color: black").tolist() == [False, True, False]  # 0.5 is not more than 0.5
     assert attributes.has("hair_color: brown").tolist() == [False, True, False]
     assert attributes.has("hair_color: red").tolist() == [False, False, True]
@@ -59,7 +60,7 @@ def test_exclusive_classes_answer_alike():
     attributes = Attributes(names, probabilities, is_multi_label=False)
     assert attributes.groups == {"class": names}
     values = attributes.value("class")
-    assert (values == probabilities.argmax(1)).all()
+    assert (values == probabilities.argmax(1)).all() and attributes.is_seen("class").all()
     assert (probabilities.max(1) < 0.5).any()  # also these have a class
     assert (np.stack([attributes.has(name) for name in names], 1) == np.eye(4, dtype=bool)[values]).all()
     assert sum(attributes.frequencies().values()) == pytest.approx(1)
@@ -73,6 +74,8 @@ def test_wrong_names(is_multi_label):
     group = "hat" if is_multi_label else "class"
     with pytest.raises(ValueError, match=rf"`group` must be one of \['{group}'\], got 'skin'"):
         attributes.value("skin")
+    with pytest.raises(ValueError, match=rf"`group` must be one of \['{group}'\], got 'skin'"):
+        attributes.is_seen("skin")
 
 
 @pytest.mark.parametrize("problem_type", [None, "single_label_classification", "multi_label_classification"])

@@ -101,6 +101,7 @@ def test_the_page_escapes_and_needs_no_other_file(tmp_path):
     assert picture.width == 608 and 'width="608"' in page and 'alt="a &#34;square&#34; &lt;b&gt;"' in page
     assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
     assert json.loads((tmp_path / "explanation.json").read_text()) == {"model": "org/model", "1 < 2": {"x": [1.5]}}
+    assert PIL.Image.open(tmp_path / "images" / "1-2-1.png").size == (32, 32)
 
 
 def test_the_script_explains_a_run(tmp_path):
@@ -112,7 +113,9 @@ def test_the_script_explains_a_run(tmp_path):
     page = (folder / "explanation.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "http" not in re.sub(r'src="[^"]*"', "", page)
     images = re.findall(r"<img [^>]*>", page)
-    assert len(images) >= 10 and all(re.search(r'alt="[^"]+"', image) for image in images)
+    assert len(images) == len(list((folder / "images").iterdir())) >= 10 and all(
+        re.search(r'alt="[^"]+"', image) for image in images
+    )
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == [
         "Samples",

@@ -85,16 +85,33 @@ class Attributes:
         Raises:
             ValueError: if there is no such group.
         """
-        if group not in self.groups:
-            raise ValueError(f"`group` must be one of {list(self.groups)}, got {group!r}.")
-        if not self.is_multi_label:
-            return self.probabilities.argmax(1)
-        columns = [i for i, name in enumerate(self.names) if name.startswith(group + _SEPARATOR)]
-        return self.probabilities[:, columns].argmax(1)
+        return self.probabilities[:, self._columns(group)].argmax(1)
+
+    def is_seen(self, group: str) -> np.ndarray:
+        r"""
+        Which images show something of a group: those that have one of its labels. A bald head has no colour of hair.
+
+        Args:
+            group (`str`):
+                One of [`~Attributes.groups`].
+
+        Returns:
+            `np.ndarray` of `bool`, of shape `(num_images,)`.
+
+        Raises:
+            ValueError: if there is no such group.
+        """
+        return np.any([self.has(self.names[column]) for column in self._columns(group)], axis=0)
 
     def frequencies(self) -> dict[str, float]:
         """The share of images in [0, 1] that have each label."""
         return {name: float(self.has(name).mean()) for name in self.names}
+
+    def _columns(self, group: str) -> list[int]:
+        if group not in self.groups:
+            raise ValueError(f"`group` must be one of {list(self.groups)}, got {group!r}.")
+        start = f"{group}{_SEPARATOR}" if self.is_multi_label else ""
+        return [i for i, name in enumerate(self.names) if name.startswith(start)]
 
 
 def describe_attributes(network: ClassifierFeatures, images: torch.Tensor) -> Attributes:

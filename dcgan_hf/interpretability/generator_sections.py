@@ -189,11 +189,12 @@ def arithmetic_section(subject: Subject) -> Section:
         difference = mean_difference(subject.latents, has, equal)
         images = subject.draw(subject.latents[others] + _STRENGTH * difference)
         after = describe_attributes(subject.network, images)
-        kept = {
-            other: float((after.value(other) == attributes.value(other)[others]).mean())
-            for other in attributes.groups
-            if attributes.is_multi_label and other != group
-        }
+        kept = {}
+        for other in attributes.groups if attributes.is_multi_label else []:
+            seen = attributes.is_seen(other)[others]
+            if other != group and seen.any():
+                same = after.value(other) == attributes.value(other)[others]
+                kept[other] = float(same[seen].mean())
         added = float(after.has(name).mean())
         numbers[name] = {"added": added, "kept": kept}
         rows.append([name, f"{added:.0%}", ", ".join(f"{other} {share:.0%}" for other, share in kept.items())])
@@ -210,7 +211,7 @@ def arithmetic_section(subject: Subject) -> Section:
         "Arithmetic with latents",
         "The mean latent of samples with something minus that of samples without it, other attributes held equal, is added"
         f" {_STRENGTH:g} times to up to {_NUM_CHANGED} samples that have it not. The table says how many of them have it then,"
-        " and how many keep what else they had.",
+        " and how many keep what else they had (of those on which the classifier saw something of that kind).",
         pictures,
         ["added", "have it now", "keep"],
         rows,

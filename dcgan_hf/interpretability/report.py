@@ -7,6 +7,7 @@ import importlib.resources
 import io
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,10 @@ class Picture:
     A picture on the page.
 
     Args:
-        address (`str`):
-            The picture itself, as a `data:` address.
+        content (`bytes`):
+            The picture's file.
+        kind (`str`):
+            `"png"` or `"gif"`.
         width (`int`):
             Width on the page in pixels, if there is room.
         alt (`str`):
@@ -44,32 +47,38 @@ class Picture:
             Whether it is a chart rather than images.
     """
 
-    address: str
+    content: bytes
+    kind: str
     width: int
     alt: str
     caption: str
     is_chart: bool
+
+    @property
+    def address(self) -> str:
+        """The picture itself as a `data:` address."""
+        return f"data:image/{self.kind};base64,{base64.b64encode(self.content).decode()}"
 
     @classmethod
     def of_image(cls, image: PIL.Image.Image, alt: str, caption: str) -> "Picture":
         """Of an image, as it is."""
         buffer = io.BytesIO()
         image.save(buffer, "PNG", optimize=True)
-        return cls(_address(buffer, "png"), _enlarged(image.width), alt, caption, is_chart=False)
+        return cls(buffer.getvalue(), "png", _enlarged(image.width), alt, caption, is_chart=False)
 
     @classmethod
     def of_frames(cls, frames: list[PIL.Image.Image], alt: str, caption: str) -> "Picture":
         """Of images that follow each other, 12 a second, again and again."""
         buffer = io.BytesIO()
         frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=1000 // 12, loop=0)
-        return cls(_address(buffer, "gif"), min(256, _enlarged(frames[0].width)), alt, caption, is_chart=False)
+        return cls(buffer.getvalue(), "gif", min(256, _enlarged(frames[0].width)), alt, caption, is_chart=False)
 
     @classmethod
     def of_figure(cls, figure: "Figure", alt: str, caption: str) -> "Picture":
         """Of a figure of matplotlib."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
-        return cls(_address(buffer, "png"), round(100 * figure.get_figwidth()), alt, caption, is_chart=True)
+        return cls(buffer.getvalue(), "png", round(100 * figure.get_figwidth()), alt, caption, is_chart=True)
 
 
 @dataclass
@@ -102,7 +111,8 @@ class Section:
 
 def write_explanation(folder: Path, model_name: str, sections: list[Section], seconds: float) -> Path:
     r"""
-    Writes `explanation.html`, which needs no other file, and `explanation.json`.
+    Writes `explanation.html`, which needs no other file, its numbers, `explanation.json`, and its pictures, `images/`, named by
+    their sections ("arithmetic-with-latents-1.png").
 
     Args:
         folder (`Path`):
@@ -117,7 +127,12 @@ def write_explanation(folder: Path, model_name: str, sections: list[Section], se
     Returns:
         `Path`: the page.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for section in sections:
+        name = re.sub(r"\W+", "-", section.title.lower()).strip("-")
+        for number, picture in enumerate(section.pictures, 1):
+            (images / f"{name}-{number}.{picture.kind}").write_bytes(picture.content)
     template = (importlib.resources.files("dcgan_hf.model_cards") / "explanation.html").read_text()
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True, keep_trailing_newline=True)
     page = environment.from_string(template).render(
@@ -128,10 +143,6 @@ def write_explanation(folder: Path, model_name: str, sections: list[Section], se
     path = folder / "explanation.html"
     path.write_text(page)
     return path
-
-
-def _address(buffer: io.BytesIO, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _enlarged(width: int) -> int:
