@@ -16,6 +16,7 @@ from dcgan_hf.interpretability.latent_space import (
     interpolate,
     mean_difference,
     principal_directions,
+    set_coordinate,
 )
 from dcgan_hf.publishing.upload import publish_folder
 
@@ -79,6 +80,15 @@ def test_differences_with_other_labels_held_equal():
     assert plain[1] > 1
     with pytest.raises(ValueError, match="must be true for some and false for others, got 0 of 4000"):
         mean_difference(latents, glasses & ~glasses, hair)
+
+
+def test_all_get_the_same_coordinate_and_keep_the_others():
+    latents = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    direction = torch.tensor([3.0, 0.0, 0.0, 4.0, 0.0])
+    moved = set_coordinate(latents, direction, 1.5)
+    torch.testing.assert_close(moved @ direction, torch.full((9,), 7.5))  # 1.5 times its length
+    rest = torch.eye(5) - torch.outer(direction, direction) / 25
+    torch.testing.assert_close(moved @ rest, latents @ rest)
 
 
 # ---- directions ----

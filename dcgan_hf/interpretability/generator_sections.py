@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
+from torch import nn
 
 from ..evaluation.images import features_of
 from ..evaluation.metrics import frechet_distance
@@ -20,6 +21,7 @@ from .latent_space import (
     interpolate,
     mean_difference,
     principal_directions,
+    set_coordinate,
 )
 from .report import Picture, Section
 from .subject import Subject, to_pil
@@ -32,8 +34,8 @@ _NUM_DIRECTIONS = 5
 _DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
 _NUM_UNITS = 20
 _NUM_LAYERS = 2  # later ones draw everything, so that nothing is left alone
-# Once leads from the mean of those without to the mean of those with, so not far enough for many.
-_STRENGTH = 1.5
+# Once leads to the mean of those with it, so not far enough for many.
+_STRENGTH = 2
 _NUM_CHANGED = 500
 _NUM_LATENTS_FOR_UNITS = 100
 _RECOVERED = 30.0  # dB of PSNR, from which on an image is taken for the same
@@ -187,7 +189,8 @@ def arithmetic_section(subject: Subject) -> Section:
         equal = torch.from_numpy(np.stack(held_equal, 1)) if attributes.is_multi_label else has.new_empty(len(has), 0)
         others = torch.nonzero(~has).flatten()[:_NUM_CHANGED]
         difference = mean_difference(subject.latents, has, equal)
-        images = subject.draw(subject.latents[others] + _STRENGTH * difference)
+        coordinate = float((subject.latents[has] @ nn.functional.normalize(difference, dim=0)).mean())
+        images = subject.draw(set_coordinate(subject.latents[others], difference, _STRENGTH * coordinate))
         after = describe_attributes(subject.network, images)
         kept = {}
         for other in attributes.groups if attributes.is_multi_label else []:
@@ -209,9 +212,10 @@ def arithmetic_section(subject: Subject) -> Section:
         )
     return Section(
         "Arithmetic with latents",
-        "The mean latent of samples with something minus that of samples without it, other attributes held equal, is added"
-        f" {_STRENGTH:g} times to up to {_NUM_CHANGED} samples that have it not. The table says how many of them have it then,"
-        " and how many keep what else they had (of those on which the classifier saw something of that kind).",
+        "The mean latent of samples with something minus that of samples without it, other attributes held equal, is a"
+        f" direction. Along it, up to {_NUM_CHANGED} samples that have it not are brought {_STRENGTH} times as far as the mean of"
+        " those that have it. The table says how many have it then, and how many keep what else they had (of those on which the"
+        " classifier saw something of that kind).",
         pictures,
         ["added", "have it now", "keep"],
         rows,
