@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--num_steps", type=int, default=1000, help="Steps of each search.")
     parser.add_argument(
-        "--num_restarts", type=int, default=2, help="Searches for each photo, of which the best counts."
+        "--num_restarts", type=int, default=4, help="Searches for each photo, of which the best counts."
     )
     parser.add_argument("--learning_rate", type=float, default=0.1)
     parser.add_argument("--feature_weight", type=float, default=0.0, help="Weight of the discriminator's features.")

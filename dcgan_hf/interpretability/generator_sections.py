@@ -39,6 +39,7 @@ _STRENGTH = 2
 _NUM_CHANGED = 500
 _NUM_LATENTS_FOR_UNITS = 100
 _RECOVERED = 30.0  # dB of PSNR, from which on an image is taken for the same
+_NEAR_ENOUGH = 35.0  # dB, from which on the search does not go on
 
 
 def samples_section(subject: Subject) -> Section:
@@ -226,7 +227,9 @@ def arithmetic_section(subject: Subject) -> Section:
 def inversion_section(subject: Subject, num_images: int = 64) -> Section:
     """Latents found for given images: for generated ones, which have some, and for real ones."""
     labels: Any = subject.labels_of(0, num_images)
-    own = invert(subject.pipe, subject.images[:num_images].float() / 255, class_labels=labels)
+    own = invert(
+        subject.pipe, subject.images[:num_images].float() / 255, class_labels=labels, target_psnr=_NEAR_ENOUGH
+    )
     recovered = float((own.psnr >= _RECOVERED).float().mean())
     numbers = {
         "PSNR of generated images (dB)": own.psnr.tolist(),
