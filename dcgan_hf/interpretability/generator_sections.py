@@ -201,7 +201,9 @@ def arithmetic_section(subject: Subject) -> Section:
                 kept[other] = float(same[seen].mean())
         added = float(after.has(name).mean())
         numbers[name] = {"added": added, "kept": kept}
-        rows.append([name, f"{added:.0%}", ", ".join(f"{other} {share:.0%}" for other, share in kept.items())])
+        rows.append([name, f"{added:.0%}"])
+        if attributes.is_multi_label:
+            rows[-1].append(", ".join(f"{other} {share:.0%}" for other, share in kept.items()))
         pictures.append(
             Picture.of_image(
                 comparison_grid(
@@ -218,7 +220,7 @@ def arithmetic_section(subject: Subject) -> Section:
         " those that have it. The table says how many have it then, and how many keep what else they had (of those on which the"
         " classifier saw something of that kind).",
         pictures,
-        ["added", "have it now", "keep"],
+        ["added", "have it now", "keep"] if attributes.is_multi_label else ["added", "have it now"],
         rows,
         numbers,
     )
@@ -243,14 +245,14 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
     ]
     text = (
         f"Which latent gives this image? Of {num_images} images that the generator made itself, {recovered:.0%} were found"
-        f" again (at least {_RECOVERED:g} dB; median {own.psnr.median():.0f} dB)."
+        f" again (at least {_RECOVERED:g} dB; the search of an image ends at {_NEAR_ENOUGH:g} dB)."
     )
     if subject.real_images is not None and subject.class_labels is None:
         real = subject.real_images[:_COLUMNS]
         found = invert(subject.pipe, real.float() / 255)
         numbers["PSNR of real images (dB)"] = found.psnr.tolist()
         text += (
-            f" Real images have no latent: the nearest that the generator can draw is {found.psnr.median():.0f} dB away"
+            f" Real images have no latent: the nearest that the generator can draw is {found.psnr.quantile(0.5):.0f} dB away"
             " (median)."
         )
         pictures.append(
