@@ -91,8 +91,8 @@ def main(argv: list[str]) -> None:
             guided = attribute(pipe.discriminator, pixel_values[with_glasses], "guided_backprop", units=units)
             shares.append(region_share(guided, GLASSES_BOX).mean().item())
         print(
-            f"Layer {layer + 1}: the {NUM_FILTERS} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
-            f" {areas[NUM_FILTERS - 1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
+            f"Layer {layer + 1}: the {len(shares)} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
+            f" {areas[:NUM_FILTERS][-1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
         )
 
 

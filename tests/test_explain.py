@@ -18,18 +18,19 @@ from dcgan_hf.interpretability.latent_space import Directions
 from dcgan_hf.interpretability.report import Picture, Section, write_explanation
 from dcgan_hf.interpretability.subject import Subject
 from dcgan_hf.interpretability.units import remaining_difference, switched_off
+from dcgan_hf.training import procedural_faces
 
 from .test_pipeline_dcgan import make_pipeline
 from .train_utils import run_script, save_classifier, train_here
 
 
-def save_attribute_classifier(folder, pipe):
-    """A network of random weights that knows four labels, each of which half of the samples have."""
+def save_attribute_classifier(folder, pipe, labels=("shape: round", "shape: long", "color: light", "color: dark")):
+    """A network of random weights that knows some labels, each of which half of the samples have."""
     network = ResNetForImageClassification.from_pretrained(
         save_classifier(folder),
-        id2label=dict(enumerate(["shape: round", "shape: long", "color: light", "color: dark"])),
+        id2label=dict(enumerate(labels)),
         problem_type="multi_label_classification",
-        num_labels=4,
+        num_labels=len(labels),
         ignore_mismatched_sizes=True,
     ).eval()
     network.save_pretrained(folder)
@@ -139,6 +140,24 @@ def test_the_script_without_data_on_a_model_with_classes(tmp_path):
     run_script("explain", tmp_path / "dcgan", "--num_images", 200, "--output_dir", tmp_path / "out", "--use_cpu")
     titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "out" / "explanation.html").read_text())
     assert titles == ["Samples", "Walks between samples", "Directions in latent space", "Inversion"]
+
+
+def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(procedural_faces.NUM_IMAGES, "test", 40)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    pipe = make_pipeline(image_size=64)
+    pipe.save_pretrained(tmp_path / "faces")
+    labels = [f"{group}: {value}" for group, values in procedural_faces.ATTRIBUTES.items() for value in values]
+    classifier = save_attribute_classifier(tmp_path / "classifier", pipe, labels)
+    run_script(
+        "check_understanding", tmp_path / "faces", "--classifier", classifier, "--seeds", 0, 3, "--num_images", 200
+    )
+    said = capsys.readouterr().out
+    assert re.findall(r"Seed (\d), 200 samples", said) == ["0", "3"]
+    assert len(re.findall(r"arithmetic: \d+% of faces .* kept: skin \d+%, hair_color", said)) == 2
+    assert len(re.findall(r"units of map [12]: glasses on", said)) == 4
+    assert len(re.findall(r"inversion: \d+% of 64", said)) == 2
+    assert re.findall(r"Layer (\d): .* look [\d.]+ times", said) == ["1", "2", "3", "4"]
 
 
 def test_wrong_use(tmp_path):

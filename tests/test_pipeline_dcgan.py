@@ -34,9 +34,9 @@ SAVED_FILES = [
 ]
 
 
-def make_pipeline(num_channels=3, num_classes=0, with_discriminator=True):
+def make_pipeline(num_channels=3, num_classes=0, with_discriminator=True, image_size=16):
     names = dict(enumerate(["cat", "dog", "fish"][:num_classes]))
-    common = {"image_size": 16, "hidden_size": 8, "num_channels": num_channels, "num_classes": num_classes}
+    common = {"image_size": image_size, "hidden_size": 8, "num_channels": num_channels, "num_classes": num_classes}
     common["id2label"] = names
     generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=8))
     labels = (torch.arange(6) % num_classes,) if num_classes else ()

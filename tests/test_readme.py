@@ -77,7 +77,7 @@ def test_shell_code_names_what_exists():
         arguments |= set(re.findall(r'add_argument\(\s*"--(\w+)"', script.read_text()))
     flags = set(re.findall(r"--(\w+)", README))
     assert flags <= arguments | launchers, flags - arguments - launchers
-    for path in re.findall(r"(?:scripts|model_cards)/[\w/]+\.\w+", README):
+    for path in re.findall(r"(?:scripts|model_cards)/[\w/-]+\.\w+", README):
         assert (ROOT / path).is_file(), path
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"^`?make (\w+)", README, flags=re.MULTILINE)) <= targets
