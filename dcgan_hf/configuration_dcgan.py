@@ -261,6 +261,11 @@ class DCGANDiscriminatorConfig(DCGANConfig):
         processor.save_pretrained(save_directory)
         super().save_pretrained(save_directory, **kwargs)
 
+    def to_diff_dict(self) -> dict[str, Any]:
+        """See [`~transformers.PreTrainedConfig.to_diff_dict`]."""
+        # transformers leaves out two labels without names, which are what it assumes itself. Here nothing is assumed.
+        return super().to_diff_dict() | {"id2label": self.id2label, "label2id": self.label2id}
+
     def validate_class_names(self):
         if self.num_classes:  # otherwise they are the labels of a classifier
             super().validate_class_names()

@@ -244,6 +244,7 @@ def test_a_spoilt_region_is_found():
         ({"units": Units(2, torch.zeros(3).long(), torch.zeros(3, 2).long())}, "`layer` must be from 0 to 1, got 2"),
         ({"units": Units(0, torch.tensor([0, 4, 1]), torch.zeros(3, 2).long())}, r"0 to 3, those of layer 0, got \[0, 4"),
         ({"units": Units(0, torch.zeros(2).long(), torch.zeros(3, 2).long())}, "each of the 3 images, got 2 filters and 3"),
+        ({"units": Units(0, torch.zeros(3).long(), torch.full((3, 2), 8))}, r"rows and columns from 0 to 7, .* layer 0"),
         (
             {"units": Units(0, torch.zeros(3).long(), torch.zeros(3, 2).long()), "class_labels": torch.zeros(3).long()},
             "`class_labels` are for logits, which `units` take the place of",

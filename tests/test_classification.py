@@ -37,6 +37,15 @@ def test_it_begins_with_the_convolutions_of_the_discriminator(tmp_path):
         assert classifier.from_pretrained(tmp_path, num_labels=3).num_labels == 3
 
 
+@pytest.mark.parametrize("num_labels", [1, 2, 3])
+def test_labels_without_names_are_saved(tmp_path, num_labels):
+    classifier = DCGANForImageClassification(config(num_labels=num_labels)).eval()
+    classifier.save_pretrained(tmp_path)
+    loaded = DCGANForImageClassification.from_pretrained(tmp_path)
+    images = torch.rand(2, 1, 16, 16)
+    assert torch.equal(loaded(images).logits, classifier(images).logits) and loaded.num_labels == num_labels
+
+
 def test_loss():
     classifier = DCGANForImageClassification(config(id2label=NAMES)).eval()
     images, labels = torch.rand(4, 1, 16, 16), torch.tensor([0, 9, 3, 3])

@@ -278,6 +278,12 @@ def _check_target(
                 f"`units` must be one for each of the {len(pixel_values)} images, got {len(units.filters)} filters and"
                 f" {len(units.positions)} positions."
             )
+        size = network.config.feature_sizes[units.layer]
+        if units.positions.min() < 0 or units.positions.max() >= size:
+            raise ValueError(
+                f"`units.positions` must be rows and columns from 0 to {size - 1}, those of layer {units.layer}, got"
+                f" {units.positions.tolist()}."
+            )
         return
     is_classifier = isinstance(network, DCGANForImageClassification)
     num_classes = network.config.num_labels if is_classifier else network.config.num_classes
