@@ -41,6 +41,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--label_column", nargs="+", help="Column of the labels, if there are several; or several of them."
     )
+    parser.add_argument(
+        "--class_names", nargs="+", help="Names of the classes of one label column. By default those of the data set."
+    )
     parser.add_argument("--resolution", type=int, default=32, help="Width and height of the images in pixels.")
     parser.add_argument("--resize_mode", choices=["crop", "pad"], default="crop", help="How images become square.")
     parser.add_argument("--num_epochs", type=int, default=12)
@@ -54,6 +57,8 @@ def main(argv: list[str]) -> None:
     label_columns = args.label_column or [None]
     if len(set(label_columns)) != len(label_columns):
         raise ValueError(f"`label_column` must be different columns, got {label_columns}.")
+    if args.class_names and len(label_columns) > 1:
+        raise ValueError(f"`class_names` are for one `label_column`, got {len(label_columns)} of them.")
     use_cpu = args.use_cpu or not torch.accelerator.is_available()
     if use_cpu:
         torch.set_num_threads(cores_of_a_process())
@@ -70,6 +75,7 @@ def main(argv: list[str]) -> None:
                 image_column=args.image_column,
                 label_column=label_column,
                 with_labels=True,
+                class_names=args.class_names,
             )
             for label_column in label_columns
         ]

@@ -324,11 +324,13 @@ def test_wrong_use_is_told_before_work(classifier, tmp_path):
 
 def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
     folder = tmp_path / "digits-classifier"
-    run_script("train_classifier", "--num_epochs", 3, "--resolution", 16, "--output_dir", folder, "--use_cpu")
+    names = ["nought", *(str(i) for i in range(1, 10))]
+    flags = ("--num_epochs", 3, "--resolution", 16, "--class_names", *names, "--use_cpu")
+    run_script("train_classifier", *flags, "--output_dir", folder)
     accuracy = float(capsys.readouterr().out.split("Accuracy: ")[1].split("%")[0])
     assert accuracy > 60
     network = load_feature_network(str(folder), CPU)
-    assert network.class_names == [str(i) for i in range(10)]
+    assert network.class_names == names
     assert network(random_images(2))[0].shape == (2, 128)
 
 
@@ -353,5 +355,7 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
         assert f"{column} {accuracies[column]:.1%}" in printed
     assert f"Accuracy: {np.mean(list(accuracies.values())):.1%} of 50 images. By label: background" in printed
     assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # by chance: 0.25
+    with pytest.raises(ValueError, match="`class_names` are for one `label_column`, got 2 of them"):
+        run_script("train_classifier", "--label_column", "skin", "hat", "--class_names", "a", "b")
     with pytest.raises(ValueError, match=r"`label_column` must be different columns, got \['hat', 'hat'\]"):
         run_script("train_classifier", *data, "--label_column", "hat", "hat")
