@@ -51,6 +51,8 @@ def test_groups_whose_names_begin_alike():
     assert attributes.groups == {"hair": ["no", "yes"], "hair_color": ["red", "it's: complicated"]}
     assert attributes.value("hair").item() == 1 and attributes.value("hair_color").item() == 0
     assert attributes.has("smiling").item()
+    groups = ["hair", "hair", "hair_color", "hair_color", "smiling"]
+    assert [attributes.group_of(name) for name in names] == groups
 
 
 def test_exclusive_classes_answer_alike():
@@ -58,7 +60,7 @@ def test_exclusive_classes_answer_alike():
     names = ["shoe", "bag", "coat: long", "coat: short"]  # a colon says nothing here
     probabilities = rng.dirichlet(np.full(4, 2.0), size=50)
     attributes = Attributes(names, probabilities, is_multi_label=False)
-    assert attributes.groups == {"class": names}
+    assert attributes.groups == {"class": names} and {attributes.group_of(name) for name in names} == {"class"}
     values = attributes.value("class")
     assert (values == probabilities.argmax(1)).all() and attributes.is_seen("class").all()
     assert (probabilities.max(1) < 0.5).any()  # also these have a class
@@ -99,6 +101,6 @@ def test_a_network_is_asked(tmp_path, problem_type, channels):
         assert attributes.groups == groups
     else:
         expected, frequencies = logits.softmax(1), logits.argmax(1).bincount(minlength=len(names)) / 5
-        assert attributes.groups == {"class": names}
+        assert attributes.groups == {"class": names} and {attributes.group_of(name) for name in names} == {"class"}
     np.testing.assert_allclose(attributes.probabilities, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(list(attributes.frequencies().values()), frequencies, atol=1e-6)

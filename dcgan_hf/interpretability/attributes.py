@@ -71,6 +71,10 @@ class Attributes:
                 groups.setdefault(group, []).append(value)
         return groups
 
+    def group_of(self, name: str) -> str:
+        """The group of a label. One that belongs to none is one of its own."""
+        return name.partition(_SEPARATOR)[0] if self.is_multi_label else CLASS_GROUP
+
     def value(self, group: str) -> np.ndarray:
         r"""
         The most probable value of a group.

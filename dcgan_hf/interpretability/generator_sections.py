@@ -182,28 +182,28 @@ def arithmetic_section(subject: Subject) -> Section:
     """Latents with something minus latents without it plus other latents (the paper's section 6.3.2)."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
+    present = torch.from_numpy(np.stack([attributes.has(label) for label in attributes.names], axis=1))
+    columns = ["added", "have it now", "keep"] if attributes.is_multi_label else ["added", "have it now"]
     rows, pictures, numbers = [], [], {}
     for name in subject.labels:
-        group = name.partition(":")[0]
-        has = torch.from_numpy(attributes.has(name))
-        held_equal = [attributes.has(other) for other in attributes.names if other.partition(":")[0] != group]
-        equal = torch.from_numpy(np.stack(held_equal, 1)) if attributes.is_multi_label else has.new_empty(len(has), 0)
+        group = attributes.group_of(name)
+        has = present[:, attributes.names.index(name)]
+        held_equal = [attributes.group_of(label) != group for label in attributes.names]
         others = torch.nonzero(~has).flatten()[:_NUM_CHANGED]
-        difference = mean_difference(subject.latents, has, equal)
+        difference = mean_difference(subject.latents, has, present[:, torch.tensor(held_equal)])
         coordinate = float((subject.latents[has] @ nn.functional.normalize(difference, dim=0)).mean())
         images = subject.draw(set_coordinate(subject.latents[others], difference, _STRENGTH * coordinate))
         after = describe_attributes(subject.network, images)
         kept = {}
-        for other in attributes.groups if attributes.is_multi_label else []:
+        for other in attributes.groups:
             seen = attributes.is_seen(other)[others]
             if other != group and seen.any():
                 same = after.value(other) == attributes.value(other)[others]
                 kept[other] = float(same[seen].mean())
         added = float(after.has(name).mean())
         numbers[name] = {"added": added, "kept": kept}
-        rows.append([name, f"{added:.0%}"])
-        if attributes.is_multi_label:
-            rows[-1].append(", ".join(f"{other} {share:.0%}" for other, share in kept.items()))
+        row = [name, f"{added:.0%}", ", ".join(f"{other} {share:.0%}" for other, share in kept.items())]
+        rows.append(row[: len(columns)])
         pictures.append(
             Picture.of_image(
                 comparison_grid(
@@ -220,7 +220,7 @@ def arithmetic_section(subject: Subject) -> Section:
         " those that have it. The table says how many have it then, and how many keep what else they had (of those on which the"
         " classifier saw something of that kind).",
         pictures,
-        ["added", "have it now", "keep"] if attributes.is_multi_label else ["added", "have it now"],
+        columns,
         rows,
         numbers,
     )

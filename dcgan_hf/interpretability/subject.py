@@ -129,7 +129,7 @@ def _most_even(attributes: Attributes) -> list[str]:
     frequencies = attributes.frequencies()
     for name in sorted(frequencies, key=lambda name: abs(frequencies[name] - 0.5)):
         if _RAREST < frequencies[name] < 1 - _RAREST:
-            chosen.setdefault(name.partition(":")[0] if attributes.is_multi_label else name, name)
+            chosen.setdefault(attributes.group_of(name) if attributes.is_multi_label else name, name)
     return list(chosen.values())[:_MOST_LABELS]
 
 
