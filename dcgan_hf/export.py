@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 # Folder of the graph beside the pipeline, where transformers.js looks for it, too.
-ONNX_FOLDER = "onnx"
 
 
 def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "ExportedModel":

@@ -29,7 +29,7 @@ from benchmarks.sampling import sampling_benchmark, sampling_table
 from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
 from benchmarks.training import training_benchmark, training_table
 
-from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, num_usable_cores
+from dcgan_hf.hardware import default_mixed_precision, describe_hardware, num_usable_cores
 
 
 def matmul_flops(precision: str, use_cpu: bool) -> float:

@@ -17,22 +17,22 @@ import sys
 import torch
 
 from dcgan_hf import DCGANPipeline
+from dcgan_hf.data.datasets import load_image_dataset
+from dcgan_hf.data.decoding import Decoder
+from dcgan_hf.data.procedural_faces import GLASSES_BOX, SIZE
 from dcgan_hf.evaluation.features import ClassifierFeatures
 from dcgan_hf.evaluation.images import decode_images
+from dcgan_hf.hardware import cores_of_a_process, keep_freed_memory
 from dcgan_hf.interpretability.attribution import Units, attribute, region_share
 from dcgan_hf.interpretability.filters import peak_activations
-from dcgan_hf.interpretability.generator_sections import (
+from dcgan_hf.interpretability.page.generator_sections import (
     arithmetic_section,
     directions_section,
     inversion_section,
     units_section,
 )
-from dcgan_hf.interpretability.subject import Subject, to_pixel_values
+from dcgan_hf.interpretability.samples import Subject, to_pixel_values
 from dcgan_hf.interpretability.units import rank_units
-from dcgan_hf.training.datasets import load_image_dataset
-from dcgan_hf.training.decoding import Decoder
-from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
-from dcgan_hf.training.procedural_faces import GLASSES_BOX, SIZE
 
 
 LABEL = "glasses: yes"

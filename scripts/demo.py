@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dcgan_hf.interpretability.demo import LAUNCH_OPTIONS, load_demo
+from dcgan_hf.interpretability.demo.app import LAUNCH_OPTIONS, load_demo
 from dcgan_hf.publishing.space import publish_space, save_space
 
 

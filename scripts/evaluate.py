@@ -23,6 +23,8 @@ import torch
 from accelerate import PartialState
 
 from dcgan_hf import DCGANPipeline
+from dcgan_hf.data.datasets import load_image_dataset
+from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.evaluation.features import load_feature_network
 from dcgan_hf.evaluation.images import (
     FEATURE_CACHE,
@@ -33,13 +35,12 @@ from dcgan_hf.evaluation.images import (
     generate_images,
 )
 from dcgan_hf.evaluation.linear_probe import probe_discriminator
+from dcgan_hf.evaluation.records import measure, write_metrics
 from dcgan_hf.evaluation.report import find_memorized, write_report
-from dcgan_hf.evaluation.results import REPORT_FOLDER, measure, write_metrics
+from dcgan_hf.hardware import cores_of_a_process, keep_freed_memory
 from dcgan_hf.image_processing_dcgan import ResizeMode
+from dcgan_hf.model_folder import REPORT_FOLDER
 from dcgan_hf.publishing.upload import publish_metrics, update_card
-from dcgan_hf.training.datasets import load_image_dataset
-from dcgan_hf.training.decoding import Decoder
-from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
 
 
 def main(argv: list[str]) -> None:

@@ -24,7 +24,12 @@ import torch
 from accelerate import PartialState
 
 from dcgan_hf import DCGANSuperResolutionPipeline
-from dcgan_hf.evaluation.enlarged_images import (
+from dcgan_hf.data.datasets import choose_images, load_image_dataset
+from dcgan_hf.data.decoding import Decoder
+from dcgan_hf.evaluation.features import load_feature_network
+from dcgan_hf.evaluation.images import FEATURE_CACHE, decode_images
+from dcgan_hf.evaluation.records import write_metrics
+from dcgan_hf.evaluation.upscaled_images import (
     BASELINES,
     check_pairs,
     decode_whole_images,
@@ -33,10 +38,7 @@ from dcgan_hf.evaluation.enlarged_images import (
     make_small,
     upscale,
 )
-from dcgan_hf.evaluation.features import load_feature_network
-from dcgan_hf.evaluation.images import FEATURE_CACHE, decode_images
-from dcgan_hf.evaluation.results import REPORT_FOLDER, write_metrics
-from dcgan_hf.evaluation.super_resolution import (
+from dcgan_hf.evaluation.upscaling import (
     check_before_comparing,
     compare,
     comparison_picture,
@@ -44,10 +46,9 @@ from dcgan_hf.evaluation.super_resolution import (
     quality_table,
     write_comparison,
 )
+from dcgan_hf.hardware import cores_of_a_process, keep_freed_memory
+from dcgan_hf.model_folder import REPORT_FOLDER
 from dcgan_hf.publishing.upload import update_card
-from dcgan_hf.training.datasets import choose_images, load_image_dataset
-from dcgan_hf.training.decoding import Decoder
-from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
 
 
 def main(argv: list[str]) -> None:

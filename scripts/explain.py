@@ -21,11 +21,18 @@ import torch
 from diffusers.utils import export_to_video
 
 from dcgan_hf import DCGANPipeline
+from dcgan_hf.data.datasets import choose_images, load_image_dataset
+from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.evaluation.features import ClassifierFeatures
 from dcgan_hf.evaluation.images import decode_images
+from dcgan_hf.hardware import cores_of_a_process, keep_freed_memory
 from dcgan_hf.image_processing_dcgan import ResizeMode
-from dcgan_hf.interpretability.discriminator_sections import attribution_section, filters_section, training_section
-from dcgan_hf.interpretability.generator_sections import (
+from dcgan_hf.interpretability.page.discriminator_sections import (
+    attribution_section,
+    filters_section,
+    training_section,
+)
+from dcgan_hf.interpretability.page.generator_sections import (
     arithmetic_section,
     directions_section,
     inversion_section,
@@ -34,11 +41,9 @@ from dcgan_hf.interpretability.generator_sections import (
     walk_frames,
     walks_section,
 )
-from dcgan_hf.interpretability.report import EXPLANATION_FOLDER, write_explanation
-from dcgan_hf.interpretability.subject import Subject
-from dcgan_hf.training.datasets import choose_images, load_image_dataset
-from dcgan_hf.training.decoding import Decoder
-from dcgan_hf.training.hardware import cores_of_a_process, keep_freed_memory
+from dcgan_hf.interpretability.page.html import write_explanation
+from dcgan_hf.interpretability.samples import Subject
+from dcgan_hf.model_folder import EXPLANATION_FOLDER
 
 
 def main(argv: list[str]) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 from huggingface_hub import snapshot_download
 
-from dcgan_hf.export import ONNX_FOLDER, export_onnx
-from dcgan_hf.publishing.model_card import page_kind
+from dcgan_hf.export import export_onnx
+from dcgan_hf.model_folder import ONNX_FOLDER
+from dcgan_hf.publishing.card import page_kind
 from dcgan_hf.publishing.upload import update_card
 
 

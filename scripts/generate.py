@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.features import weights_fingerprint
-from dcgan_hf.training.hardware import cores_of_a_process
+from dcgan_hf.hardware import cores_of_a_process
 
 
 def save(image: PIL.Image.Image, path: Path) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.interpretability.inversion import invert, prepare_images
-from dcgan_hf.training.samples import comparison_grid
+from dcgan_hf.pictures import comparison_grid
 
 
 def main(argv: list[str]) -> None:

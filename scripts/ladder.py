@@ -26,8 +26,8 @@ from typing import Any
 
 import yaml
 
+from dcgan_hf.hardware import num_usable_cores
 from dcgan_hf.training.arguments import to_flag
-from dcgan_hf.training.hardware import num_usable_cores
 
 
 logger = logging.getLogger("ladder")

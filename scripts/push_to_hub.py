@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dcgan_hf.publishing.model_card import page_kind
+from dcgan_hf.publishing.card import page_kind
 from dcgan_hf.publishing.upload import publish_pipeline, write_model_page
 
 

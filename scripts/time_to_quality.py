@@ -29,25 +29,26 @@ from benchmarks.loops import tutorial_loop
 from diffusers.image_processor import VaeImageProcessor
 from torch.multiprocessing import get_context
 
+import dcgan_hf
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator
+from dcgan_hf.data.datasets import load_image_dataset
+from dcgan_hf.data.decoding import Decoder
+from dcgan_hf.data.loaders import ResidentLoader, Shard, endless_batches
 from dcgan_hf.evaluation.features import FeatureNetwork, load_feature_network
 from dcgan_hf.evaluation.images import features_of
 from dcgan_hf.evaluation.metrics import frechet_distance
+from dcgan_hf.hardware import default_mixed_precision, describe_hardware, keep_freed_memory, num_usable_cores
+from dcgan_hf.pictures import image_grid
 from dcgan_hf.training.arguments import DCGANTrainingArguments, parse_training_arguments
 from dcgan_hf.training.batches import prepare_batches
-from dcgan_hf.training.convolutions import FastConvolutions
-from dcgan_hf.training.datasets import load_image_dataset
-from dcgan_hf.training.decoding import Decoder
+from dcgan_hf.training.cpu_convolutions import FastConvolutions
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.hardware import default_mixed_precision, describe_hardware, keep_freed_memory, num_usable_cores
-from dcgan_hf.training.loaders import ResidentLoader, Shard, endless_batches
-from dcgan_hf.training.samples import image_grid
 from dcgan_hf.training.setup import make_schedulers, prepare_gan
 from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
 
 CPU = torch.device("cpu")
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(dcgan_hf.__file__).parent / "recipes"
 # Our loops: a recipe, and what is changed in it.
 LOOPS: dict[str, tuple[str, list[str]]] = {
     "ours": ("fashion_mnist.yaml", []),

@@ -10,7 +10,7 @@ Handwritten digits, no download, a few minutes on a laptop:
 
 A data set of the Hub or a folder of images:
 
-    accelerate launch scripts/train.py --config scripts/recipes/celeba.yaml
+    accelerate launch scripts/train.py --config dcgan_hf/recipes/celeba.yaml
     accelerate launch scripts/train.py --dataset_name ./my-photos --resolution 128 --use_ema --output_dir my-dcgan
 
 Two processes on one machine, on CPUs (`accelerate launch --cpu --num_processes 2` would start only one) or GPUs:
@@ -41,10 +41,20 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+import dcgan_hf
 from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
-from dcgan_hf.evaluation.during_training import TrainingEvaluation
-from dcgan_hf.evaluation.results import Metric, write_metrics
-from dcgan_hf.publishing.files import remove_outdated_files
+from dcgan_hf.data.datasets import choose_images, load_image_dataset
+from dcgan_hf.data.decoding import Decoder, first_image_channels
+from dcgan_hf.data.loaders import (
+    Shard,
+    endless_batches,
+    images_per_second,
+    make_loader,
+)
+from dcgan_hf.evaluation.records import Metric, write_metrics
+from dcgan_hf.hardware import describe_hardware
+from dcgan_hf.model_folder import RESULTS_FILE, remove_stale_files
+from dcgan_hf.pictures import save_animation
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.argument_checks import check_scaled_updates
 from dcgan_hf.training.arguments import (
@@ -62,30 +72,22 @@ from dcgan_hf.training.checkpointing import (
     prepare_output_dir,
     save_checkpoint,
 )
-from dcgan_hf.training.convolutions import FastConvolutions
-from dcgan_hf.training.datasets import choose_images, load_image_dataset
-from dcgan_hf.training.decoding import Decoder, first_image_channels
+from dcgan_hf.training.cpu_convolutions import FastConvolutions
 from dcgan_hf.training.diagnostics import collect_diagnostics
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.hardware import describe_hardware
-from dcgan_hf.training.health import check_finite, diagnose, diagnose_quality
+from dcgan_hf.training.evaluation import TrainingEvaluation
+from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality
 from dcgan_hf.training.interruption import StopSignals
-from dcgan_hf.training.loaders import (
-    Shard,
-    endless_batches,
-    images_per_second,
-    make_loader,
-)
-from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
+from dcgan_hf.training.results import describe_dataset, write_results
+from dcgan_hf.training.running_statistics import RunningStatistics
 from dcgan_hf.training.runs import end_run, start_run
-from dcgan_hf.training.samples import SampleGrid, remove_later_samples, save_animation
+from dcgan_hf.training.samples import SampleGrid, remove_later_samples
 from dcgan_hf.training.setup import make_schedulers, prepare_gan
-from dcgan_hf.training.statistics import RunningStatistics
 from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
 
 
 logger = logging.getLogger("train")
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(dcgan_hf.__file__).parent / "recipes"
 
 
 def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Path, resume: Path | None) -> None:
@@ -299,7 +301,7 @@ def train(args: DCGANTrainingArguments, accelerator: Accelerator, output_dir: Pa
             pipe = DCGANPipeline(generator=generator, discriminator=discriminator)
             pipe.set_progress_bar_config(disable=True)
             pipe.save_pretrained(output_dir)
-            remove_outdated_files(output_dir)
+            remove_stale_files(output_dir)
             if metrics:
                 write_metrics(metrics, output_dir)
             write_model_page(pipe, output_dir, repo_id)

@@ -24,11 +24,11 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from transformers import ResNetConfig, ResNetForImageClassification, Trainer, TrainingArguments, ViTImageProcessor
 
+from dcgan_hf.data.datasets import load_image_dataset
+from dcgan_hf.data.decoding import Decoder, first_image_channels
+from dcgan_hf.data.loaders import ResidentLoader, Shard
+from dcgan_hf.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
 from dcgan_hf.interpretability.attributes import Attributes, attribute_targets
-from dcgan_hf.training.datasets import load_image_dataset
-from dcgan_hf.training.decoding import Decoder, first_image_channels
-from dcgan_hf.training.hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
-from dcgan_hf.training.loaders import ResidentLoader, Shard
 
 
 def main(argv: list[str]) -> None:

@@ -10,7 +10,7 @@ Two photographs that ship with scikit-learn, twice as large, no download, a minu
 
 A data set of the Hub, or a folder of photographs, of which small ones are made:
 
-    accelerate launch scripts/train_super_resolution.py --config scripts/recipes/celeba_x4.yaml
+    accelerate launch scripts/train_super_resolution.py --config dcgan_hf/recipes/celeba_x4.yaml
     accelerate launch scripts/train_super_resolution.py --dataset_name ./my-photos --resolution 96 --scale_factor 4
         --warmup_steps 10000 --adversarial_loss_weight 0.01 --feature_matching_loss_weight 0.1 --output_dir my-x4
 
@@ -30,9 +30,14 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+import dcgan_hf
 from dcgan_hf import DCGANDiscriminator, DCGANSuperResolutionGenerator, DCGANSuperResolutionPipeline
+from dcgan_hf.data.datasets import choose_images, load_image_dataset
+from dcgan_hf.data.decoding import first_image_channels
+from dcgan_hf.data.loaders import Shard, endless_batches
 from dcgan_hf.evaluation.features import perceptual_features
-from dcgan_hf.publishing.files import remove_outdated_files
+from dcgan_hf.hardware import describe_hardware
+from dcgan_hf.model_folder import RESULTS_FILE, remove_stale_files
 from dcgan_hf.publishing.upload import RunPublisher, write_model_page
 from dcgan_hf.training.arguments import ARCHITECTURE_ARGUMENTS, HARMLESS_ARGUMENTS, parse_training_arguments
 from dcgan_hf.training.checkpointing import (
@@ -42,26 +47,26 @@ from dcgan_hf.training.checkpointing import (
     prepare_output_dir,
     save_checkpoint,
 )
-from dcgan_hf.training.convolutions import FastConvolutions
-from dcgan_hf.training.crops import make_super_resolution_loader
-from dcgan_hf.training.datasets import choose_images, load_image_dataset
-from dcgan_hf.training.decoding import first_image_channels
+from dcgan_hf.training.cpu_convolutions import FastConvolutions
 from dcgan_hf.training.ema import GeneratorEMA
-from dcgan_hf.training.hardware import describe_hardware
-from dcgan_hf.training.health import check_finite, diagnose
+from dcgan_hf.training.failures import check_finite, diagnose
 from dcgan_hf.training.interruption import StopSignals
-from dcgan_hf.training.loaders import Shard, endless_batches
-from dcgan_hf.training.results import RESULTS_FILE, describe_dataset, write_results
+from dcgan_hf.training.results import describe_dataset, write_results
+from dcgan_hf.training.running_statistics import RunningStatistics
 from dcgan_hf.training.runs import end_run, start_run
 from dcgan_hf.training.samples import UpscaledGrid, remove_later_samples
 from dcgan_hf.training.setup import make_schedulers, prepare_gan
-from dcgan_hf.training.statistics import RunningStatistics
-from dcgan_hf.training.super_resolution import adversarial_update, pixel_update, prepare_super_resolution_batches
+from dcgan_hf.training.super_resolution import (
+    adversarial_update,
+    make_super_resolution_loader,
+    pixel_update,
+    prepare_super_resolution_batches,
+)
 from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
 
 
 logger = logging.getLogger("train_super_resolution")
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(dcgan_hf.__file__).parent / "recipes"
 EXAMPLE = Path("images", "comparison.png")  # which the model's page shows
 
 
@@ -243,7 +248,7 @@ def train(
             discriminator = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
             pipe = DCGANSuperResolutionPipeline(generator, discriminator if args.is_adversarial else None)
             pipe.save_pretrained(output_dir)
-            remove_outdated_files(output_dir)
+            remove_stale_files(output_dir)
             grid.save(sampled_generator, output_dir / EXAMPLE)
             write_model_page(pipe, output_dir, repo_id)
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from dcgan_hf.training.hardware import default_mixed_precision
+from dcgan_hf.hardware import default_mixed_precision
 
 
 @pytest.mark.parametrize("name, expected", [("avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx512_f", "no")])
@@ -27,7 +27,7 @@ def test_what_accelerate_was_told_counts(monkeypatch):
 def test_freed_memory_is_used_again():
     code = (
         "import resource, sys, torch\n"
-        "from dcgan_hf.training.hardware import keep_freed_memory\n"
+        "from dcgan_hf.hardware import keep_freed_memory\n"
         "if sys.argv[1] == 'keep': keep_freed_memory()\n"
         "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "for _ in range(30): torch.ones(2**24)\n"  # 64 MB

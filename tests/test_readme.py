@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from pathlib import Path
 
 import PIL.Image
 import torch
@@ -21,10 +20,10 @@ from dcgan_hf import (
 from dcgan_hf.training.arguments import DCGANTrainingArguments
 from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
 
-from .test_conversion import sequential_discriminator, sequential_generator, state_dict
+from .models.test_conversion import sequential_discriminator, sequential_generator, state_dict
+from .train_utils import RECIPES, ROOT
 
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
@@ -77,7 +76,7 @@ def test_shell_code_names_what_exists():
         arguments |= set(re.findall(r'add_argument\(\s*"--(\w+)"', script.read_text()))
     flags = set(re.findall(r"--(\w+)", README))
     assert flags <= arguments | launchers, flags - arguments - launchers
-    for path in re.findall(r"(?:scripts|model_cards)/[\w/-]+\.\w+", README):
+    for path in re.findall(r"(?:scripts|model_cards|dcgan_hf)/[\w/-]+\.\w+", README):
         assert (ROOT / path).is_file(), path
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"^`?make (\w+)", README, flags=re.MULTILINE)) <= targets
@@ -85,7 +84,7 @@ def test_shell_code_names_what_exists():
 
 def test_the_table_of_recipes():
     rows = dict(re.findall(r"^\| `(\w+)`(?: \(default\))? \| (.*) \|$", README, flags=re.MULTILINE))
-    recipes = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "scripts" / "recipes").glob("*.yaml")}
+    recipes = {path.stem: yaml.safe_load(path.read_text()) for path in RECIPES.glob("*.yaml")}
     assert rows.keys() == recipes.keys()
     for name, recipe in recipes.items():
         assert f"{recipe['resolution']}x{recipe['resolution']}" in rows[name]

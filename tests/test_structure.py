@@ -9,7 +9,7 @@ import pytest
 
 import dcgan_hf
 from dcgan_hf.configuration_portable import code_of_networks
-from dcgan_hf.publishing.files import PUBLISHED_FILES
+from dcgan_hf.model_folder import PUBLISHED_FILES
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
@@ -21,12 +21,17 @@ LAYERS = [
     "conversion",
     "export",
     "pipeline",
-    "training",
+    "templates",
+    "hardware",
+    "model_folder",
+    "pictures",
+    "data",
     "evaluation",
+    "training",
     "interpretability",
     "publishing",
 ]
-FOLDERS = ["training", "evaluation", "interpretability", "publishing"]
+FOLDERS = ["data", "evaluation", "training", "interpretability", "publishing"]
 
 
 def imports_of(path):

@@ -13,7 +13,9 @@ from accelerate.state import AcceleratorState, GradientState
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
+RECIPES = ROOT / "dcgan_hf" / "recipes"
 SCRIPT = SCRIPTS / "train.py"
 
 # A digit of 16x16 pixels, 28 batches of 64 images an epoch.

@@ -9,13 +9,13 @@ from typing import NamedTuple, Protocol
 from urllib.error import URLError
 
 import numpy as np
-import PIL.Image
 import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from ..image_processing_dcgan import DCGANImageProcessor
+from ..pictures import to_pil
 
 
 class Features(NamedTuple):
@@ -178,9 +178,7 @@ class ClassifierFeatures:
             )
             logits = self.network((pixels / 255 - mean) / std).logits
             return self._features.flatten(1), logits
-        pictures = [
-            PIL.Image.fromarray(image.permute(1, 2, 0).squeeze(-1).numpy()).convert("RGB") for image in images.cpu()
-        ]
+        pictures = [image.convert("RGB") for image in to_pil(images.cpu())]
         pixel_values = self.processor(pictures, return_tensors="pt")["pixel_values"]
         logits = self.network(pixel_values.to(self.network.device)).logits
         return self._features.flatten(1), logits

@@ -15,12 +15,13 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
+from ..data.datasets import ImageDataset
+from ..data.decoding import Decoder
+from ..data.loaders import ResidentLoader, Shard
+from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
-from ..training.datasets import ImageDataset
-from ..training.decoding import Decoder
-from ..training.loaders import ResidentLoader, Shard
 from .features import FeatureNetwork, Features
-from .results import check_enough_images
+from .records import check_enough_images
 
 
 # Images that a process works on at a time.
@@ -74,7 +75,7 @@ def generate_images(
             None if class_ids is None else [class_ids[number % len(class_ids)] for number in range(start, stop)]
         )
         (images,) = pipe(stop - start, labels, generators, truncation=truncation, output_type="pt", return_dict=False)
-        return (images * 255).round().to(torch.uint8).cpu()
+        return to_bytes(images)
 
     return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
 

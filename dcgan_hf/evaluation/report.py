@@ -2,21 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """The report of an evaluation: what was measured, and pictures that show what numbers hide."""
 
-import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
-import PIL.Image
 import torch
-from diffusers.image_processor import VaeImageProcessor
 
-from ..training.samples import image_grid
+from ..pictures import image_grid, to_pil
+from ..templates import render_template
 from .features import Features
 from .linear_probe import LinearProbe
 from .neighbors import nearest_neighbors
-from .results import Metric
+from .records import Metric
 
 
 NUM_SUSPECTS = 8
@@ -97,17 +94,16 @@ def write_report(
         `Path`: the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    image_grid(_to_pil(images[:64]), columns=8).save(folder / "samples.png")
+    image_grid(to_pil(images[:64]), columns=8).save(folder / "samples.png")
     rows = [
         torch.cat([images[suspect : suspect + 1], train_images[neighbors]])
         for suspect, neighbors in zip(memorization.suspects.tolist(), memorization.neighbors)
     ]
-    image_grid(_to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS).save(folder / "neighbors.png")
-    template = (importlib.resources.files("dcgan_hf.model_cards") / "report.md").read_text()
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    image_grid(to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS).save(folder / "neighbors.png")
     path = folder / "report.md"
     path.write_text(
-        environment.from_string(template).render(
+        render_template(
+            "evaluation.md",
             model_name=model_name,
             metrics=metrics,
             memorization=memorization,
@@ -116,7 +112,3 @@ def write_report(
         )
     )
     return path
-
-
-def _to_pil(images: torch.Tensor) -> list[PIL.Image.Image]:
-    return VaeImageProcessor.numpy_to_pil(images.permute(0, 2, 3, 1).numpy() / 255)

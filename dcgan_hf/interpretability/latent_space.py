@@ -17,10 +17,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ..model_folder import DIRECTIONS_FILE
 from ..modeling_dcgan import DCGANGenerator
 
 
-DIRECTIONS_FILE = "directions.safetensors"
 # Latents that go through the stem at once.
 _CHUNK = 1024
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from ..model_folder import GRID_FILE, IMAGES_FOLDER
+from ..pictures import image_grid
 from ..pipeline_dcgan import DCGANPipeline
-from ..training.samples import image_grid
 
 
 NUM_EXAMPLES = 64
@@ -31,7 +32,7 @@ def save_examples(pipe: DCGANPipeline, folder: Path) -> None:
         generator=[torch.Generator().manual_seed(seed) for seed in range(NUM_EXAMPLES)],
         return_dict=False,
     )
-    (folder / "images").mkdir(exist_ok=True)
-    image_grid(images, columns=min(num_classes or 8, 16)).save(folder / "images" / "grid.png")
+    (folder / IMAGES_FOLDER).mkdir(exist_ok=True)
+    image_grid(images, columns=min(num_classes or 8, 16)).save(folder / GRID_FILE)
     for seed, image in enumerate(images[:NUM_SINGLE_EXAMPLES]):
-        image.save(folder / "images" / f"seed-{seed}.png")
+        image.save(folder / IMAGES_FOLDER / f"seed-{seed}.png")

@@ -3,7 +3,6 @@
 """The demo of a model as a Space: a folder that holds all that it needs, and its publication on the Hub."""
 
 import importlib.metadata
-import importlib.resources
 import json
 import platform
 import shutil
@@ -11,11 +10,11 @@ from pathlib import Path
 
 from huggingface_hub import SpaceCard, SpaceCardData, create_repo, file_exists, upload_folder
 
-from ..interpretability.latent_space import DIRECTIONS_FILE
+from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
 from ..pipeline_dcgan import DCGANPipeline
+from ..templates import read_template
 from ..version import __version__
-from .files import PUBLISHED_FILES
-from .model_card import GENERATED, PAGE_KINDS, card_is_generated
+from .card import GENERATED, PAGE_KINDS, card_is_generated
 from .upload import persistently
 
 
@@ -25,8 +24,9 @@ SPACE_FILES = [
     "README.md",
     "app.py",
     "dcgan_hf/*.py",
-    "dcgan_hf/model_cards/*.html",
-    "dcgan_hf/model_cards/*.md",
+    "dcgan_hf/templates/*.html",
+    "dcgan_hf/templates/*.md",
+    "dcgan_hf/recipes/*.yaml",
     "dcgan_hf/py.typed",
     *(f"model/{name}" for name in PUBLISHED_FILES),
     "requirements.txt",
@@ -35,7 +35,7 @@ SPACE_FILES = [
 _PACKAGES_OF_DEMO = ("captum", "gradio")
 _APP = '''"""The demo of a DCGAN. Written by scripts/demo.py of dcgan_hf {version}."""
 
-{import_path}from dcgan_hf.interpretability.demo import LAUNCH_OPTIONS, load_demo
+{import_path}from dcgan_hf.interpretability.demo.app import LAUNCH_OPTIONS, load_demo
 
 
 demo = load_demo({model}, title={title})
@@ -81,10 +81,6 @@ def save_space(model: str, folder: Path, title: str) -> None:
 
     package = folder / "dcgan_hf"
     shutil.copytree(Path(__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "model_cards").mkdir(exist_ok=True)
-    for file in importlib.resources.files("dcgan_hf.model_cards").iterdir():  # elsewhere in an editable installation
-        if file.is_file():
-            (package / "model_cards" / file.name).write_bytes(file.read_bytes())
     license_file = next(file for file in importlib.metadata.files("dcgan-hf") or [] if file.name == "LICENSE")
     (folder / "LICENSE").write_text(license_file.read_text())
 
@@ -121,7 +117,7 @@ def save_space(model: str, folder: Path, title: str) -> None:
         )
         card = SpaceCard.from_template(
             data,
-            template_str=(importlib.resources.files("dcgan_hf.model_cards") / "space.md").read_text(),
+            template_str=read_template("space.md"),
             generated=GENERATED,
             title=title,
             model=None if is_local else model,

@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Publishes the folder of a model on the Hub, or tries to without ever harming the run that made it."""
 
-import json
 import logging
 import shlex
 import shutil
@@ -26,10 +25,10 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
-from ..evaluation.results import METRICS_FILE, read_metrics
+from ..evaluation.records import read_metrics
+from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, PUBLISHED_FILES, read_json
 from ..pipeline_portable import PortablePipelineMixin
-from .files import PUBLISHED_FILES
-from .model_card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
+from .card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
 
 
 logger = logging.getLogger(__name__)
@@ -67,16 +66,16 @@ def write_model_page(
 
 
 def _write_card(folder: Path, repo_id: str, license: str | None, base_model: str | None) -> None:
-    card = folder / "README.md"
+    card = folder / CARD_FILE
     if not card.is_file() or card_is_generated(card.read_text()):
         card.write_text(str(render_model_card(folder, repo_id, license, base_model)))
 
 
 def update_card(folder: Path) -> None:
     """Writes the card of a saved pipeline again, after measurements, unless its owner has made it their own."""
-    path, arguments = folder / "README.md", folder / "training_args.json"
+    path, arguments = folder / CARD_FILE, folder / ARGUMENTS_FILE
     told = ModelCard.load(path).data.to_dict() if path.is_file() else {}
-    hub_model_id = json.loads(arguments.read_text())["hub_model_id"] if arguments.is_file() else None
+    hub_model_id = read_json(arguments).get("hub_model_id")
     _write_card(folder, hub_model_id or folder.absolute().name, told.get("license"), told.get("base_model"))
 
 
@@ -108,7 +107,7 @@ def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str
             if not any(there.is_equal_except_value(result) for result in results)
         ]
         card.data.eval_results = [*others, *results]
-        files = {"README.md": str(card).encode(), METRICS_FILE: (folder / METRICS_FILE).read_bytes()}
+        files = {CARD_FILE: str(card).encode(), METRICS_FILE: (folder / METRICS_FILE).read_bytes()}
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
         commit = create_commit(repo_id, operations, commit_message="Add measurements", token=token)
         return commit.commit_url
@@ -151,7 +150,7 @@ def publish_folder(
         commit = upload_folder(
             repo_id=repo_id,
             folder_path=folder,
-            allow_patterns=[name for name in PUBLISHED_FILES if not (stays and name == "README.md")],
+            allow_patterns=[name for name in PUBLISHED_FILES if not (stays and name == CARD_FILE)],
             commit_message=commit_message or "Upload DCGAN",
             token=token,
             create_pr=create_pr,

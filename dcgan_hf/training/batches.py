@@ -5,8 +5,8 @@
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
+from ..data.seeding import seeded_generator
 from .augmentation import NUM_RANDOM_NUMBERS
-from .seeding import seeded_generator
 from .update_strategies import Batch
 
 

@@ -11,9 +11,9 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.tracking import GeneralTracker
 from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 
+from ..hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
 from .argument_checks import check_precision
 from .arguments import TrainingArguments
-from .hardware import cores_of_a_process, default_mixed_precision, keep_freed_memory
 
 
 def make_accelerator(args: TrainingArguments, output_dir: Path, log: GeneralTracker) -> Accelerator:

@@ -3,8 +3,6 @@
 """What a run was: its data, how long it took on which machine, with which versions."""
 
 import importlib.metadata
-import json
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from typing import Any
 from accelerate import Accelerator
 from huggingface_hub import DatasetCard
 
+from ..data.datasets import ImageDataset
+from ..hardware import describe_hardware
+from ..model_folder import RESULTS_FILE, write_json
 from .checkpointing import TrainerState
-from .datasets import ImageDataset
-from .hardware import describe_hardware
 
 
-RESULTS_FILE = "training_results.json"
 _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
 
 
@@ -93,6 +91,4 @@ def write_results(
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
-    temporary = output_dir / f".{RESULTS_FILE}"
-    temporary.write_text(json.dumps(results, indent=2) + "\n")
-    os.replace(temporary, output_dir / RESULTS_FILE)
+    write_json(results, output_dir / RESULTS_FILE)

@@ -7,13 +7,18 @@ micro-batches of a step (more than one accumulates gradients) and what the losse
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from diffusers.image_processor import VaeImageProcessor
 
-from .degradation import Degradation, degrade
-from .seeding import seeded_generator
+from ..data.crops import CropLoader, Crops
+from ..data.datasets import ImageDataset
+from ..data.decoding import Decoder
+from ..data.degradation import Degradation, degrade
+from ..data.loaders import DecodingLoader, ResidentLoader, Shard, make_loader
+from ..data.seeding import seeded_generator
 from .update_strategies import (
     GAN,
     adversarial_loss,
@@ -23,6 +28,10 @@ from .update_strategies import (
     reduce_gradients,
     scale_loss,
 )
+
+
+if TYPE_CHECKING:
+    from .super_resolution_arguments import SuperResolutionTrainingArguments
 
 
 @dataclass
@@ -216,3 +225,28 @@ def _psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Mean peak signal-to-noise ratio in dB of images in [-1, 1], at most 100."""
     errors = (fake.clamp(-1, 1) - real).square().flatten(1).mean(1) / 2**2
     return -10 * torch.log10(errors.clamp_min(1e-10)).mean()
+
+
+def make_super_resolution_loader(
+    args: "SuperResolutionTrainingArguments",
+    image_dataset: ImageDataset,
+    small_dataset: ImageDataset | None,
+    num_channels: int,
+    shard: Shard,
+    device: torch.device,
+) -> CropLoader | ResidentLoader | DecodingLoader:
+    """A [`CropLoader`] for random squares, else what [`make_loader`] makes."""
+    if args.resize_mode == "random_crop":
+        return CropLoader(
+            image_dataset,
+            small_dataset,
+            Crops(num_channels, args.resolution, args.scale_factor, args.crops_per_image),
+            shard,
+            device,
+            args.in_memory_gb,
+            args.dataloader_num_workers,
+        )
+    decoder = Decoder(
+        num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
+    )
+    return make_loader(image_dataset, decoder, shard, device, args.in_memory_gb)

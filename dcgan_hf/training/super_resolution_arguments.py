@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig
 from ..configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
+from ..data.degradation import Degradation
 from .argument_checks import check_super_resolution_arguments
 from .arguments import TrainingArguments, flag
-from .degradation import Degradation
 from .super_resolution import SuperResolutionWeights
 
 

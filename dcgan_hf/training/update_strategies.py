@@ -22,7 +22,7 @@ from torch import nn
 
 from ..configuration_dcgan import DCGANDiscriminatorConfig
 from .augmentation import diff_augment
-from .health import diversity
+from .failures import diversity
 from .losses import GANLoss
 from .penalties import PenaltyWeights, interpolated_penalty, zero_centered_penalty
 

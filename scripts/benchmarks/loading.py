@@ -14,9 +14,9 @@ import psutil
 import torch
 from datasets import Dataset, Features, Image, load_dataset
 
-from dcgan_hf.training.datasets import ImageDataset
-from dcgan_hf.training.decoding import Decoder
-from dcgan_hf.training.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
+from dcgan_hf.data.datasets import ImageDataset
+from dcgan_hf.data.decoding import Decoder
+from dcgan_hf.data.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
 
 
 def encoded_images(number: int) -> Dataset:

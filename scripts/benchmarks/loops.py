@@ -14,10 +14,11 @@ from accelerate import Accelerator
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+import dcgan_hf
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.hardware import keep_freed_memory
 from dcgan_hf.training.arguments import DCGANTrainingArguments
-from dcgan_hf.training.convolutions import FastConvolutions
-from dcgan_hf.training.hardware import keep_freed_memory
+from dcgan_hf.training.cpu_convolutions import FastConvolutions
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.setup import prepare_gan
 from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES, Batch
@@ -177,7 +178,7 @@ for _strategy, _norm_type in (
         _options: dict[str, Any] = {"precision": _precision, "update_strategy": _strategy}
         _options |= {"generator_config": {}, "discriminator_config": {"norm_type": _norm_type}}
         LOOPS[f"ours {_strategy} {_norm_type} {_name}"] = (our_loop, _options)
-_recipe = yaml.safe_load((Path(__file__).parents[1] / "recipes" / "article.yaml").read_text())
+_recipe = yaml.safe_load((Path(dcgan_hf.__file__).parent / "recipes" / "article.yaml").read_text())
 for _strategy in ("simultaneous", "one_stage"):
     for _name, _precision in _PRECISIONS.items():
         _options = {"precision": _precision, "update_strategy": _strategy}

@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from dcgan_hf.training.hardware import num_usable_cores
+from dcgan_hf.hardware import num_usable_cores
 
 from .loops import Loop
 

@@ -1,0 +1,133 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Decoding of images of any kind to the uint8 arrays that networks are trained on, of many of them in threads."""
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import datasets
+import numpy as np
+import PIL.Image
+
+from ..image_processing_dcgan import ResizeMode, convert_channels, fit_image
+from .datasets import ImageDataset
+
+
+logger = logging.getLogger(__name__)
+
+_DECODER = datasets.Image()
+
+
+def infer_num_channels(image: PIL.Image.Image) -> int:
+    """1 for images without colour (grey, black and white, 16-bit, float), else 3."""
+    return 1 if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16") else 3
+
+
+def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
+    """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and applies its rotation."""
+    if encoded is None:  # a row without an image
+        raise ValueError("it is empty")
+    try:
+        return _DECODER.decode_example(encoded)
+    except PIL.UnidentifiedImageError:  # its message would show a memory address
+        raise ValueError("it is not an image of a known format") from None
+
+
+def encoded_to_array(
+    encoded: dict[str, Any] | None, num_channels: int, resolution: int, resize_mode: ResizeMode
+) -> np.ndarray:
+    """Decodes, converts and fits an image. Returns a uint8 array of shape `(num_channels, resolution, resolution)`."""
+    image = fit_image(convert_channels(decode_image(encoded), num_channels), resolution, resize_mode)
+    return np.asarray(image).reshape(resolution, resolution, num_channels).transpose(2, 0, 1)
+
+
+def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: int) -> np.ndarray:
+    r"""
+    Decodes and converts an image, which keeps its size.
+
+    Args:
+        encoded (`dict[str, Any]`, *optional*):
+            See [`decode_image`].
+        num_channels (`int`):
+            Channels of the result.
+        number (`int`):
+            What the image is called if it cannot be read.
+
+    Returns:
+        `np.ndarray` of shape `(num_channels, height, width)`, uint8.
+
+    Raises:
+        ValueError: if the image cannot be read.
+    """
+    try:
+        image = convert_channels(decode_image(encoded), num_channels)
+    except Exception as error:  # Pillow raises many kinds, see Decoder
+        raise ValueError(f"Image number {number} cannot be read: {str(error).rstrip('.')}.") from error
+    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+
+
+class Decoder:
+    r"""
+    Decodes the images of many examples in threads (Pillow decodes and resizes outside of Python's lock).
+
+    Args:
+        num_channels (`int`):
+            Channels of the images: 1, 3 or 4.
+        resolution (`int`):
+            Width and height of the images in pixels.
+        resize_mode (`str`):
+            How images are made square, see [`fit_image`].
+        num_workers (`int`):
+            Number of threads.
+        skip_bad_images (`bool`):
+            Whether to go on when an image cannot be read.
+    """
+
+    def __init__(
+        self, num_channels: int, resolution: int, resize_mode: ResizeMode, num_workers: int, skip_bad_images: bool
+    ):
+        self.num_channels = num_channels
+        self.resolution = resolution
+        self.to_array = partial(
+            encoded_to_array, num_channels=num_channels, resolution=resolution, resize_mode=resize_mode
+        )
+        self.skip_bad_images = skip_bad_images
+        self.bad_images: set[str] = set()
+        self.num_workers = num_workers
+        self.pool = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
+
+    def submit(self, examples: list[dict[str, Any]]) -> list[Future]:
+        """Starts to decode examples, in one portion per thread."""
+        portion = -(-len(examples) // self.num_workers)
+        return [self.pool.submit(self._decode, examples[i : i + portion]) for i in range(0, len(examples), portion)]
+
+    def _decode(self, examples: list[dict[str, Any]]) -> list[np.ndarray | None]:
+        arrays: list[np.ndarray | None] = []
+        for example in examples:
+            try:
+                arrays.append(self.to_array(example["image"]))
+            except Exception as error:  # Pillow raises many kinds: OSError, struct.error, DecompressionBombError, ...
+                path = (example["image"] or {}).get("path")
+                name = f"number {example['index']}" + (f" ({path})" if path else "")
+                reason = str(error).rstrip(".")
+                if not self.skip_bad_images:
+                    raise ValueError(
+                        f"Image {name} cannot be read: {reason}. Remove it, or go on without it: `--skip_bad_images`."
+                    ) from error
+                if name not in self.bad_images:
+                    logger.warning(f"Skipped image {name}, which cannot be read: {reason}")
+                self.bad_images.add(name)
+                arrays.append(None)
+        return arrays
+
+
+def first_image_channels(image_dataset: ImageDataset) -> int:
+    """Channels that suit the first image of a data set that can be read: 1 or 3."""
+    for example in image_dataset.dataset:
+        try:
+            return infer_num_channels(decode_image(example["image"]))
+        except Exception:  # as in Decoder, which reports it
+            continue
+    raise ValueError("The data set has no image that can be read.")

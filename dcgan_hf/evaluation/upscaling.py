@@ -1,0 +1,318 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+How near enlarged images are to the originals, beside what interpolation makes of the same small images.
+
+PSNR and SSIM are measured on all channels, without cropping a border, on images that are rounded to bytes. Papers
+often take the brightness alone and crop the border, which gives larger figures.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+
+from ..pictures import comparison_grid, to_pil
+from ..templates import render_template
+from .features import FeatureNetwork
+from .images import check_before_describing, features_of
+from .metrics import frechet_distance
+from .records import Metric
+from .upscaled_images import Images, by_batches
+
+
+try:
+    from torchmetrics.functional.image import structural_similarity_index_measure
+except ImportError as error:
+    raise ImportError(
+        f'Measuring super-resolution needs torchmetrics: `pip install "dcgan-hf[evaluation]"`. ({error})'
+    ) from error
+
+
+# What an exact copy counts in a mean of PSNRs, in dB. Its own is infinite, and would hide all others.
+PSNR_OF_A_COPY = 100.0
+# Torchmetrics mirrors 5 pixels at each border, for its window of 11.
+MIN_SIDE = 6
+_MAX_SHOWN, _MAX_SHOWN_SIDE, _MAX_SHOWN_WIDTH = 16, 256, 2048
+
+
+@dataclass
+class UpscalingQuality:
+    """
+    A row of the table.
+
+    Args:
+        method (`str`):
+            What made the images large.
+        psnr (`float`, *optional*):
+            Mean of the images' PSNRs in dB. `None` of the originals themselves, as are the next two.
+        ssim (`float`, *optional*):
+            Mean of the images' SSIMs.
+        frechet_distance (`float`, *optional*):
+            Frechet distance to the originals, if there is a network whose features can be compared.
+        accuracy (`float`, *optional*):
+            Share of the images that a classifier takes for what they are, if labels are known.
+    """
+
+    method: str
+    psnr: float | None = None
+    ssim: float | None = None
+    frechet_distance: float | None = None
+    accuracy: float | None = None
+
+
+# ---- figures ----
+
+
+def psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    r"""
+    Peak signal-to-noise ratio of each image, `10 log10(255^2 / mean squared error)`, over all pixels and channels.
+
+    Args:
+        real (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
+            Originals.
+        fake (`torch.ByteTensor` of the same shape):
+            What was made of their small versions.
+
+    Returns:
+        `torch.Tensor` of shape `(num_images,)`: decibels, infinite for an exact copy.
+
+    Raises:
+        ValueError: if these are no bytes, or of different shapes.
+    """
+    _check_images(real, fake)
+    errors = (real.double() - fake.double()).square().flatten(1).mean(1)
+    return 10 * torch.log10(255**2 / errors)
+
+
+def ssim(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    r"""
+    Structural similarity of each image (Wang et al., 2004, "Image quality assessment", section III: a Gaussian window
+    of 11 pixels with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03), the mean over all pixels and channels. At the
+    borders the images are mirrored.
+
+    Args:
+        real (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
+            Originals, at least 6 pixels high and wide.
+        fake (`torch.ByteTensor` of the same shape):
+            What was made of their small versions.
+
+    Returns:
+        `torch.Tensor` of shape `(num_images,)`: 1 for an exact copy, less for all else.
+
+    Raises:
+        ValueError: if these are no bytes, of different shapes, or too small.
+    """
+    _check_images(real, fake)
+    if min(real.shape[2:]) < MIN_SIDE:
+        raise ValueError(f"SSIM needs images at least {MIN_SIDE} pixels high and wide, got {tuple(real.shape[2:])}.")
+    # In double precision, as variances are differences of large squares.
+    similarity: Any = structural_similarity_index_measure(
+        fake.double(), real.double(), sigma=1.5, kernel_size=11, reduction="none", data_range=255.0, k1=0.01, k2=0.03
+    )
+    return similarity.reshape(-1)  # of a single image it has no dimension
+
+
+def _check_images(real: torch.Tensor, fake: torch.Tensor) -> None:
+    if real.shape != fake.shape or real.dtype != torch.uint8 or fake.dtype != torch.uint8:
+        raise ValueError(
+            "Images to compare must be uint8 and of the same shape (num_images, num_channels, height, width), got"
+            f" {real.dtype} {tuple(real.shape)} and {fake.dtype} {tuple(fake.shape)}."
+        )
+
+
+def check_before_comparing(real: Images, network: FeatureNetwork | None = None) -> None:
+    """Raises a `ValueError` if images are too small for SSIM, or have different sizes or are too few for the network's
+    features."""
+    smallest = min(min(image.shape[1:]) for image in real)
+    if smallest < MIN_SIDE:
+        raise ValueError(f"SSIM needs images at least {MIN_SIDE} pixels high and wide, got one of {smallest} pixels.")
+    if network is None:
+        return
+    if isinstance(real, list):
+        raise ValueError(
+            f"Features of {network.name!r} compare images of one size, got images of different sizes: make them square"
+            " with `resize_mode` `crop` or `pad`, or go without `features`."
+        )
+    check_before_describing(network, real, len(real))
+
+
+def compare(
+    methods: dict[str, Images],
+    real: Images,
+    network: FeatureNetwork | None = None,
+    labels: torch.Tensor | None = None,
+    cache_dir: Path | None = None,
+) -> list[UpscalingQuality]:
+    r"""
+    Measures how near the images of several methods are to the originals.
+
+    Args:
+        methods (`dict[str, Images]`):
+            Images of each method, in the order of the originals.
+        real (`Images`):
+            The originals.
+        network ([`FeatureNetwork`], *optional*):
+            The network whose features to compare, see [`check_before_comparing`].
+        labels (`torch.Tensor` of shape `(num_images,)`, *optional*):
+            Classes of the originals, in the numbering of the network, which must be a classifier of them.
+        cache_dir (`Path`, *optional*):
+            Folder where the features of the originals are kept.
+
+    Returns:
+        `list[UpscalingQuality]`: a row for each method. With `labels` there is one more, of the originals.
+
+    Raises:
+        ValueError: if a method's images are not as many and as large as the originals, or if these cannot be compared.
+    """
+    check_before_comparing(real, network)
+    rows = []
+    for name, images in methods.items():
+        ratios, similarities = (torch.stack(list(by_batches(measure, real, images))) for measure in (psnr, ssim))
+        rows.append(UpscalingQuality(name, ratios.clamp(max=PSNR_OF_A_COPY).mean().item(), similarities.mean().item()))
+    if network is None:
+        return rows
+    originals, *described = [
+        features_of(network, torch.as_tensor(images), folder, show_progress=True)
+        for images, folder in [(real, cache_dir), *((images, None) for images in methods.values())]
+    ]
+    for row, features in zip(rows, described):
+        row.frechet_distance = frechet_distance(originals.features, features.features)
+    if labels is not None:
+        rows.append(UpscalingQuality("original"))
+        for row, features in zip(rows, [*described, originals]):
+            row.accuracy = float((features.probabilities.argmax(1) == labels.numpy()).mean())
+    return rows
+
+
+def metrics_of(
+    quality: UpscalingQuality, num_images: int, features: str, dataset_split: str, dataset_name: str
+) -> list[Metric]:
+    r"""
+    What `metrics.json` tells of a model.
+
+    Args:
+        quality ([`UpscalingQuality`]):
+            The model's row.
+        num_images (`int`):
+            Number of images.
+        features (`str`):
+            Name of the network whose features were compared, `""` if there is none.
+        dataset_split (`str`):
+            Split of the data set.
+        dataset_name (`str`):
+            The data set.
+    """
+    values = [
+        ("psnr", "PSNR (dB)", quality.psnr, "pixels"),
+        ("ssim", "SSIM", quality.ssim, "pixels"),
+        # Not FID: the images are made of those that they are compared with.
+        ("frechet_distance", "Frechet distance", quality.frechet_distance, features),
+        ("accuracy", "Images that a classifier takes for what they are", quality.accuracy, features),
+    ]
+    return [
+        Metric(type, name, value, num_images, num_images, compared, dataset_split, dataset_name=dataset_name)
+        for type, name, value, compared in values
+        if value is not None
+    ]
+
+
+# ---- report ----
+
+
+def comparison_picture(rows: dict[str, Images]) -> PIL.Image.Image:
+    r"""
+    What methods make of the same images, a column for each: at most 16, evenly chosen, and of larger ones the inner
+    256 pixels.
+
+    Args:
+        rows (`dict[str, Images]`):
+            Images of each method.
+    """
+    images = next(iter(rows.values()))
+    height, width = (min(_MAX_SHOWN_SIDE, *sizes) for sizes in zip(*(image.shape[1:] for image in images)))
+    number = min(_MAX_SHOWN, len(images), max(1, _MAX_SHOWN_WIDTH // width))
+    chosen = np.linspace(0, len(images) - 1, number).round().astype(int).tolist()
+
+    def cut(image: torch.Tensor) -> torch.Tensor:
+        top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+        return image[:, top : top + height, left : left + width]
+
+    return comparison_grid({name: to_pil([cut(row[i]) for i in chosen]) for name, row in rows.items()})
+
+
+def quality_table(rows: list[UpscalingQuality]) -> str:
+    """A table in Markdown. What was not measured of any method has no column."""
+    formats = {
+        "psnr": ("PSNR (dB)", "{:.2f}"),
+        "ssim": ("SSIM", "{:.4f}"),
+        "frechet_distance": ("Frechet distance", "{:.4g}"),
+        "accuracy": ("recognised", "{:.1%}"),
+    }
+    values = {name: [getattr(row, name) for row in rows] for name in formats}
+    measured = [name for name in formats if any(value is not None for value in values[name])]
+    lines = [["method", *(formats[name][0] for name in measured)], ["---"] * (1 + len(measured))]
+    for i, row in enumerate(rows):
+        cells = [(formats[name][1], values[name][i]) for name in measured]
+        lines.append([row.method, *("" if value is None else text.format(value) for text, value in cells)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def write_comparison(
+    folder: Path,
+    model_name: str,
+    rows: list[UpscalingQuality],
+    picture: PIL.Image.Image,
+    dataset: str,
+    scale_factor: int,
+    num_images: int,
+    small_images: str,
+    features: str,
+) -> Path:
+    r"""
+    Writes `super_resolution.md`, the table and how it was measured, and `comparison.png`.
+
+    Args:
+        folder (`Path`):
+            Where to write.
+        model_name (`str`):
+            The model.
+        rows (`list[UpscalingQuality]`):
+            The table.
+        picture (`PIL.Image.Image`):
+            What [`comparison_picture`] shows.
+        dataset (`str`):
+            Name of the data set, and its split.
+        scale_factor (`int`):
+            How many times as wide and high images became.
+        num_images (`int`):
+            Number of images.
+        small_images (`str`):
+            Where the small images come from.
+        features (`str`):
+            Name of the network whose features were compared, `""` if there is none.
+
+    Returns:
+        `Path`: the report.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    picture.save(folder / "comparison.png")
+    path = folder / "super_resolution.md"
+    path.write_text(
+        render_template(
+            "super_resolution_evaluation.md",
+            model_name=model_name,
+            table=quality_table(rows),
+            rows=rows,
+            dataset=dataset,
+            scale_factor=scale_factor,
+            num_images=num_images,
+            small_images=small_images,
+            features=features,
+            copy=PSNR_OF_A_COPY,
+        )
+    )
+    return path

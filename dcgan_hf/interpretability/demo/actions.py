@@ -1,0 +1,288 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+What the buttons of the demo do. The functions take and return what Gradio's components do. What a visitor does wrong they
+answer with a `gr.Error`, which the page shows.
+"""
+
+import io
+from typing import Literal
+
+import gradio as gr
+import numpy as np
+import PIL.Image
+import torch
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from ...pipeline_dcgan import DCGANPipeline
+from ..attribution import Method, attribute
+from ..inversion import invert, prepare_images
+from ..latent_space import Directions, interpolate
+
+
+# Images are shown about so many pixels wide.
+_SHOWN_SIZE = 256
+_MILLISECONDS_PER_FRAME = 80
+# A search ends when its image is as near as that: nobody sees the difference.
+_GOOD_PSNR = 40.0
+_PROGRESS = gr.Progress(track_tqdm=True)
+
+
+def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
+    """An image with each pixel as a square of pixels, about 256 pixels wide."""
+    factor = max(1, _SHOWN_SIZE // image.width)
+    return image.resize((image.width * factor, image.height * factor), PIL.Image.Resampling.NEAREST)
+
+
+def refuse(message: str) -> gr.Error:
+    """What a visitor did wrong: shown on the page, but not in the log."""
+    return gr.Error(message, print_exception=False)
+
+
+def _class_id(pipe: DCGANPipeline, class_name: str | None) -> int | None:
+    names = list(pipe.generator.config.id2label.values())
+    if not names:
+        return None
+    if class_name is None or class_name not in names:
+        raise refuse(f"There is no class {class_name!r}. Choose one of: {', '.join(names)}.")
+    return pipe.get_class_ids(class_name)[0]
+
+
+def _draw_latents(
+    pipe: DCGANPipeline, seed: int | None, truncation: float, num_images: int = 1
+) -> tuple[torch.Tensor, list[str]]:
+    """The latents of as many seeds, and captions for their images."""
+    if seed is None:
+        raise refuse("Give a seed: a whole number, such as 0.")
+    seeds = range(seed, seed + num_images)
+    generators = [torch.Generator().manual_seed(number) for number in seeds]
+    latents = pipe.prepare_latents(num_images, generators, truncation=truncation or None)
+    return latents, [f"seed {number}" for number in seeds]
+
+
+def _draw_images(pipe: DCGANPipeline, latents: torch.Tensor, class_id: int | None) -> list[PIL.Image.Image]:
+    return [enlarge(image) for image in pipe(latents=latents, class_labels=class_id, return_dict=False)[0]]
+
+
+def sample(
+    pipe: DCGANPipeline, num_images: int, seed: int | None, truncation: float, class_name: str | None = None
+) -> list[tuple[PIL.Image.Image, str]]:
+    r"""
+    Draws images, each of a seed of its own.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        num_images (`int`):
+            Number of images.
+        seed (`int`, *optional*):
+            Seed of the first one. That of the next one is larger by 1.
+        truncation (`float`):
+            Bound of the latents' absolute values, 0 for none.
+        class_name (`str`, *optional*):
+            Class of the images, if the model has classes.
+
+    Returns:
+        `list[tuple[PIL.Image.Image, str]]`: the images, enlarged, with captions.
+
+    Raises:
+        gr.Error: if there is no seed, or no such class.
+    """
+    class_id = _class_id(pipe, class_name)
+    latents, captions = _draw_latents(pipe, seed, truncation, num_images)
+    return list(zip(_draw_images(pipe, latents, class_id), captions))
+
+
+def walk(
+    pipe: DCGANPipeline,
+    start_seed: int | None,
+    end_seed: int | None,
+    num_frames: int,
+    method: Literal["spherical", "linear"],
+    truncation: float,
+    class_name: str | None = None,
+) -> tuple[str, list[PIL.Image.Image]]:
+    r"""
+    Walks through latent space from the image of one seed to that of another.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        start_seed (`int`, *optional*):
+            Seed of the first image.
+        end_seed (`int`, *optional*):
+            Seed of the last image.
+        num_frames (`int`):
+            Number of images, both included.
+        method (`str`):
+            See [`interpolate`].
+        truncation (`float`):
+            Bound of the absolute values of both latents, 0 for none.
+        class_name (`str`, *optional*):
+            Class of the images, if the model has classes.
+
+    Returns:
+        `tuple[str, list[PIL.Image.Image]]`: the file of a GIF that goes there and back for ever, and its images.
+
+    Raises:
+        gr.Error: if a seed is missing, or if there is no such class.
+    """
+    class_id = _class_id(pipe, class_name)
+    (start,), (end,) = (_draw_latents(pipe, seed, truncation)[0] for seed in (start_seed, end_seed))
+    images = _draw_images(pipe, interpolate(start, end, num_frames, method), class_id)
+    there_and_back = [*images, *images[-2:0:-1]]
+    file = io.BytesIO()
+    images[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=there_and_back[1:],
+        duration=_MILLISECONDS_PER_FRAME,
+        loop=0,
+    )
+    return save_bytes_to_cache(file.getvalue(), "walk.gif", get_upload_folder()), images
+
+
+def move(
+    pipe: DCGANPipeline,
+    directions: Directions,
+    name: str,
+    distance: float,
+    num_images: int,
+    seed: int | None,
+    truncation: float,
+    class_name: str | None = None,
+) -> list[tuple[PIL.Image.Image, str]]:
+    r"""
+    Moves samples along a direction of latent space.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        directions ([`Directions`]):
+            Directions that were found.
+        name (`str`):
+            The one to go along.
+        distance (`float`):
+            How far, also backwards.
+        num_images, seed, truncation, class_name:
+            See [`sample`].
+
+    Returns:
+        `list[tuple[PIL.Image.Image, str]]`: the images, enlarged, with captions.
+
+    Raises:
+        gr.Error: if there is no seed, or no such class.
+    """
+    class_id = _class_id(pipe, class_name)
+    latents, captions = _draw_latents(pipe, seed, truncation, num_images)
+    moved = directions.move(latents, name, [distance])[:, 0]
+    return list(zip(_draw_images(pipe, moved, class_id), captions))
+
+
+def _prepare_picture(pipe: DCGANPipeline, picture: PIL.Image.Image) -> torch.Tensor:
+    try:
+        return prepare_images(pipe, picture)
+    except (OSError, ValueError) as error:  # a file that ends too early, or colours that are none
+        raise refuse(f"This picture cannot be used: {error}.") from error
+
+
+def _to_image(pipe: DCGANPipeline, pixel_values: torch.Tensor) -> PIL.Image.Image:
+    return enlarge(pipe.image_processor.postprocess(pixel_values, output_type="pil")[0])
+
+
+def find(
+    pipe: DCGANPipeline,
+    picture: PIL.Image.Image | None,
+    num_steps: int,
+    class_name: str | None = None,
+    progress: gr.Progress = _PROGRESS,
+) -> tuple[PIL.Image.Image, PIL.Image.Image, str]:
+    r"""
+    Finds the image that the generator can draw and that is most like a picture.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        picture (`PIL.Image.Image`, *optional*):
+            The picture, of any size.
+        num_steps (`int`):
+            See [`invert`].
+        class_name (`str`, *optional*):
+            Class of the picture, if the model has classes.
+        progress (`gr.Progress`, *optional*):
+            Shows on the page how far the search is.
+
+    Returns:
+        `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the image that was found, and how
+        near that is.
+
+    Raises:
+        gr.Error: if there is no picture, if it cannot be used, or if there is no such class.
+    """
+    if picture is None:
+        raise refuse("Drop a picture first.")
+    class_id, given = _class_id(pipe, class_name), _prepare_picture(pipe, picture)
+    start = torch.Generator().manual_seed(0)  # the same for all visitors
+    found = invert(pipe, picture, class_id, num_steps, target_psnr=_GOOD_PSNR, generator=start)
+    nearness = f"{found.psnr.item():.1f} dB. (30 dB: errors of 3 % of the range from black to white.)"
+    return _to_image(pipe, given), _to_image(pipe, found.pixel_values), nearness
+
+
+def explain(
+    pipe: DCGANPipeline,
+    picture: PIL.Image.Image | None,
+    seed: int | None,
+    method: Method,
+    class_name: str | None = None,
+) -> tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]:
+    r"""
+    Shows what the discriminator looks at.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model, with its discriminator.
+        picture (`PIL.Image.Image`, *optional*):
+            The picture that is judged. Without one it is the image of `seed`.
+        seed (`int`, *optional*):
+            Seed of the image.
+        method (`str`):
+            See [`attribute`].
+        class_name (`str`, *optional*):
+            Class of the picture, if the model has classes.
+
+    Returns:
+        `tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]`: probabilities of "real" and "generated"; the picture as
+        the discriminator sees it; the same with pixels that speak for "real" in orange, and with those against it in blue.
+
+    Raises:
+        gr.Error: if there is neither a picture nor a seed, if the picture cannot be used, or if there is no such class.
+    """
+    class_id = _class_id(pipe, class_name)
+    if picture is None:
+        latents, _ = _draw_latents(pipe, seed, truncation=0)
+        (images,) = pipe(latents=latents, class_labels=class_id, output_type="pt", return_dict=False)
+        pixel_values = pipe.image_processor.normalize(images)
+    else:
+        pixel_values = _prepare_picture(pipe, picture)
+    class_labels = None if class_id is None else torch.tensor([class_id], device=pixel_values.device)
+    with torch.no_grad():
+        logits = pipe.discriminator(pixel_values, class_labels).logits
+    real = logits.float().sigmoid().mean().item()  # of its patches, if it judges those
+    attributions = attribute(pipe.discriminator, pixel_values, method, class_labels)
+    return (
+        {"real": real, "generated": 1 - real},
+        _to_image(pipe, pixel_values),
+        enlarge(_color(pixel_values[0], attributions[0])),
+    )
+
+
+def _color(pixel_values: torch.Tensor, attributions: torch.Tensor) -> PIL.Image.Image:
+    """A pale grey image, with positive attributions in orange and negative ones in blue."""
+    strengths = attributions.sum(0).float().cpu().numpy()
+    strengths /= max(np.abs(strengths).max(), np.finfo(np.float32).tiny)
+    grey = 0.4 + 0.5 * (pixel_values.float().mean(0).cpu().numpy() + 1) / 2
+    colors = np.where(strengths[..., None] > 0, (0.9, 0.35, 0.0), (0.0, 0.3, 0.9))
+    opacity = np.abs(strengths)[..., None]
+    return PIL.Image.fromarray((((1 - opacity) * grey[..., None] + opacity * colors) * 255).round().astype(np.uint8))

@@ -1,0 +1,59 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Pictures made of images: grids, labelled comparisons, animations."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+import torch
+
+
+MAX_GIF_FRAMES = 60
+GRID_LINE = 2  # pixels between two images
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Rounds values in [0, 1] to `torch.uint8`, as an image file holds them. The result is on the CPU."""
+    return (images.float() * 255).round().to(torch.uint8).cpu()
+
+
+def to_pil(images: Iterable[torch.Tensor]) -> list[PIL.Image.Image]:
+    """Turns `torch.uint8` tensors of shape `(num_channels, height, width)` on the CPU into PIL images."""
+    return [PIL.Image.fromarray(image.permute(1, 2, 0).squeeze(-1).contiguous().numpy()) for image in images]
+
+
+def image_grid(images: list[PIL.Image.Image], columns: int) -> PIL.Image.Image:
+    """Places images of equal size side by side, row by row, with thin lines between them."""
+    width, height = images[0].size
+    rows, step_x, step_y = math.ceil(len(images) / columns), width + GRID_LINE, height + GRID_LINE
+    grid = PIL.Image.new(images[0].mode, (columns * step_x + GRID_LINE, rows * step_y + GRID_LINE), "gray")
+    for i, image in enumerate(images):
+        grid.paste(image, (i % columns * step_x + GRID_LINE, i // columns * step_y + GRID_LINE))
+    return grid
+
+
+def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
+    """Places rows of images of equal size below each other, with the names of the rows on the left."""
+    images = image_grid([image for row in rows.values() for image in row], columns=len(next(iter(rows.values()))))
+    font = PIL.ImageFont.load_default(size=12)
+    margin = 8 + math.ceil(max(font.getlength(name) for name in rows))
+    picture = PIL.Image.new(images.mode, (margin + images.width, images.height), "white")
+    picture.paste(images, (margin, 0))
+    draw = PIL.ImageDraw.Draw(picture)
+    for i, name in enumerate(rows):
+        draw.text((4, (i + 0.5) * images.height / len(rows)), name, fill="black", font=font, anchor="lm")
+    return picture
+
+
+def save_animation(folder: Path, path: Path) -> None:
+    """Writes a GIF of a folder's PNG files in the order of their names, of at most `MAX_GIF_FRAMES` of them."""
+    files = sorted(folder.glob("*.png"))
+    last = len(files) - 1
+    chosen = sorted({round(i * last / (MAX_GIF_FRAMES - 1)) for i in range(MAX_GIF_FRAMES)})
+    frames = [PIL.Image.open(files[i]) for i in chosen]
+    durations = [200] * (len(frames) - 1) + [2000]  # milliseconds; stays on the result
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)

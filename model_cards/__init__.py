@@ -1,1 +1,0 @@
-"""A package, so that the template is installed with dcgan_hf."""

@@ -1,0 +1,104 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from datasets import load_dataset
+
+from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
+
+from ..train_utils import run_script
+
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "generate.py"
+
+
+def generate(*flags):
+    run_script("generate", *flags, "--use_cpu")
+
+
+def generate_on_two_processes(*flags):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    result = subprocess.run([*launch, *map(str, (SCRIPT, *flags))], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("models") / "model")
+
+
+def save_model(folder, **config):
+    torch.manual_seed(0)
+    generator = DCGANGenerator(DCGANGeneratorConfig(image_size=16, hidden_size=8, latent_dim=8, **config))
+    labels = (torch.arange(6) % config["num_classes"],) if config else ()
+    generator.train()(torch.randn(6, 8), *labels)
+    generator.layers[-1].convolution.weight.data *= 20
+    DCGANPipeline(generator=generator.eval()).save_pretrained(folder)
+    return folder
+
+
+def test_images_are_the_same_on_two_processes_and_after_an_interruption(model, tmp_path):
+    flags = (model, "--batch_size", 8, "--seed", 3)
+    generate(*flags, "--num_images", 50, "--output_dir", tmp_path / "one")
+    images = contents(tmp_path / "one")
+    assert sorted(images) == [f"{i:08d}.png" for i in range(50)] and len(set(images.values())) == 50
+    generate_on_two_processes(*flags, "--num_images", 50, "--output_dir", tmp_path / "two")
+    assert contents(tmp_path / "two") == images
+
+    # As if killed: some are missing, one is half written.
+    kept = tmp_path / "two" / "00000000.png"
+    before = kept.stat().st_mtime_ns
+    for i in (7, 20, 49):
+        (tmp_path / "two" / f"{i:08d}.png").unlink()
+    (tmp_path / "two" / "00000007.part").write_bytes(b"half")
+    generate(*flags, "--num_images", 50, "--output_dir", tmp_path / "two")
+    assert contents(tmp_path / "two") == images and kept.stat().st_mtime_ns == before
+    assert not list((tmp_path / "two").glob("*.part"))
+
+    # More images go on where it ended, and each is the pipeline's with its seed (fused layers round differently).
+    generate_on_two_processes(*flags, "--num_images", 53, "--output_dir", tmp_path / "two")
+    more = contents(tmp_path / "two")
+    assert len(more) == 53 and images.items() <= more.items()
+    (expected,) = DCGANPipeline.from_pretrained(model)(generator=torch.Generator().manual_seed(3 + 52)).images
+    difference = np.asarray(PIL.Image.open(tmp_path / "two" / "00000052.png"), int) - np.asarray(expected, int)
+    assert abs(difference).max() <= 1
+
+
+def test_classes_take_turns_and_are_written_down(tmp_path):
+    model = save_model(tmp_path / "model", num_classes=3, id2label={0: "cat", 1: "dog", 2: "7"})
+    flags = (model, "--num_images", 7, "--output_dir", tmp_path / "all")
+    generate(*flags)
+    dataset = load_dataset("imagefolder", data_dir=str(tmp_path / "all"), split="train", cache_dir=str(tmp_path))
+    assert dataset["label"] == [0, 1, 2, 0, 1, 2, 0] and dataset["class_name"][:3] == ["cat", "dog", "7"]
+    flags = (model, "--num_images", 4, "--output_dir", tmp_path / "some", "--class_labels", "7", "1")
+    generate(*flags)
+    rows = (tmp_path / "some" / "metadata.jsonl").read_text().splitlines()
+    assert [json.loads(row)["label"] for row in rows] == [2, 1, 2, 1]
+
+
+def test_wrong_use(model, tmp_path):
+    folder = tmp_path / "images"
+    generate(model, "--num_images", 2, "--output_dir", folder)
+    before = contents(folder)
+    for flags, message in (
+        (["--seed", 1, "--num_images", 3], "holds images made with"),
+        (["--truncation", 0.5, "--num_images", 3], "holds images made with"),
+        (["--num_images", 0], "`num_images` must be at least 1, got 0"),
+        (["--class_labels", "cat"], "are for class-conditional models"),
+        (["--truncation", -1], "`truncation` must be positive"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            generate(model, "--output_dir", folder, *flags)
+    assert contents(folder) == before
+    with pytest.raises(ValueError, match="`truncation` must be positive"):
+        generate(model, "--output_dir", tmp_path / "new", "--truncation", -1)
+    assert not (tmp_path / "new").exists()

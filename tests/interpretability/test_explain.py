@@ -1,0 +1,167 @@
+"""The page that explains a model: what it says is what the functions behind it say, and it needs nothing else."""
+
+import json
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from scipy.stats import spearmanr
+from transformers import ResNetForImageClassification
+
+from dcgan_hf import DCGANPipeline
+from dcgan_hf.data import procedural_faces
+from dcgan_hf.evaluation.features import ClassifierFeatures
+from dcgan_hf.interpretability.latent_space import Directions
+from dcgan_hf.interpretability.page.discriminator_sections import signed_maps
+from dcgan_hf.interpretability.page.generator_sections import directions_section, units_section
+from dcgan_hf.interpretability.page.html import Picture, Section, write_explanation
+from dcgan_hf.interpretability.samples import Subject
+from dcgan_hf.interpretability.units import remaining_difference, switched_off
+
+from ..pipelines.test_pipeline_dcgan import make_pipeline
+from ..train_utils import run_script, save_classifier, train_here
+
+
+def save_attribute_classifier(folder, pipe, labels=("shape: round", "shape: long", "color: light", "color: dark")):
+    """A network of random weights that knows some labels, each of which half of the samples have."""
+    network = ResNetForImageClassification.from_pretrained(
+        save_classifier(folder),
+        id2label=dict(enumerate(labels)),
+        problem_type="multi_label_classification",
+        num_labels=len(labels),
+        ignore_mismatched_sizes=True,
+    ).eval()
+    network.save_pretrained(folder)
+    images = Subject.of(pipe, 100, seed=1).images
+    with torch.no_grad():
+        _, logits = ClassifierFeatures(str(folder), torch.device("cpu"))(images)
+        network.classifier[-1].bias -= logits.median(0).values
+    network.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    torch.manual_seed(0)
+    return make_pipeline()
+
+
+@pytest.fixture(scope="module")
+def subject(pipe, tmp_path_factory):
+    folder = save_attribute_classifier(tmp_path_factory.mktemp("classifier") / "attributes", pipe)
+    return Subject.of(pipe, 200, seed=0, network=ClassifierFeatures(str(folder), torch.device("cpu")))
+
+
+def test_the_subject_knows_its_samples(pipe, subject):
+    (expected,) = pipe(latents=subject.latents[:5], output_type="np", return_dict=False)
+    assert np.array_equal(subject.images[:5].permute(0, 2, 3, 1).numpy(), (expected * 255).round().astype(np.uint8))
+    chosen = subject.labels
+    assert len(chosen) == 2 and {name.partition(":")[0] for name in chosen} == {"shape", "color"}
+    direction, name = subject.boundary(chosen[0]), chosen[0]
+    held_out = subject.attributes.probabilities[100:, subject.attributes.names.index(name)]
+    expected = spearmanr((subject.latents[100:] @ direction).numpy(), held_out).statistic
+    assert subject.rank_correlation(direction, name) == pytest.approx(expected)
+    conditional = Subject.of(make_pipeline(num_classes=3), 7, seed=0)
+    assert conditional.labels_of(2, 5) == [2, 0, 1] and len(conditional.images) == 7
+    with pytest.raises(ValueError, match="`name` must be one of .* got 'glasses: yes'"):
+        Subject.of(pipe, 20, seed=0, network=subject.network, labels=["glasses: yes"])
+
+
+def test_sections_say_what_was_measured(subject):
+    section, directions = directions_section(subject)
+    assert directions.names[:2] == ["factor 0", "factor 1"] and "component 0" in directions.names
+    for (name, label, shown), vector in zip(section.rows, directions.vectors):
+        assert float(shown) == pytest.approx(subject.rank_correlation(vector, label), abs=0.005)
+        assert section.numbers["rank correlations"][name][label] == pytest.approx(float(shown), abs=0.005)
+    for name, of_layers in units_section(subject).numbers.items():
+        before = subject.attributes.has(name)
+        for layer, numbers in enumerate(of_layers.values()):
+            assert numbers["before"] == before.mean() and len(numbers["units"]) == len(set(numbers["units"])) > 1
+            with switched_off(subject.pipe.generator, layer, numbers["units"]):
+                images = subject.draw(subject.latents)
+            logits = subject.network(images)[1][:, subject.attributes.names.index(name)]
+            assert numbers["after"] == pytest.approx((logits > 0).float().mean().item(), abs=0.011)
+            assert numbers["difference left, in pixels"] == remaining_difference(subject.images, images, before)
+
+
+def test_signed_maps():
+    values = torch.tensor([[1.0, -1.0], [0.0, 0.5]]).expand(1, 2, 2, 2)
+    (image,) = signed_maps(values)
+    assert [image.getpixel(at) for at in ((0, 0), (1, 0), (0, 1))] == [(255, 0, 0), (0, 0, 255), (255, 255, 255)]
+    red, green, blue = image.getpixel((1, 1))
+    assert red == 255 and green == blue and 120 < green < 135
+
+
+def test_the_page_escapes_and_needs_no_other_file(tmp_path):
+    picture = Picture.of_image(PIL.Image.new("L", (32, 32)), 'a "square" <b>', "caption & more")
+    section = Section("1 < 2", "text", [picture], ["a"], [["<i>"]], {"x": [1.5]})
+    page = write_explanation(tmp_path, "org/model", [section], 3.2).read_text()
+    assert "1 &lt; 2" in page and "<i>" not in page and "<b>" not in page and "caption &amp; more" in page
+    assert picture.width == 608 and 'width="608"' in page and 'alt="a &#34;square&#34; &lt;b&gt;"' in page
+    assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
+    assert json.loads((tmp_path / "explanation.json").read_text()) == {"model": "org/model", "1 < 2": {"x": [1.5]}}
+    assert PIL.Image.open(tmp_path / "images" / "1-2-1.png").size == (32, 32)
+
+
+def test_the_script_explains_a_run(tmp_path):
+    train_here(tmp_path / "run", max_train_steps=4)
+    classifier = save_attribute_classifier(tmp_path / "classifier", DCGANPipeline.from_pretrained(tmp_path / "run"))
+    flags = ["--dataset_name", "digits", "--max_real_images", 100, "--num_images", 200, "--use_cpu"]
+    run_script("explain", tmp_path / "run", *flags, "--classifier", classifier)
+    folder = tmp_path / "run" / "explanation"
+    page = (folder / "explanation.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "http" not in re.sub(r'src="[^"]*"', "", page)
+    images = re.findall(r"<img [^>]*>", page)
+    assert len(images) == len(list((folder / "images").iterdir())) >= 10 and all(
+        re.search(r'alt="[^"]+"', image) for image in images
+    )
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    assert titles == [
+        "Samples",
+        "Walks between samples",
+        "Directions in latent space",
+        "Arithmetic with latents",
+        "Units of the generator",
+        "Inversion",
+        "What the discriminator looks at",
+        "Filters of the discriminator",
+        "Training",
+    ]
+    numbers = json.loads((folder / "explanation.json").read_text())
+    assert set(numbers) == {"model", *titles} and len(numbers["Inversion"]["PSNR of generated images (dB)"]) == 64
+    assert (folder / "walk.mp4").read_bytes()[4:8] == b"ftyp"
+    assert len(Directions.from_pretrained(tmp_path / "run").names) >= 10
+
+
+def test_the_script_without_data_on_a_model_with_classes(tmp_path):
+    make_pipeline(num_classes=3, with_discriminator=False).save_pretrained(tmp_path / "dcgan")
+    run_script("explain", tmp_path / "dcgan", "--num_images", 200, "--output_dir", tmp_path / "out", "--use_cpu")
+    titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "out" / "explanation.html").read_text())
+    assert titles == ["Samples", "Walks between samples", "Directions in latent space", "Inversion"]
+
+
+def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(procedural_faces.NUM_IMAGES, "test", 40)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    pipe = make_pipeline(image_size=64)
+    pipe.save_pretrained(tmp_path / "faces")
+    labels = [f"{group}: {value}" for group, values in procedural_faces.ATTRIBUTES.items() for value in values]
+    classifier = save_attribute_classifier(tmp_path / "classifier", pipe, labels)
+    run_script(
+        "check_understanding", tmp_path / "faces", "--classifier", classifier, "--seeds", 0, 3, "--num_images", 200
+    )
+    said = capsys.readouterr().out
+    assert re.findall(r"Seed (\d), 200 samples", said) == ["0", "3"]
+    assert len(re.findall(r"arithmetic: \d+% of faces .* kept: skin \d+%, hair_color", said)) == 2
+    assert len(re.findall(r"units of map [12]: glasses on", said)) == 4
+    assert len(re.findall(r"inversion: \d+% of 64", said)) == 2
+    assert re.findall(r"Layer (\d): .* look [\d.]+ times", said) == ["1", "2", "3", "4"]
+
+
+def test_wrong_use(tmp_path):
+    with pytest.raises(ValueError, match="`output_dir` must be given for a model of the Hub, such as org/dcgan"):
+        run_script("explain", "org/dcgan")
+    with pytest.raises(ValueError, match="`num_images` must be at least 200, to find directions and units, got 50"):
+        run_script("explain", tmp_path, "--num_images", 50)

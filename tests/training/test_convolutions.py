@@ -1,0 +1,120 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.training.cpu_convolutions import FastConvolutions
+
+
+def outputs_and_gradients(layer: nn.Module, maps: torch.Tensor) -> list[torch.Tensor]:
+    maps = maps.detach().requires_grad_()
+    out = layer(maps).mul_(2)  # in place, as activations
+    return [out.detach(), *torch.autograd.grad(out.square().sum(), [maps, *layer.parameters()])]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_few_channels_give_the_same_results_for_all_geometries(data):
+    kernel_size, stride = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 3))
+    padding, size = data.draw(st.integers(0, kernel_size - 1)), data.draw(st.integers(6, 9))
+    sizes = (size, size + data.draw(st.integers(0, 1)))
+    is_transposed, bias = data.draw(st.booleans()), data.draw(st.booleans())
+    few = data.draw(st.integers(1, 5))  # the last of which are not few
+    make, channels = (nn.ConvTranspose2d, (3, few)) if is_transposed else (nn.Conv2d, (few, 3))
+    layer = make(*channels, kernel_size, stride, padding=padding, bias=bias).double()
+    if is_transposed and min((n - 1) * stride - 2 * padding + kernel_size for n in sizes) < 1:
+        return
+    maps = torch.randn(2, channels[0], *sizes, dtype=torch.double)
+    expected = outputs_and_gradients(layer, maps)
+    with FastConvolutions():
+        results = outputs_and_gradients(layer, maps)
+    for result, want in zip(results, expected, strict=True):
+        torch.testing.assert_close(result, want)
+
+
+@pytest.mark.parametrize(
+    "kernel_size, stride, padding, size", [(4, 2, 1, 8), (4, 2, 1, 5), (5, 2, 2, 6), (4, 1, 0, 6), (4, 2, 1, 48)]
+)
+@pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
+def test_large_weights_in_bf16_are_as_near_to_the_truth_as_usual(make, kernel_size, stride, padding, size):
+    torch.manual_seed(0)
+    layer = make(256, 256, kernel_size, stride, padding=padding).to(memory_format=torch.channels_last)
+    maps = torch.randn(2, 256, size, size)
+    truth = outputs_and_gradients(layer, maps)
+    with torch.autocast("cpu", torch.bfloat16):
+        usual = outputs_and_gradients(layer, maps)
+        with FastConvolutions():
+            results = outputs_and_gradients(layer, maps)
+    for result, other, want in zip(results, usual, truth, strict=True):
+        assert result.dtype == other.dtype
+        error, usual_error = ((values.float() - want).norm() / want.norm() for values in (result, other))
+        assert error < max(1.2 * usual_error, 0.01)
+
+
+class CountProducts(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.products = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.products += func.overloadpacket is torch.ops.aten.mm
+        return func(*args, **(kwargs or {}))
+
+
+def test_gradients_that_nobody_wants_are_not_computed():
+    layer = nn.Conv2d(256, 256, 4, 2, padding=1, bias=False)
+    pixels = torch.randn(2, 256, 8, 8, requires_grad=True)
+    with FastConvolutions(), torch.autocast("cpu", torch.bfloat16):
+        loss = layer(pixels).float().sum()
+    with CountProducts() as counter:
+        torch.autograd.grad(loss, pixels, retain_graph=True)
+        assert counter.products == 0
+        loss.backward()
+    assert counter.products == 1 and layer.weight.grad is not None and pixels.grad is not None
+
+
+@pytest.mark.parametrize("make, channels", [(nn.Conv2d, (3, 2)), (nn.ConvTranspose2d, (2, 3))])
+def test_gradients_of_gradients(make, channels):
+    layer = make(*channels, 4, 2, padding=1).double()
+    maps = torch.randn(1, channels[0], 4, 4, dtype=torch.double, requires_grad=True)
+    with FastConvolutions():
+        assert torch.autograd.gradgradcheck(lambda maps, *_: layer(maps), (maps, *layer.parameters()))
+
+
+def test_what_is_grouped_or_dilated_is_left_alone():
+    maps = torch.randn(1, 4, 8, 8)
+    for layer in (
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.ConvTranspose2d(4, 4, 3, dilation=2),
+        nn.Conv2d(4, 4, 3, padding="same"),
+    ):
+        expected = layer(maps)
+        with FastConvolutions():
+            torch.testing.assert_close(layer(maps), expected)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_feature_maps_and_their_gradients_keep_their_channels_last(num_channels):
+    size = {"image_size": 32, "hidden_size": 8, "num_channels": num_channels}
+    generator = DCGANGenerator(DCGANGeneratorConfig(**size, latent_dim=6)).to(memory_format=torch.channels_last)
+    discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size)).to(memory_format=torch.channels_last)
+    seen = []
+
+    def check(maps):
+        seen.append(maps.is_contiguous(memory_format=torch.channels_last))
+
+    def watch(module, inputs, output):
+        check(output)
+        output.register_hook(check)
+
+    for module in (*generator.modules(), *discriminator.modules()):
+        if isinstance(module, nn.BatchNorm2d | nn.ReLU | nn.LeakyReLU):
+            module.register_forward_hook(watch)
+    with FastConvolutions(), torch.autocast("cpu", torch.bfloat16):
+        discriminator.train()(generator.train()(torch.randn(4, 6)).pixel_values).logits.sum().backward()
+    assert len(seen) > 20 and all(seen)

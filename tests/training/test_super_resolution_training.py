@@ -1,0 +1,505 @@
+"""What a super-resolution generator is trained with: small images, squares of photographs, updates."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import datasets
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
+from scipy.ndimage import gaussian_filter
+from sklearn.datasets import load_sample_image
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANSuperResolutionPipeline
+from dcgan_hf.data.crops import CropLoader, Crops
+from dcgan_hf.data.datasets import ImageDataset, load_image_dataset
+from dcgan_hf.data.degradation import Degradation, degrade, gaussian_blur
+from dcgan_hf.data.loaders import Shard
+from dcgan_hf.evaluation.features import perceptual_features
+from dcgan_hf.training.arguments import parse_training_arguments
+from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.super_resolution import (
+    SuperResolutionBatch,
+    SuperResolutionWeights,
+    adversarial_update,
+    pixel_update,
+    prepare_super_resolution_batches,
+)
+from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
+from dcgan_hf.training.update_strategies import GAN
+
+from ..models.test_super_resolution import make_generator
+from ..train_utils import SCRIPTS, read_log, run_script, save_classifier
+
+
+PHOTO = load_sample_image("flower.jpg")[100:196, 200:320]
+
+
+def as_batch(array):
+    return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))[None]
+
+
+# ---- small images ----
+
+
+def test_bicubic_is_pillows_and_area_the_mean():
+    images = as_batch(PHOTO)
+    half = degrade(images, Degradation(4), torch.zeros(1, 3))[0].permute(1, 2, 0).numpy()
+    expected = np.asarray(PIL.Image.fromarray(PHOTO).resize((30, 24), PIL.Image.Resampling.BICUBIC), int)
+    assert half.dtype == np.uint8 and np.abs(half - expected).max() <= 1
+    area = degrade(images, Degradation(4, "area"), torch.zeros(1, 3))[0].permute(1, 2, 0).numpy()
+    means = PHOTO.reshape(24, 4, 30, 4, 3).mean((1, 3))
+    assert np.abs(area - means).max() <= 0.5
+
+
+def test_blur_is_scipys():
+    images = torch.rand(2, 3, 20, 26)
+    blurred = gaussian_blur(images, torch.tensor([1.3, 0.0]))
+    expected = [gaussian_filter(channel.double(), 1.3, mode="nearest", radius=4) for channel in images[0]]
+    np.testing.assert_allclose(blurred[0], np.stack(expected), atol=1e-6)
+    torch.testing.assert_close(blurred[1], images[1], rtol=0, atol=1e-6)
+
+
+def test_noise_and_jpeg():
+    images = torch.full((2, 1, 64, 64), 128, dtype=torch.uint8)
+    strengths = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.25, 0.0]])
+    noisy = degrade(images, Degradation(2, noise=20), strengths, torch.randn(2, 1, 32, 32)).float()
+    assert abs(noisy[0].std() - 20) < 2 and abs(noisy[1].std() - 5) < 0.6
+    photo = as_batch(PHOTO)
+    shares = torch.zeros(1, 3)
+    shares[0, 2] = 1.0
+    coarse = degrade(photo, Degradation(2, jpeg_quality=10), shares)
+    small = degrade(photo, Degradation(2), shares)[0].permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    PIL.Image.fromarray(small).save(file, "JPEG", quality=10)
+    assert np.array_equal(coarse[0].permute(1, 2, 0).numpy(), np.asarray(PIL.Image.open(file)))
+
+
+def test_sizes_must_be_multiples():
+    with pytest.raises(ValueError, match=r"that 5 divides, got \(96, 120\)"):
+        degrade(as_batch(PHOTO), Degradation(5), torch.zeros(1, 3))
+
+
+def test_processes_share_out_one_step():
+    images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
+    degradation = Degradation(2, blur=2, noise=10, jpeg_quality=40)
+    options = {"seed": 3, "step": 5, "random_flip": True}
+    (whole,) = prepare_super_resolution_batches([{"pixel_values": images}], degradation, **options)
+    parts = [
+        prepare_super_resolution_batches(
+            [{"pixel_values": half}], degradation, **options, process_index=i, num_processes=2
+        )[0]
+        for i, half in enumerate(images.chunk(2))
+    ]
+    for name in ("pixel_values", "small_pixel_values", "interpolation"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
+    assert whole.pixel_values.min() >= -1 and whole.small_pixel_values.shape == (8, 3, 8, 8)
+    # Pairs are turned together, and not made smaller again.
+    small = images[:, :, ::2, ::2].contiguous()
+    raw = {"pixel_values": images, "small_pixel_values": small}
+    (pairs,) = prepare_super_resolution_batches([raw], degradation, **options)
+    flipped = (pairs.pixel_values != images / 127.5 - 1).flatten(1).any(1)
+    for i, is_flipped in enumerate(flipped):
+        assert torch.equal(
+            pairs.small_pixel_values[i], pairs.pixel_values[i, :, ::2, 1 :: 2 if is_flipped else 2]
+        ) or (
+            torch.equal(
+                pairs.small_pixel_values[i], (small[i].flip(-1) if is_flipped else small[i]).float() / 255 * 2 - 1
+            )
+        )
+    assert 0 < flipped.sum() < 8
+
+
+# ---- squares ----
+
+
+def photos(*arrays):
+    features = datasets.Features({"image": datasets.Image()})
+    dataset = datasets.Dataset.from_dict({"image": [PIL.Image.fromarray(a) for a in arrays]}, features=features)
+    return ImageDataset(dataset.cast_column("image", datasets.Image(decode=False)), None)
+
+
+def crop_loader(large, small=None, batch_size=4, in_memory_gb=1.0, process_index=0, num_processes=1, resolution=16):
+    shard = Shard(batch_size, 0, process_index, num_processes)
+    return CropLoader(large, small, Crops(3, resolution, 2, 8), shard, torch.device("cpu"), in_memory_gb, 2)
+
+
+@pytest.mark.parametrize("in_memory_gb", [1.0, 0.0])
+def test_squares_lie_in_the_photograph_and_pairs_fit(in_memory_gb):
+    # Each pixel tells where it is.
+    rows, columns = np.mgrid[0:60, 0:80].astype(np.uint8)
+    large = np.stack([rows, columns, np.zeros_like(rows)], axis=2)
+    small = large[::2, ::2]
+    loader = crop_loader(photos(large, large[:40]), photos(small, small[:20]), in_memory_gb=in_memory_gb)
+    assert len(loader) == 4 and "2, in pairs with small ones, 8 random squares of each of 16 pixels" in str(loader)
+    places = set()
+    for batch in loader.batches(0):
+        squares, smalls = batch["pixel_values"], batch["small_pixel_values"]
+        assert squares.shape == (4, 3, 16, 16) and smalls.shape == (4, 3, 8, 8)
+        assert torch.equal(squares[:, :, ::2, ::2], smalls)
+        assert torch.equal(
+            squares[:, 0] - squares[:, 0, :1], torch.arange(16, dtype=torch.uint8)[:, None].expand(4, 16, 16)
+        )
+        places |= {tuple(corner.tolist()) for corner in squares[:, :2, 0, 0]}
+    assert len(places) > 12
+    again = [batch["pixel_values"] for batch in loader.batches(0)]
+    other = [batch["pixel_values"] for batch in loader.batches(1)]
+    assert torch.equal(torch.stack(again)[2:], torch.stack([batch["pixel_values"] for batch in loader.batches(0, 2)]))
+    assert not torch.equal(torch.stack(again), torch.stack(other))
+    halves = [
+        list(crop_loader(photos(large, large[:40]), batch_size=2, process_index=i, num_processes=2).batches(1))
+        for i in (0, 1)
+    ]
+    whole = list(crop_loader(photos(large, large[:40])).batches(1))
+    for number, batch in enumerate(whole):
+        joined = torch.cat([halves[i][number]["pixel_values"] for i in (0, 1)])
+        assert torch.equal(joined, batch["pixel_values"])
+
+
+def test_bad_photographs():
+    with pytest.raises(ValueError, match="Image number 0 is 120x96 pixels, too small for squares of `resolution=100`"):
+        next(crop_loader(photos(PHOTO), resolution=100).batches(0))
+    with pytest.raises(
+        ValueError, match="is 120x96 pixels, and its small version 120x96, which is not 2 times smaller"
+    ):
+        next(crop_loader(photos(PHOTO), photos(PHOTO)).batches(0))
+    broken = ImageDataset(datasets.Dataset.from_dict({"image": [{"bytes": b"no image", "path": None}]}), None)
+    with pytest.raises(ValueError, match="Image number 0 cannot be read: it is not an image of a known format"):
+        next(crop_loader(broken).batches(0))
+    assert load_image_dataset("photos", split="test").dataset[0]["image"]["bytes"]
+    with pytest.raises(ValueError, match=r"'photos' has no split 'valid', only \['train', 'test'\]"):
+        load_image_dataset("photos", split="valid")
+
+
+# ---- updates ----
+
+
+class PlainAccelerator:
+    """What an update uses, without Accelerate."""
+
+    scaler = None
+    unwrap_model = staticmethod(lambda model: model)
+    backward = staticmethod(lambda loss, **kwargs: loss.backward(**kwargs))
+    no_sync = staticmethod(lambda model: torch.enable_grad())
+
+
+def make_gan(loss="bce", patchwise=False):
+    generator = make_generator(num_channels=1).train()
+    torch.manual_seed(1)
+    config = DCGANDiscriminatorConfig(
+        image_size=16,
+        num_channels=1,
+        hidden_size=8,
+        norm_type="none",
+        initializer="xavier_uniform",
+        patchwise=patchwise,
+        leaky_relu_slope=0.2,
+    )
+    discriminator = DCGANDiscriminator(config).train()
+    optimizers = [torch.optim.SGD(network.parameters(), lr=0.05) for network in (generator, discriminator)]
+    return GAN(PlainAccelerator(), generator, discriminator, *optimizers, LOSSES[loss])
+
+
+def make_batches(number=1, size=4):
+    generator = torch.Generator().manual_seed(2)
+    images = [torch.rand(size, 1, 16, 16, generator=generator) * 2 - 1 for _ in range(number)]
+    return [SuperResolutionBatch(image, F.avg_pool2d(image, 2), torch.rand(size)) for image in images]
+
+
+def weights_of(gan):
+    return [
+        parameter.detach().clone()
+        for network in (gan.generator, gan.discriminator)
+        for parameter in network.parameters()
+    ]
+
+
+@pytest.mark.parametrize("loss, patchwise", [("bce", False), ("relativistic", False), ("hinge", True)])
+def test_adversarial_update_is_the_plain_one(loss, patchwise):
+    weights = SuperResolutionWeights(1.0, 0.3, 0.7)
+    gan, plain = make_gan(loss, patchwise), make_gan(loss, patchwise)
+    (batch,) = make_batches()
+    statistics = adversarial_update(gan, [batch], weights)
+
+    real = batch.pixel_values
+    fake = plain.generator(batch.small_pixel_values).pixel_values
+    losses = LOSSES[loss]
+    losses.discriminator(plain.discriminator(real).logits, plain.discriminator(fake.detach()).logits).backward()
+    plain.discriminator_optimizer.step()
+    plain.discriminator_optimizer.zero_grad()
+    judged = plain.discriminator(fake, output_hidden_states=True)
+    of_real = plain.discriminator(real, output_hidden_states=True)
+    adversarial = losses.generator(judged.logits, *([of_real.logits] if losses.is_relativistic else []))
+    matching = sum((a - b.detach()).abs().mean() for a, b in zip(judged.hidden_states, of_real.hidden_states)) / 2
+    pixel = (fake - real).abs().mean()
+    (pixel + 0.3 * adversarial + 0.7 * matching).backward()
+    plain.generator_optimizer.step()
+    for ours, theirs in zip(weights_of(gan), weights_of(plain)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert statistics["pixel_loss"].item() == pytest.approx(pixel.item(), rel=1e-5)
+    assert statistics["generator_loss"].item() == pytest.approx(adversarial.item(), rel=1e-4)
+    assert statistics["feature_matching_loss"].item() == pytest.approx(matching.item(), rel=1e-4)
+    errors = ((fake.clamp(-1, 1) - real) ** 2).mean((1, 2, 3)) / 4
+    assert statistics["psnr"].item() == pytest.approx((-10 * errors.log10()).mean().item(), rel=1e-5)
+
+
+def test_pixel_update_leaves_the_discriminator_alone_and_accumulates():
+    weights = SuperResolutionWeights(2.0, 0.0, 0.0)
+    gan, accumulated = make_gan(), make_gan()
+    batches = make_batches(2)
+    before = weights_of(gan)
+    joined = SuperResolutionBatch(
+        *(
+            torch.cat([getattr(batch, name) for batch in batches])
+            for name in ("pixel_values", "small_pixel_values", "interpolation")
+        )
+    )
+    statistics = pixel_update(gan, [joined], weights)
+    pixel_update(accumulated, batches, weights)
+    for ours, theirs in zip(weights_of(gan), weights_of(accumulated)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    number = len(list(gan.generator.parameters()))
+    assert all(torch.equal(*pair) for pair in zip(before[number:], weights_of(gan)[number:]))
+    assert not torch.equal(before[0], weights_of(gan)[0]) and set(statistics) == {"pixel_loss", "psnr", "bicubic_psnr"}
+
+
+def test_accumulated_adversarial_update_is_that_of_the_joined_batch():
+    weights = SuperResolutionWeights(1.0, 0.3, 0.7)
+    gan, accumulated = make_gan(), make_gan()
+    batches = make_batches(2)
+    joined = SuperResolutionBatch(
+        *(
+            torch.cat([getattr(batch, name) for batch in batches])
+            for name in ("pixel_values", "small_pixel_values", "interpolation")
+        )
+    )
+    adversarial_update(gan, [joined], weights)
+    adversarial_update(accumulated, batches, weights)
+    for ours, theirs in zip(weights_of(gan), weights_of(accumulated)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_perceptual_loss(tmp_path):
+    """The differentiable features are those that images are measured in, and lead to the image."""
+    network = perceptual_features(str(save_classifier(tmp_path)), torch.device("cpu"))
+    target = torch.rand(1, 3, 16, 16) * 2 - 1
+    image = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
+    first = F.l1_loss(network(image), network(target))
+    optimizer = torch.optim.Adam([image], lr=0.05)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.l1_loss(network(image), network(target)).backward()
+        optimizer.step()
+    assert F.l1_loss(network(image), network(target)) < first / 2
+    gan = make_gan()
+    weights = SuperResolutionWeights(0.0, 0.0, 0.0, 1.0, network)
+    statistics = pixel_update(gan, make_batches(), weights)
+    assert statistics["perceptual_loss"] > 0
+
+
+def test_perceptual_features_are_those_of_bytes(tmp_path):
+    from dcgan_hf.evaluation.features import ClassifierFeatures
+
+    name = str(save_classifier(tmp_path))
+    images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
+    measured, _ = ClassifierFeatures(name, torch.device("cpu"))(images)
+    torch.testing.assert_close(
+        perceptual_features(name, torch.device("cpu"))(images / 127.5 - 1), measured, rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(
+        ValueError, match="`perceptual_features=inception` takes bytes, which gradients do not go through"
+    ):
+        perceptual_features("inception", torch.device("cpu"))
+
+
+# ---- the script ----
+
+TINY = {
+    "dataset_name": "digits",
+    "resize_mode": "crop",
+    "resolution": 16,
+    "scale_factor": 2,
+    "hidden_size": 8,
+    "generator_config": '{"num_blocks": 1}',
+    "train_batch_size": 16,
+    "max_train_steps": 6,
+    "warmup_steps": 3,
+    "adversarial_loss_weight": 0.1,
+    "feature_matching_loss_weight": 0.1,
+    "checkpointing_steps": 2,
+    "save_images_steps": 3,
+    "logging_steps": 2,
+    "eval_batch_size": 4,
+    "use_ema": True,
+    "random_flip": True,
+    "max_noise": 4,
+    "use_cpu": True,
+    "mixed_precision": "no",
+    "num_cpu_threads": 1,
+}
+
+
+def train(output_dir, **changes):
+    arguments = TINY | {"output_dir": output_dir} | changes
+    run_script(
+        "train_super_resolution", *(f"--{name}={value}" for name, value in arguments.items() if value is not None)
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "dcgan-digits-x2"
+    train(folder)
+    return folder
+
+
+def test_what_a_run_leaves_behind(run):
+    assert {path.name for path in run.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4", "checkpoint-6"}
+    log = read_log(run)
+    assert [entry["step"] for entry in log] == [2, 4, 6]
+    assert ["discriminator_loss" in entry for entry in log] == [False, True, True]
+    assert all(entry["psnr"] > 0 and entry["bicubic_psnr"] > 0 for entry in log)
+    names = {"step-0000003.png", "step-0000006.png"}
+    assert {path.name for path in (run / "samples").iterdir()} == names
+    pipe = DCGANSuperResolutionPipeline.from_pretrained(run)
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe(PIL.Image.new("L", (8, 8))).images[0].size == (16, 16)
+    assert pipe.discriminator.config.image_size == 16
+    assert PIL.Image.open(run / "images" / "comparison.png").width > 4 * 16
+    card = (run / "README.md").read_text()
+    for words in (
+        "pipeline_tag: image-to-image",
+        "makes grey images of any size two times",
+        "(images/comparison.png)",
+    ):
+        assert words in card
+    # The settings on the card are those of the run.
+    (run / "card.yaml").write_text(card.split("```yaml\n")[1].split("```")[0])
+    flags = ["--config", str(run / "card.yaml")]
+    told = parse_training_arguments(flags, run / "card.yaml", SuperResolutionTrainingArguments)
+    arguments = json.loads((run / "training_args.json").read_text())
+    for name in (
+        "dataset_name",
+        "scale_factor",
+        "resize_mode",
+        "generator_config",
+        "warmup_steps",
+        "max_noise",
+        "seed",
+    ):
+        assert getattr(told, name) == arguments[name], name
+
+
+def test_a_resumed_run_ends_the_same(run, tmp_path):
+    train(tmp_path, max_train_steps=4)
+    train(tmp_path, resume_from_checkpoint="latest")
+    for folder in ("checkpoint-6", "generator"):
+        for file in (run / folder).glob("*.safetensors"):
+            assert file.read_bytes() == (tmp_path / folder / file.name).read_bytes(), file.name
+
+
+def test_pixels_alone_need_no_discriminator(tmp_path):
+    options = {"adversarial_loss_weight": 0, "feature_matching_loss_weight": 0, "warmup_steps": 0, "max_noise": 0}
+    photo = {"dataset_name": "photos", "resize_mode": "random_crop", "gradient_accumulation_steps": 2}
+    train(tmp_path, **options, **photo, max_train_steps=2, use_ema=None)
+    assert DCGANSuperResolutionPipeline.from_pretrained(tmp_path).discriminator is None
+    assert not (tmp_path / "discriminator").exists()
+
+
+def test_given_pairs(tmp_path):
+    large, small = (
+        [PIL.Image.fromarray(array) for array in arrays] for arrays in ([PHOTO, PHOTO], [PHOTO[::2, ::2]] * 2)
+    )
+    datasets.Dataset.from_dict({"photo": large, "small": small}).cast_column("photo", datasets.Image()).cast_column(
+        "small", datasets.Image()
+    ).save_to_disk(tmp_path / "pairs")
+    pairs = {"dataset_name": tmp_path / "pairs", "image_column": "photo", "low_resolution_column": "small"}
+    train(tmp_path / "out", resize_mode="random_crop", max_noise=None, max_train_steps=2, **pairs)
+    assert read_log(tmp_path / "out")[0]["pixel_loss"] > 0
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"resolution": 15}, "`resolution` must be a multiple of `scale_factor=2`, got 15"),
+        ({"min_jpeg_quality": 99}, "`min_jpeg_quality` must be at most 95, got 99"),
+        (
+            {"resize_mode": "random_crop", "skip_bad_images": True},
+            "`skip_bad_images` does not go with `resize_mode=random",
+        ),
+        ({"low_resolution_column": "small"}, "`low_resolution_column` needs `resize_mode=random_crop`, got `crop`"),
+        (
+            {"low_resolution_column": "small", "resize_mode": "random_crop"},
+            "`max_noise` has no effect on small images that are given",
+        ),
+        (
+            {"perceptual_loss_weight": 1},
+            "`perceptual_loss_weight` and `perceptual_features` have an effect together only",
+        ),
+        ({"pixel_loss_weight": 0}, "`pixel_loss_weight` and `perceptual_loss_weight` are 0"),
+        ({"adversarial_loss_weight": 0}, "`feature_matching_loss_weight` and `warmup_steps` need a discriminator"),
+        (
+            {"adversarial_loss_weight": 0, "feature_matching_loss_weight": 0, "warmup_steps": 0, "r1_penalty": 1}
+            | {"discriminator_config": '{"norm_type": "none"}'},
+            "`r1_penalty` needs a discriminator",
+        ),
+        ({"generator_config": '{"scale_factor": 3}'}, r"`generator_config` must not have \['scale_factor'\]"),
+        (
+            {"generator_config": '{"latent_dim": 3}'},
+            r"has \['latent_dim'\], which `DCGANSuperResolutionConfig` does not have",
+        ),
+        ({"warmup_steps": -1}, "`warmup_steps` must be at least 0, got -1"),
+        ({"num_channels": 4}, r"`num_channels` must be 1 \(grey\) or 3 \(RGB\), got 4"),
+    ],
+)
+def test_bad_arguments(tmp_path, changes, message):
+    with pytest.raises(Exception, match=message):
+        train(tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_scale_cannot_be_resumed(run, tmp_path):
+    with pytest.raises(ValueError, match="`scale_factor` must be what it was to resume"):
+        train(run, scale_factor=4, resume_from_checkpoint="latest")
+
+
+# ---- several processes, the Hub ----
+
+
+def test_two_processes_end_as_one_with_twice_the_batch(tmp_path):
+    """With a discriminator that treats images separately: the same images, small ones and noise."""
+    options = TINY | {"discriminator_config": '{"norm_type": "none"}', "max_train_steps": 4, "checkpointing_steps": 4}
+    train(tmp_path / "one", **options)
+    arguments = options | {"train_batch_size": 8, "output_dir": tmp_path / "two"}
+    flags = [f"--{name}={value}" for name, value in arguments.items()]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command = [*launch, str(SCRIPTS / "train_super_resolution.py"), *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    for name in ("model.safetensors", "model_1.safetensors"):
+        two, one = (load_file(tmp_path / run / "checkpoint-4" / name) for run in ("two", "one"))
+        for key in one:
+            torch.testing.assert_close(two[key], one[key], rtol=2e-3, atol=5e-5)
+
+
+def test_published_with_every_checkpoint_and_loaded_without_code(hub, token, tmp_path):
+    train(tmp_path / "x2", push_to_hub=True, hub_model_id="org/x2", hub_strategy="every_save", hub_license="mit")
+    files = hub.files("org/x2")
+    expected = {"README.md", "config.json", "images/comparison.png", "generator/model.safetensors"}
+    expected |= {"discriminator/model.safetensors", "generator/modeling_dcgan_super_resolution.py", "model_index.json"}
+    expected |= {"pipeline_dcgan_super_resolution.py", "pipeline_portable.py", "modeling_dcgan.py"}
+    assert expected <= set(files) and not any("checkpoint" in name or "logs" in name for name in files)
+    pipe = DCGANSuperResolutionPipeline.from_pretrained("org/x2", cache_dir=tmp_path / "cache")
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe(PIL.Image.new("L", (8, 5))).images[0].size == (16, 10)
+    remote = DiffusionPipeline.from_pretrained("org/x2", cache_dir=tmp_path / "cache2", trust_remote_code=True)
+    remote.set_progress_bar_config(disable=True)
+    small = PIL.Image.fromarray(PHOTO[:9, :13, 0])
+    assert np.array_equal(remote(small).images[0], pipe(small).images[0])
