@@ -62,7 +62,7 @@ class DCGANConfig(PortableConfig):
             Standard deviation of the `"normal"` initialisation, and of the scale of batch normalisation around 1.
     """
 
-    _code_module = "modeling_dcgan"
+    code_module = "modeling_dcgan"
 
     image_size: int = 64
     num_channels: int = 3

@@ -48,7 +48,7 @@ class DCGANSuperResolutionConfig(PortableConfig):
 
     model_type = "dcgan_super_resolution"
     _auto_classes = {"AutoConfig": "DCGANSuperResolutionConfig", "AutoModel": "DCGANSuperResolutionGenerator"}
-    _code_module = "modeling_dcgan_super_resolution"
+    code_module = "modeling_dcgan_super_resolution"
 
     scale_factor: int = 4
     num_channels: int = 3

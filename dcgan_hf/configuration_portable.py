@@ -62,18 +62,18 @@ class PortableConfig(PreTrainedConfig):
 
     Class attributes that each configuration sets:
 
-    - `_code_module` (`str`): the module of its networks, which also names the file of code that is saved.
+    - `code_module` (`str`): the module of its networks, which also names the file of code that is saved.
     - `_auto_classes` (`dict[str, str]`): the classes of that module that transformers' `AutoConfig`, `AutoModel`, ...
       load.
     """
 
     _auto_classes: ClassVar[dict[str, str]] = {}
-    _code_module: ClassVar[str]
+    code_module: ClassVar[str]
 
     @classmethod
     def save_code(cls, folder: Path) -> None:
         """Writes the networks' code into a folder, as one file."""
-        (folder / f"{cls._code_module}.py").write_text(code_of_networks(cls._code_module))
+        (folder / f"{cls.code_module}.py").write_text(code_of_networks(cls.code_module))
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """See [`~transformers.PreTrainedConfig.save_pretrained`]. Writes the networks' code, too, so that the folder
@@ -81,7 +81,7 @@ class PortableConfig(PreTrainedConfig):
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.save_code(folder)
-        self.auto_map = {auto: f"{self._code_module}.{name}" for auto, name in self._auto_classes.items()}
+        self.auto_map = {auto: f"{self.code_module}.{name}" for auto, name in self._auto_classes.items()}
         super().save_pretrained(save_directory, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 import torch
+from diffusers.image_processor import VaeImageProcessor
 
 
 MAX_GIF_FRAMES = 60
@@ -19,6 +20,11 @@ GRID_LINE = 2  # pixels between two images
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
     """Rounds values in [0, 1] to `torch.uint8`, as an image file holds them. The result is on the CPU."""
     return (images.float() * 255).round().to(torch.uint8).cpu()
+
+
+def to_pixel_values(images: torch.Tensor) -> torch.Tensor:
+    """Turns `torch.uint8` images into what the networks take: values in [-1, 1]."""
+    return VaeImageProcessor.normalize(images.float() / 255)
 
 
 def to_pil(images: Iterable[torch.Tensor]) -> list[PIL.Image.Image]:

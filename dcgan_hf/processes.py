@@ -1,0 +1,116 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""The processes that work together, which may be one, and what they change in each other's and the user's surroundings."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
+from accelerate.state import AcceleratorState, GradientState
+
+from .hardware import cores_of_a_process, kept_memory
+
+
+def num_processes() -> int:
+    """Returns the number of connected processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def process_index() -> int:
+    """Returns the number of this process, from 0 on."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that writes files and messages."""
+    return process_index() == 0
+
+
+def wait_for_everyone() -> None:
+    """Waits until all processes have come here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+@contextmanager
+def first_on_its_machine() -> Iterator[None]:
+    """Lets the first process of each machine go ahead with what is downloaded or prepared once for all of them."""
+    is_first = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    if not is_first:
+        wait_for_everyone()
+    yield
+    if is_first:
+        wait_for_everyone()
+
+
+def gather(items: list) -> list:
+    """Returns the items of all processes, one process after the other."""
+    if not dist.is_initialized():
+        return items
+    gathered: list[Any] = [None] * num_processes()
+    dist.all_gather_object(gathered, items)
+    return [item for part in gathered for item in part]
+
+
+def from_main_process(compute: Callable[[], Any]) -> Any:
+    """Returns to all processes the result that the main one computes, so that all of them decide alike."""
+    result = [compute() if is_main_process() else None]
+    if dist.is_initialized():
+        dist.broadcast_object_list(result)
+    return result[0]
+
+
+@contextmanager
+def restored_globals() -> Iterator[None]:
+    """
+    Puts back what a run changes in its process: Accelerate's singletons, which allow one precision and device a process,
+    random states, number of threads, memory settings, environment. Processes that were connected before stay so.
+    """
+    singletons = (PartialState, AcceleratorState, GradientState)
+    # Accelerate has no public way to begin anew. Its own tests and transformers' `TrainingArguments` do it like this.
+    states = [dict(singleton._shared_state) for singleton in singletons]
+    for singleton in singletons:
+        singleton._reset_state()
+    environment, num_threads, was_connected = dict(os.environ), torch.get_num_threads(), dist.is_initialized()
+    random_states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(), kept_memory():
+        try:
+            yield
+        finally:
+            if dist.is_initialized() and not was_connected:
+                dist.destroy_process_group()
+            for singleton, state in zip(singletons, states):
+                singleton._shared_state.clear()
+                singleton._shared_state.update(state)
+            random.setstate(random_states[0])
+            np.random.set_state(random_states[1])
+            torch.set_num_threads(num_threads)
+            for name in os.environ.keys() - environment.keys():
+                del os.environ[name]
+            os.environ.update(environment)
+
+
+@contextmanager
+def connected_processes(use_cpu: bool = False) -> Iterator[torch.device]:
+    r"""
+    Connects the processes of a command, if a launcher started several, and leaves no trace.
+
+    Args:
+        use_cpu (`bool`, *optional*, defaults to `False`):
+            Whether to use the CPU even if there is a GPU.
+
+    Yields:
+        `torch.device`: the device of this process.
+    """
+    with restored_globals():
+        # Without a GPU, Accelerate connects the processes that torchrun starts only if told to use the CPU.
+        device = PartialState(cpu=use_cpu or not torch.accelerator.is_available()).device
+        if device.type == "cpu":
+            torch.set_num_threads(cores_of_a_process())
+        yield device
