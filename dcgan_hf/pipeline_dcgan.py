@@ -41,7 +41,11 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
 
     model_cpu_offload_seq = "generator"
     _optional_components = ["discriminator"]
-    _networks = {network.__name__: network for network in (DCGANGenerator, DCGANDiscriminator)}
+    network_classes = {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator}
+    task = "unconditional-image-generation"
+    tags = ["dcgan", "gan", "image-generation"]
+    card_template = "card.md"
+    draws_from_seeds = True
 
     def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
         super().__init__()

@@ -66,7 +66,11 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
 
     model_cpu_offload_seq = "generator"
     _optional_components = ["discriminator"]
-    _networks = {network.__name__: network for network in (DCGANSuperResolutionGenerator, DCGANDiscriminator)}
+    network_classes = {"generator": DCGANSuperResolutionGenerator, "discriminator": DCGANDiscriminator}
+    task = "image-to-image"
+    tags = ["dcgan", "gan", "super-resolution"]
+    card_template = "super_resolution_card.md"
+    draws_from_seeds = False
 
     def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
         super().__init__()

@@ -22,11 +22,20 @@ class PortablePipelineMixin:
     Base of the pipelines, beside [`DiffusionPipeline`], of which it is no subclass itself: in a file that holds two of
     them, diffusers does not know which to load.
 
-    A pipeline has a `generator` and, optionally, a `discriminator`. Its class sets `_networks` (`dict[str, type]`):
-    the classes of both, by their names. Their configurations are [`PortableConfig`]s.
+    A pipeline has a `generator` and, optionally, a `discriminator`. Its class says what it is in class attributes:
+
+    - `network_classes` (`dict[str, type]`): the classes of its networks by component. Their configurations are
+      [`PortableConfig`]s.
+    - `task` (`str`), `tags` (`list[str]`): what the Hub's search finds it by.
+    - `card_template` (`str`): file of its model card's text in `templates/`.
+    - `draws_from_seeds` (`bool`): whether it makes images of nothing but seeds, so that its card can show some.
     """
 
-    _networks: ClassVar[dict[str, Any]]
+    network_classes: ClassVar[dict[str, Any]]
+    task: ClassVar[str]
+    tags: ClassVar[list[str]]
+    card_template: ClassVar[str]
+    draws_from_seeds: ClassVar[bool]
     config_name: ClassVar[str]
 
     @classmethod
@@ -50,7 +59,7 @@ class PortablePipelineMixin:
         """
         variant = f".{kwargs['variant']}" if kwargs.get("variant") else ""
         patterns = [cls.config_name]
-        for component in ("generator", "discriminator"):
+        for component in cls.network_classes:
             if component not in kwargs:  # else the caller has one
                 names = ("config.json", f"model{variant}.safetensors", f"model{variant}-*-of-*.safetensors")
                 patterns += [f"{component}/{name}" for name in (*names, f"model.safetensors.index{variant}.json")]
@@ -73,18 +82,18 @@ class PortablePipelineMixin:
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded with the pipeline's `_networks` and not with
-        code that lies beside them, so that nothing has to be trusted. Raises a `ValueError` for those of another one."""
+        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded as the pipeline's `network_classes` and not
+        with code that lies beside them, so that nothing has to be trusted. Raises a `ValueError` for those of another one."""
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
         saved_class = index["_class_name"]
+        right_class = saved_class if isinstance(saved_class, str) else saved_class[1]
         index["_class_name"] = cls.__name__
-        for name in ("generator", "discriminator"):
+        for name, network_class in cls.network_classes.items():
             _, class_name = index.get(name, (None, None))
-            if class_name in cls._networks:
-                index[name] = [cls._networks[class_name].__module__, class_name]
-            elif class_name is not None:
-                right_class = saved_class if isinstance(saved_class, str) else saved_class[1]
+            if class_name == network_class.__name__:
+                index[name] = [network_class.__module__, class_name]
+            elif class_name is not None and right_class != cls.__name__:  # else the network is somebody's own
                 raise ValueError(
                     f"This is a `{right_class}`, whose {name} is a `{class_name}`: load it with"
                     f" `{right_class}.from_pretrained`, not with `{cls.__name__}`."
@@ -113,19 +122,19 @@ class PortablePipelineMixin:
         index = json.loads((folder / self.config_name).read_text())
         index.pop("_name_or_path", None)  # says where on this machine the pipeline was loaded from
         # What somebody else derived is saved as the class of this package, whose file needs nothing else to load.
-        pipeline_class = next(base for base in type(self).__mro__ if "_networks" in vars(base))
+        pipeline_class = next(base for base in type(self).__mro__ if "network_classes" in vars(base))
         pipeline_file = Path(inspect.getfile(pipeline_class))
-        for value in index.values():
-            if isinstance(value, list) and value[1] in self._networks:
-                value[0] = self._networks[value[1]].config_class._code_module
+        for name, network_class in self.network_classes.items():
+            if index.get(name, (None, None))[1] == network_class.__name__:
+                index[name][0] = network_class.config_class.code_module
         index["_class_name"] = [pipeline_file.stem, pipeline_class.__name__]
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         for file in (pipeline_file, Path(__file__)):
             shutil.copyfile(file, folder / file.name)
         # transformers looks for code at the root only, and the pipeline's file imports that of both networks there,
         # even if there is no discriminator. The Hub counts downloads of a config.json there.
-        for network in self._networks.values():
-            network.config_class.save_code(folder)
+        for network_class in self.network_classes.values():
+            network_class.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
         if push_to_hub:
             self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
@@ -162,12 +171,37 @@ class PortablePipelineMixin:
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, variant=variant)
-            return self._publish(Path(folder), repo_id, commit_message, private, token, create_pr)
+            options = {"commit_message": commit_message, "private": private, "token": token, "create_pr": create_pr}
+            return self._publish(Path(folder), repo_id, **options)
 
-    def _publish(self, folder: Path, repo_id: str, *args: Any, **kwargs: Any) -> str:
+    def _publish(self, folder: Path, repo_id: str, **options: Any) -> str:
         # By name, because loaders of the copy in a model repository take every import statement for a requirement.
         publishing = importlib.import_module("dcgan_hf.publishing.upload")
-        return publishing.publish_pipeline(self, folder, repo_id, *args, keep_card=True, **kwargs)
+        publication = publishing.Publication(**options, keep_card=True)
+        return publishing.publish_pipeline(self, folder, repo_id, publication)
 
 
-__all__ = ["PortablePipelineMixin"]
+def saved_pipeline_class(folder: Path) -> Any:
+    r"""
+    Returns the class of a saved pipeline.
+
+    Args:
+        folder (`Path`):
+            Folder of the pipeline.
+
+    Raises:
+        ValueError: if there is none, or if its class is not known.
+    """
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise ValueError(f"`folder={folder}` holds no saved pipeline: there is no {index.name}.")
+    class_name = json.loads(index.read_text())["_class_name"]
+    # The first version wrote the class alone, not the module before it.
+    class_name = class_name if isinstance(class_name, str) else class_name[1]
+    classes = {pipeline_class.__name__: pipeline_class for pipeline_class in PortablePipelineMixin.__subclasses__()}
+    if class_name not in classes:
+        raise ValueError(f"`_class_name` in {index} must be one of {sorted(classes)}, got {class_name!r}.")
+    return classes[class_name]
+
+
+__all__ = ["PortablePipelineMixin", "saved_pipeline_class"]

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import torch
 
+from ..flags import DatasetArguments
 from .procedural_faces import load_procedural_faces
 from .seeding import seeded_generator
 
@@ -51,7 +52,6 @@ def load_image_dataset(
     image_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = False,
-    class_names: list[str] | None = None,
 ) -> ImageDataset:
     r"""
     Opens a data set of images.
@@ -72,17 +72,11 @@ def load_image_dataset(
         split (`str`, *optional*, defaults to `"train"`):
             Split to use.
         cache_dir (`str`, *optional*):
-            Where downloaded and prepared data sets are kept.
+            Folder of downloaded and prepared data sets.
         streaming (`bool`, *optional*, defaults to `False`):
             Whether to read the data set while training instead of downloading it first.
-        image_column (`str`, *optional*):
-            Column of the images. By default the only column of type [`datasets.Image`].
-        label_column (`str`, *optional*):
-            Column of the labels. By default the only column of type [`datasets.ClassLabel`].
-        with_labels (`bool`, *optional*, defaults to `False`):
-            Whether labels are needed. Without, the data set need not have any.
-        class_names (`list[str]`, *optional*):
-            Names of the classes, in the order of their numbers. By default those that the data set has.
+        image_column, label_column, with_labels (*optional*):
+            See [`find_images`].
 
     Raises:
         ValueError: if the data set, the split or a column does not exist, or if a column has to be named.
@@ -90,45 +84,105 @@ def load_image_dataset(
     dataset, hub_id = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
     if streaming and isinstance(dataset, datasets.Dataset):
         dataset = dataset.to_iterable_dataset()
+    return replace(find_images(dataset, image_column, label_column, with_labels), hub_id=hub_id)
+
+
+def load_from_arguments(args: DatasetArguments, split: str | None = None, **options: Any) -> ImageDataset:
+    r"""
+    Opens the data set that arguments describe.
+
+    Args:
+        args ([`DatasetArguments`]):
+            The arguments.
+        split (`str`, *optional*):
+            Split to use. By default that of the arguments.
+        options (*optional*):
+            Further arguments of [`load_image_dataset`]: `image_column`, `label_column`, `with_labels`, `streaming`.
+    """
+    return load_image_dataset(
+        args.dataset_name,
+        args.dataset_config_name,
+        split=split or args.dataset_split,
+        cache_dir=args.cache_dir,
+        **({"image_column": args.image_column} | options),
+    )
+
+
+def find_images(
+    dataset: datasets.Dataset | datasets.IterableDataset,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = False,
+) -> ImageDataset:
+    r"""
+    Finds the images and labels in a data set.
+
+    Args:
+        dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
+            The data set.
+        image_column (`str`, *optional*):
+            Column of the images. By default the only column of type [`datasets.Image`].
+        label_column (`str`, *optional*):
+            Column of the labels. By default the only column of type [`datasets.ClassLabel`].
+        with_labels (`bool`, *optional*, defaults to `False`):
+            Whether labels are needed. Without, the data set need not have any.
+
+    Raises:
+        ValueError: if a column does not exist, has to be named, or holds something else.
+    """
+    if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
+        splits = f": choose one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
+        raise ValueError(f"A data set must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
     if dataset.features is None:
         dataset = dataset._resolve_features()  # streamed files may tell their columns only when read
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
-        return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None, hub_id)
+        return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
 
     label_column = _find_column(dataset, "label_column", label_column, datasets.ClassLabel)
     if not isinstance(dataset.features[label_column], datasets.ClassLabel):
-        if streaming:
-            raise ValueError(
-                f"`label_column={label_column}` is no `ClassLabel`, so its classes are not known before all of the"
-                " data set was read. Train without `--streaming`."
-            )
-        if not isinstance(dataset.features[label_column], datasets.Value):
-            raise ValueError(f"`label_column={label_column}` has no plain values, so they cannot be taken as classes.")
-        # Not `class_encode_column`, which makes 10 the class after 1 and copies the data set, images and all.
-        labels = dataset[label_column][:]
-        if None in labels:
-            without_class = labels.count(None)
-            raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
-        ids = {value: i for i, value in enumerate(sorted(set(labels)))}
-        dataset = dataset.remove_columns(label_column).add_column(
-            label_column,
-            [ids[label] for label in labels],
-            feature=datasets.ClassLabel(names=[str(value) for value in ids]),
-        )
+        dataset = _as_classes(dataset, label_column)
     elif isinstance(dataset, datasets.Dataset):
-        without_class = sum(label is None or label < 0 for label in dataset[label_column])
-        if without_class:
-            raise ValueError(f"`label_column={label_column}`: {without_class} of {len(dataset)} images have no class.")
-    known_names = dataset.features[label_column].names
-    if class_names is None:
-        class_names = known_names
-    elif len(class_names) != len(known_names) or len(set(class_names)) != len(class_names):
+        _check_classes(label_column, [label is not None and label >= 0 for label in dataset[label_column]])
+    columns = {image_column: "image", label_column: "label"}
+    return ImageDataset(_encoded_images(dataset, columns), dataset.features[label_column].names)
+
+
+def _as_classes(dataset: datasets.Dataset | datasets.IterableDataset, label_column: str) -> datasets.Dataset:
+    """Takes the different values of a column for classes, in their order."""
+    if isinstance(dataset, datasets.IterableDataset):
+        raise ValueError(
+            f"`label_column={label_column}` is no `ClassLabel`, so its classes are not known before all of the data set"
+            " was read. Train without `streaming`."
+        )
+    if not isinstance(dataset.features[label_column], datasets.Value):
+        raise ValueError(f"`label_column={label_column}` has no plain values, so they cannot be taken as classes.")
+    # Not `class_encode_column`, which makes 10 the class after 1 and copies the data set, images and all.
+    labels = dataset[label_column][:]
+    _check_classes(label_column, [label is not None for label in labels])
+    ids = {value: i for i, value in enumerate(sorted(set(labels)))}
+    return dataset.remove_columns(label_column).add_column(
+        label_column,
+        [ids[label] for label in labels],
+        feature=datasets.ClassLabel(names=[str(value) for value in ids]),
+    )
+
+
+def _check_classes(label_column: str, have_class: list[bool]) -> None:
+    if not all(have_class):
+        without = have_class.count(False)
+        raise ValueError(f"`label_column={label_column}`: {without} of {len(have_class)} images have no class.")
+
+
+def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> ImageDataset:
+    """Gives the classes other names, in the order of their numbers. Raises a `ValueError` if there are not as many."""
+    known_names = image_dataset.class_names or []
+    if len(class_names) != len(known_names) or len(set(class_names)) != len(class_names):
         raise ValueError(
             f"`class_names` must be a different name for each of the {len(known_names)} classes {known_names}, got"
             f" {class_names}."
         )
-    return ImageDataset(_encoded_images(dataset, {image_column: "image", label_column: "label"}), class_names, hub_id)
+    return replace(image_dataset, class_names=class_names)
 
 
 def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageDataset:

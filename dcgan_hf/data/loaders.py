@@ -263,7 +263,10 @@ def in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
 
 
 class Loader(Protocol):
-    """What gives the batches of an epoch, from one of them on."""
+    """Source of the batches of an epoch, from one of them on."""
+
+    def __len__(self) -> int:
+        """Returns the number of batches of an epoch. A stream has none (`TypeError`)."""
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]: ...
 
@@ -279,7 +282,7 @@ def endless_batches(
         epoch, batch = epoch + 1, 0
 
 
-def images_per_second(loader: ResidentLoader | DecodingLoader, seconds: float = 2.0) -> float:
+def images_per_second(loader: Loader, seconds: float = 2.0) -> float:
     """Speed of a loader with nothing else to do, measured for some seconds."""
     num_images, batches = 0, endless_batches(loader)
     started = time.perf_counter()

@@ -11,8 +11,6 @@ from typing import Any
 import huggingface_hub.constants
 import numpy as np
 import torch
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from tqdm.auto import tqdm
 
 from ..data.datasets import ImageDataset
@@ -20,8 +18,9 @@ from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
 from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
+from ..processes import gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .features import FeatureNetwork, Features
-from .records import check_enough_images
+from .measure import check_enough_images
 
 
 # Images that a process works on at a time.
@@ -34,7 +33,7 @@ FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features
 def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:
     """All images of a data set, `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, and their labels if
     it was loaded with them, on the CPU."""
-    shard = Shard(1, seed=0, process_index=PartialState().process_index)
+    shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
     return decoded.images, decoded.labels
 
@@ -45,6 +44,7 @@ def generate_images(
     seed: int = 0,
     class_ids: list[int] | None = None,
     truncation: float | None = None,
+    sample_latents: Callable[[int, torch.Generator], torch.Tensor] | None = None,
     show_progress: bool = False,
 ) -> torch.Tensor:
     r"""
@@ -62,6 +62,8 @@ def generate_images(
             Classes of a class-conditional model, which take turns.
         truncation (`float`, *optional*):
             Bound of the latents' absolute values.
+        sample_latents (`Callable`, *optional*):
+            Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
         show_progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar.
 
@@ -74,7 +76,13 @@ def generate_images(
         labels: Any = (
             None if class_ids is None else [class_ids[number % len(class_ids)] for number in range(start, stop)]
         )
-        (images,) = pipe(stop - start, labels, generators, truncation=truncation, output_type="pt", return_dict=False)
+        if sample_latents is None:
+            (images,) = pipe(
+                stop - start, labels, generators, truncation=truncation, output_type="pt", return_dict=False
+            )
+        else:
+            latents = torch.cat([sample_latents(1, generator) for generator in generators])
+            (images,) = pipe(class_labels=labels, latents=latents, output_type="pt", return_dict=False)
         return to_bytes(images)
 
     return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
@@ -109,7 +117,6 @@ def features_of(
         show_progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar.
     """
-    state = PartialState()
     path = None
     if cache_dir is not None:
         digest = hashlib.sha256(images.contiguous().numpy().data)
@@ -127,12 +134,12 @@ def features_of(
 
     parts = _divide(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
     features = Features(*(np.concatenate(values) for values in zip(*parts)))
-    if path is not None and state.is_main_process:
+    if path is not None and is_main_process():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.npz")
         np.savez(temporary, **features._asdict())
         os.replace(temporary, path)
-    state.wait_for_everyone()
+    wait_for_everyone()
     return features
 
 
@@ -140,8 +147,7 @@ def _divide(
     work: Callable[[int, int], torch.Tensor | Features], number: int, portion: int, title: str, show_progress: bool
 ) -> list:
     """Results of all portions of `number` images, in order. Each process does its share."""
-    state = PartialState()
-    own = range(0, number, portion)[state.process_index :: state.num_processes]
-    progress_bar = tqdm(own, desc=title, disable=not (show_progress and state.is_main_process))
+    own = range(0, number, portion)[process_index() :: num_processes()]
+    progress_bar = tqdm(own, desc=title, disable=not (show_progress and is_main_process()))
     results = [(start, work(start, min(start + portion, number))) for start in progress_bar]
-    return [result for _, result in sorted(gather_object(results), key=lambda item: item[0])]
+    return [result for _, result in sorted(gather(results), key=lambda item: item[0])]

@@ -1,20 +1,11 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Measurements, with all that somebody needs to know who compares them with others, and the file that they are kept in."""
+"""The `Metric` record and `metrics.json`, the file of a model's measurements."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..model_folder import METRICS_FILE, read_json, write_json
-from .features import FeatureNetwork, Features
-from .metrics import class_coverage, frechet_distance, inception_score, kernel_distance
-from .neighbors import neighbor_metrics
-
-
-# Papers compute FIDs with no fewer (Heusel et al., 2017: "at least 10,000").
-FID_IMAGES = 10_000
 
 
 @dataclass
@@ -57,92 +48,6 @@ class Metric:
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
         compared = self.features if self.features == "pixels" else f"features of {self.features}"
         return f"{self.name}: {self.value:.4g}{spread} ({self.num_images:,} images, {compared})"
-
-
-def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
-    """Raises a `ValueError` if there are too few images for the covariance of so many features."""
-    if min(num_real, num_fake) <= num_features:
-        raise ValueError(
-            f"{num_fake:,} generated and {num_real:,} real images are too few for the {num_features:,} features of"
-            f" {network.name!r}: their covariance needs at least {num_features + 1:,} of each, and only 10,000 or more"
-            " can be compared with what others measure."
-        )
-
-
-def measure(
-    network: FeatureNetwork,
-    real: Features,
-    fake: Features,
-    dataset_split: str,
-    class_labels: np.ndarray | None = None,
-    quickly: bool = False,
-) -> list[Metric]:
-    r"""
-    Compares generated images with real ones in every way that the network allows.
-
-    Only the Frechet distance of at least 10,000 images in Inception's features is called FID, and only with Inception's
-    features a kernel distance is called KID and a classifier's score Inception score.
-
-    Args:
-        network ([`FeatureNetwork`]):
-            The network that the features are of.
-        real ([`Features`]):
-            Features of real images.
-        fake ([`Features`]):
-            Features of generated images.
-        dataset_split (`str`):
-            Split of the data set that the real images are of.
-        class_labels (`np.ndarray` of shape `(num_fake,)`, *optional*):
-            Classes that a class-conditional generator was asked for, in the numbering of the network.
-        quickly (`bool`, *optional*, defaults to `False`):
-            Whether to leave out what takes long (all that compares each image with each other one), and to estimate the
-            kernel distance on a tenth of the subsets.
-
-    Raises:
-        ValueError: if there are too few images for the number of features.
-    """
-    num_real, num_features = real.features.shape
-    num_fake = len(fake.features)
-    check_enough_images(network, num_features, num_real, num_fake)
-    is_inception = network.name == "inception"
-    metrics: list[Metric] = []
-
-    def add(type: str, name: str, value: float, spread: float | None = None) -> None:
-        metrics.append(Metric(type, name, value, num_fake, num_real, network.name, dataset_split, spread))
-
-    distance = frechet_distance(real.features, fake.features)
-    if is_inception and num_fake >= FID_IMAGES:
-        add("fid", "FID", distance)
-    else:
-        add("frechet_distance", "Frechet distance", distance)
-    kernel = kernel_distance(real.features, fake.features, num_subsets=10 if quickly else 100)
-    add("kid" if is_inception else "kernel_distance", "KID" if is_inception else "Kernel distance", *kernel)
-    if not quickly:
-        # These depend on the numbers of images: equal ones, chosen at random.
-        number = min(num_real, num_fake)
-        chosen = np.random.default_rng(0).permutation(num_real)[:number]
-        for name, value in vars(neighbor_metrics(real.features[chosen], fake.features[:number])).items():
-            add(name, name.capitalize(), value)
-        if not network.is_multi_label:  # the score is of probabilities that add up to 1
-            score = inception_score(fake.probabilities)
-            add(
-                *("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"),
-                *score,
-            )
-    if network.class_names is not None:
-        real_classes, fake_classes = real.probabilities.argmax(1), fake.probabilities.argmax(1)
-        modes, divergence = class_coverage(real_classes, fake_classes, len(network.class_names))
-        add("modes", f"Classes that occur, of {len(np.unique(real_classes))}", modes)
-        # It is infinite, for which JSON has no number, if there are images of a class that no real one has.
-        if np.isfinite(divergence):
-            add("class_kl", "Divergence of the class histogram (nats)", divergence)
-        if class_labels is not None:
-            add(
-                "class_accuracy",
-                "Images that are of the class asked for",
-                float((fake_classes == class_labels).mean()),
-            )
-    return metrics
 
 
 def write_metrics(metrics: list[Metric], folder: Path) -> None:

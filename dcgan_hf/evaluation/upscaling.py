@@ -189,7 +189,7 @@ def compare(
 
 
 def metrics_of(
-    quality: UpscalingQuality, num_images: int, features: str, dataset_split: str, dataset_name: str
+    quality: UpscalingQuality, num_images: int, features: str, dataset_split: str, dataset_name: str | None = None
 ) -> list[Metric]:
     r"""
     What `metrics.json` tells of a model.

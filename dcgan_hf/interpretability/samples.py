@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.image_processor import VaeImageProcessor
 
 from ..evaluation.features import ClassifierFeatures
 from ..pictures import to_bytes
@@ -131,8 +130,3 @@ def _most_even(attributes: Attributes) -> list[str]:
         if _RAREST < frequencies[name] < 1 - _RAREST:
             chosen.setdefault(attributes.group_of(name) if attributes.is_multi_label else name, name)
     return list(chosen.values())[:_MOST_LABELS]
-
-
-def to_pixel_values(images: torch.Tensor) -> torch.Tensor:
-    """Images of bytes as networks take them: values in [-1, 1]."""
-    return VaeImageProcessor.normalize(images.float() / 255)

@@ -5,17 +5,17 @@
 from pathlib import Path
 
 import torch
+from diffusers import DiffusionPipeline
 
 from ..model_folder import GRID_FILE, IMAGES_FOLDER
 from ..pictures import image_grid
-from ..pipeline_dcgan import DCGANPipeline
 
 
 NUM_EXAMPLES = 64
 NUM_SINGLE_EXAMPLES = 4
 
 
-def save_examples(pipe: DCGANPipeline, folder: Path) -> None:
+def save_examples(pipe: DiffusionPipeline, folder: Path) -> None:
     r"""
     Draws the images of seeds 0 to 63, so that everyone can draw them again, and writes them as `images/grid.png`, the
     first four also as `images/seed-0.png`, ... A class-conditional model draws its classes in turn, one a column.

@@ -8,13 +8,13 @@ import platform
 import shutil
 from pathlib import Path
 
+from diffusers import DiffusionPipeline
 from huggingface_hub import SpaceCard, SpaceCardData, create_repo, file_exists, upload_folder
 
 from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
-from ..pipeline_dcgan import DCGANPipeline
 from ..templates import read_template
 from ..version import __version__
-from .card import GENERATED, PAGE_KINDS, card_is_generated
+from .card import GENERATED, card_is_generated
 from .upload import persistently
 
 
@@ -33,7 +33,7 @@ SPACE_FILES = [
 ]
 # What the demo imports besides the dependencies of the package.
 _PACKAGES_OF_DEMO = ("captum", "gradio")
-_APP = '''"""The demo of a DCGAN. Written by scripts/demo.py of dcgan_hf {version}."""
+_APP = '''"""The demo of a DCGAN. Written by `dcgan demo` of dcgan_hf {version}."""
 
 {import_path}from dcgan_hf.interpretability.demo.app import LAUNCH_OPTIONS, load_demo
 
@@ -51,7 +51,7 @@ def requirements() -> list[str]:
     return [*of_package, *(f"{name}>={importlib.metadata.version(name)}" for name in _PACKAGES_OF_DEMO)]
 
 
-def save_space(model: str, folder: Path, title: str) -> None:
+def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) -> None:
     r"""
     Writes the folder of a Space: `app.py`, `requirements.txt`, `README.md` with the Space's header, and a copy of this package,
     as package indexes do not have it. A model on the Hub is loaded from there, one in a local folder is copied.
@@ -59,8 +59,10 @@ def save_space(model: str, folder: Path, title: str) -> None:
     A `README.md` that its owner has made their own (see [`card_is_generated`]) stays.
 
     Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
         model (`str`):
-            Folder of a [`DCGANPipeline`], or its repository on the Hub.
+            Its folder, or its repository on the Hub.
         folder (`Path`):
             Folder of the Space: a new one, or that of a Space written earlier.
         title (`str`):
@@ -75,7 +77,6 @@ def save_space(model: str, folder: Path, title: str) -> None:
         raise ValueError(f"`output_dir={folder}` must be a new folder or that of a Space, but it holds other things.")
     if folder.absolute() in Path(model).absolute().parents:
         raise ValueError(f"`output_dir={folder}` must not hold the model, which is {model}.")
-    pipe = DCGANPipeline.from_pretrained(model)
     for name in ("dcgan_hf", "model"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -113,7 +114,7 @@ def save_space(model: str, folder: Path, title: str) -> None:
             app_file="app.py",
             license="apache-2.0",
             models=None if is_local else [model],
-            tags=[*PAGE_KINDS["DCGANPipeline"].tags, "interpretability"],
+            tags=[*pipe.tags, "interpretability"],
         )
         card = SpaceCard.from_template(
             data,

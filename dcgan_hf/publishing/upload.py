@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from diffusers import DiffusionPipeline
 from huggingface_hub import (
     CommitOperationAdd,
     ModelCard,
@@ -27,8 +29,8 @@ from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 from ..evaluation.records import read_metrics
 from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, PUBLISHED_FILES, read_json
-from ..pipeline_portable import PortablePipelineMixin
-from .card import PAGE_KINDS, card_is_generated, eval_results, page_kind, render_model_card
+from .card import card_is_generated, eval_results, render_model_card
+from .examples import save_examples
 
 
 logger = logging.getLogger(__name__)
@@ -40,18 +42,49 @@ _PATIENCE_AT_START = 60
 _PATIENCE_AT_END = 1800
 
 
-def write_model_page(
-    pipe: PortablePipelineMixin, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
-) -> None:
-    r"""
-    Writes the example images of its kind, if that has any, and `README.md`, the model card, into the folder of a saved
-    pipeline. A card that its owner has made their own (see [`card_is_generated`]) stays.
+@dataclass
+class Publication:
+    """
+    What a publication is like.
 
     Args:
-        pipe ([`PortablePipelineMixin`]):
+        commit_message (`str`, *optional*):
+            Message of the commit.
+        private (`bool`, *optional*):
+            Whether a new repository is private. By default what the organization has set.
+        token (`str`, *optional*):
+            Access token. By default the one of `hf auth login`.
+        create_pr (`bool`, *optional*, defaults to `False`):
+            Whether to open a pull request instead.
+        license (`str`, *optional*):
+            License of the model, for the card.
+        base_model (`str`, *optional*):
+            Repository of the model that this one was made from, for the card.
+        keep_card (`bool`, *optional*, defaults to `False`):
+            Whether any card in the repository stays. A card that its owner has made their own always does.
+    """
+
+    commit_message: str | None = None
+    private: bool | None = None
+    token: str | None = None
+    create_pr: bool = False
+    license: str | None = None
+    base_model: str | None = None
+    keep_card: bool = False
+
+
+def write_model_page(
+    pipe: DiffusionPipeline, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
+) -> None:
+    r"""
+    Writes example images, if the pipeline makes some of nothing but seeds, and `README.md`, the model card, into the folder
+    of a saved pipeline. A card that its owner has made their own (see [`card_is_generated`]) stays.
+
+    Args:
+        pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
             The pipeline.
         folder (`Path`):
-            Where it was saved.
+            Folder where it was saved.
         repo_id (`str`):
             Repository that the code on the card loads.
         license (`str`, *optional*):
@@ -59,32 +92,35 @@ def write_model_page(
         base_model (`str`, *optional*):
             Repository of the model that this one was made from.
     """
-    kind = page_kind(folder)
-    if kind.save_examples is not None:
-        kind.save_examples(pipe, folder)
-    _write_card(folder, repo_id, license, base_model)
+    if pipe.draws_from_seeds:
+        save_examples(pipe, folder)
+    _write_card(pipe, folder, repo_id, license, base_model)
 
 
-def _write_card(folder: Path, repo_id: str, license: str | None, base_model: str | None) -> None:
+def _write_card(
+    pipe: DiffusionPipeline, folder: Path, repo_id: str, license: str | None, base_model: str | None
+) -> None:
     card = folder / CARD_FILE
     if not card.is_file() or card_is_generated(card.read_text()):
-        card.write_text(str(render_model_card(folder, repo_id, license, base_model)))
+        card.write_text(str(render_model_card(pipe, folder, repo_id, license, base_model)))
 
 
-def update_card(folder: Path) -> None:
+def update_card(pipe: DiffusionPipeline, folder: Path) -> None:
     """Writes the card of a saved pipeline again, after measurements, unless its owner has made it their own."""
-    path, arguments = folder / CARD_FILE, folder / ARGUMENTS_FILE
+    path = folder / CARD_FILE
     told = ModelCard.load(path).data.to_dict() if path.is_file() else {}
-    hub_model_id = read_json(arguments).get("hub_model_id")
-    _write_card(folder, hub_model_id or folder.absolute().name, told.get("license"), told.get("base_model"))
+    repo_id = read_json(folder / ARGUMENTS_FILE).get("hub_model_id") or folder.absolute().name
+    _write_card(pipe, folder, repo_id, told.get("license"), told.get("base_model"))
 
 
-def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str:
+def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: str | None = None) -> str:
     r"""
     Adds the measurements in a folder to a model on the Hub: `metrics.json`, and the `model-index` of its card. Those of
     others that are there stay.
 
     Args:
+        pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
+            The model.
         folder (`Path`):
             Folder with a `metrics.json`.
         repo_id (`str`):
@@ -95,8 +131,7 @@ def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str
     Returns:
         `str`: address of the commit.
     """
-    # The one kind that `scripts/evaluate.py` measures. The folder need not hold the pipeline.
-    results = eval_results(read_metrics(folder), PAGE_KINDS["DCGANPipeline"].task)
+    results = eval_results(read_metrics(folder), pipe.task)
 
     def upload() -> str:
         card = ModelCard.load(repo_id, token=token)
@@ -115,45 +150,31 @@ def publish_metrics(folder: Path, repo_id: str, token: str | None = None) -> str
     return persistently(upload, repo_id)
 
 
-def publish_folder(
-    folder: Path,
-    repo_id: str,
-    commit_message: str | None = None,
-    token: str | None = None,
-    create_pr: bool = False,
-    keep_card: bool = False,
-) -> str:
+def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:
     r"""
-    Uploads the [`PUBLISHED_FILES`] of a folder to a repository that exists, in one commit. A card in the repository that
-    its owner has made their own stays.
+    Uploads the [`PUBLISHED_FILES`] of a folder to a repository that exists, in one commit.
 
     Args:
         folder (`Path`):
             The folder.
         repo_id (`str`):
             The repository.
-        commit_message (`str`, *optional*):
-            Message of the commit.
-        token (`str`, *optional*):
-            Access token.
-        create_pr (`bool`, *optional*, defaults to `False`):
-            Whether to open a pull request instead.
-        keep_card (`bool`, *optional*, defaults to `False`):
-            Whether any card in the repository stays.
+        publication ([`Publication`]):
+            Message, token and so on.
 
     Returns:
         `str`: address of the commit.
     """
 
     def upload() -> str:
-        stays = _has_card(repo_id, token, of_its_own=not keep_card)
+        stays = _has_card(repo_id, publication.token, of_its_own=not publication.keep_card)
         commit = upload_folder(
             repo_id=repo_id,
             folder_path=folder,
             allow_patterns=[name for name in PUBLISHED_FILES if not (stays and name == CARD_FILE)],
-            commit_message=commit_message or "Upload DCGAN",
-            token=token,
-            create_pr=create_pr,
+            commit_message=publication.commit_message or "Upload DCGAN",
+            token=publication.token,
+            create_pr=publication.create_pr,
         )
         return commit.pr_url or commit.commit_url
 
@@ -212,48 +233,28 @@ def _reason(error: BaseException) -> str:
 
 
 def publish_pipeline(
-    pipe: PortablePipelineMixin,
-    folder: Path,
-    repo_id: str,
-    commit_message: str | None = None,
-    private: bool | None = None,
-    token: str | None = None,
-    create_pr: bool = False,
-    license: str | None = None,
-    base_model: str | None = None,
-    keep_card: bool = False,
+    pipe: DiffusionPipeline, folder: Path, repo_id: str, publication: Publication | None = None
 ) -> str:
     r"""
     Publishes a saved pipeline with its page.
 
     Args:
-        pipe ([`PortablePipelineMixin`]):
+        pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
             The pipeline.
         folder (`Path`):
-            Where it was saved.
+            Folder where it was saved.
         repo_id (`str`):
             Repository, which is created if it does not exist. Without a namespace, it is the user's own.
-        commit_message (`str`, *optional*):
-            Message of the commit.
-        private (`bool`, *optional*):
-            Whether a new repository is private.
-        token (`str`, *optional*):
-            Access token. By default the one of `hf auth login`.
-        create_pr (`bool`, *optional*, defaults to `False`):
-            Whether to open a pull request instead.
-        license (`str`, *optional*):
-            License of the model, for the card.
-        base_model (`str`, *optional*):
-            Repository of the model that this one was made from, for the card.
-        keep_card (`bool`, *optional*, defaults to `False`):
-            Whether any card in the repository stays.
+        publication ([`Publication`], *optional*):
+            Message, token, license and so on.
 
     Returns:
         `str`: address of the commit.
     """
-    repo_id = _create_repo(repo_id, private, token)
-    write_model_page(pipe, folder, repo_id, license, base_model)
-    return publish_folder(folder, repo_id, commit_message, token, create_pr, keep_card)
+    publication = publication or Publication()
+    repo_id = _create_repo(repo_id, publication.private, publication.token)
+    write_model_page(pipe, folder, repo_id, publication.license, publication.base_model)
+    return publish_folder(folder, repo_id, publication)
 
 
 def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
@@ -302,18 +303,18 @@ class RunPublisher:
         except Exception as error:  # whatever a network may do
             if isinstance(error, ValueError) or (isinstance(error, HfHubHTTPError) and not _may_pass(error)):
                 raise ValueError(f"`push_to_hub` to {repo_id!r} is refused: {_reason(error)}") from None
-            logger.warning(f"The Hub cannot be asked now, training begins without: {_reason(error)}")
+            logger.warning(f"The Hub cannot be reached, training starts anyway: {_reason(error)}")
 
     def _prepare(self, license: str | None) -> str:
         ModelCard(f"---\n{ModelCardData(license=license)}\n---\n").validate()
         return create_repo(self.repo_id, private=self.private, exist_ok=True).repo_id
 
-    def publish_in_background(self, pipe: PortablePipelineMixin, files: list[Path], step: int) -> None:
+    def publish_in_background(self, pipe: DiffusionPipeline, files: list[Path], step: int) -> None:
         r"""
         Starts to publish the model as it is now, unless the last time still goes on. Training can go on at once.
 
         Args:
-            pipe ([`PortablePipelineMixin`]):
+            pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
                 The model.
             files (`list[Path]`):
                 Files in the output folder that belong to the page.
@@ -335,23 +336,22 @@ class RunPublisher:
     def _publish_copy(self, folder: Path, step: int) -> None:
         try:
             repo_id = _create_repo(self.repo_id, self.private)
-            logger.info(f"Published: {publish_folder(folder, repo_id, f'Training, step {step}')}")
+            logger.info(f"Published: {publish_folder(folder, repo_id, Publication(f'Training, step {step}'))}")
         except Exception as error:  # nothing that happens here may cost the run
             logger.warning(f"Step {step} is not published: {_reason(error)}")
         finally:
             shutil.rmtree(folder)
 
-    def finish(self, pipe: PortablePipelineMixin, step: int) -> None:
+    def finish(self, pipe: DiffusionPipeline, step: int) -> None:
         """Waits for an upload that goes on, and publishes the output folder, where the pipeline was saved."""
-        message = f"Training, step {step}"
-        options = {"private": self.private}
+        publication = Publication(f"Training, step {step}", self.private)
         try:
             if self._upload is not None:
                 self._upload.result(_PATIENCE_AT_END)
-            publication = _in_thread(publish_pipeline, pipe, self.output_dir, self.repo_id, message, **options)
-            logger.info(f"Published: {publication.result(_PATIENCE_AT_END)}")
+            published = _in_thread(publish_pipeline, pipe, self.output_dir, self.repo_id, publication)
+            logger.info(f"Published: {published.result(_PATIENCE_AT_END)}")
         except Exception as error:  # as above
-            command = ["python", "scripts/push_to_hub.py", str(self.output_dir), "--hub_model_id", self.repo_id]
+            command = ["dcgan", "push", str(self.output_dir), "--hub_model_id", self.repo_id]
             command += ["--hub_private_repo"] if self.private else []
             logger.warning(
                 f"Not published: {_reason(error)}\nNothing is lost: the model is complete in {self.output_dir}."

@@ -10,11 +10,11 @@ import PIL.ImageDraw
 import torch
 
 from ...modeling_dcgan import DCGANDiscriminator
-from ...pictures import comparison_grid, to_pil
+from ...pictures import comparison_grid, to_pil, to_pixel_values
 from ..attribution import METHODS, attribute, blurred, most_fake_boxes
 from ..filters import patch_grid, top_patches, untrained
 from ..history import draw_history, load_history
-from ..samples import Subject, to_pixel_values
+from ..samples import Subject
 from .html import Picture, Section
 
 
