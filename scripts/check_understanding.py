@@ -31,7 +31,8 @@ from dcgan_hf.interpretability.page.generator_sections import (
     inversion_section,
     units_section,
 )
-from dcgan_hf.interpretability.samples import Subject, to_pixel_values
+from dcgan_hf.interpretability.samples import Subject
+from dcgan_hf.pictures import to_pixel_values
 from dcgan_hf.interpretability.units import rank_units
 
 

@@ -1,22 +1,93 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""From the loader's uint8 images to what an update strategy takes."""
+"""Batches of an update, made of the loader's uint8 images and of random numbers."""
+
+from collections.abc import Callable
 
 import torch
-from diffusers.image_processor import VaeImageProcessor
 
+from ..data.loaders import Shard
 from ..data.seeding import seeded_generator
+from ..pictures import to_pixel_values
 from .augmentation import NUM_RANDOM_NUMBERS
-from .update_strategies import Batch
+from .updates import Batch
+
+
+# Draws that many latents, of shape `(num_images, latent_dim)`, on the generator's device.
+LatentSampler = Callable[[int, torch.Generator], torch.Tensor]
+
+
+def normal_latents(latent_dim: int) -> LatentSampler:
+    """Returns the sampler of latents from N(0, 1), from which pipelines draw, too."""
+    return lambda num_images, generator: torch.randn(
+        num_images, latent_dim, generator=generator, device=generator.device
+    )
+
+
+class StepNumbers:
+    r"""
+    Random numbers of a step. They are drawn for the images of all processes and each process takes its own, so that a step
+    does not depend on how its images are divided into processes and micro-batches.
+
+    Args:
+        raw_batches (`list[dict[str, torch.Tensor]]`):
+            Micro-batches from a loader.
+        step (`int`):
+            Number of the step.
+        shard ([`Shard`]):
+            Part of the data that belongs to this process, with the seed of the run.
+    """
+
+    def __init__(self, raw_batches: list[dict[str, torch.Tensor]], step: int, shard: Shard):
+        images = raw_batches[0]["pixel_values"]
+        self.device = images.device
+        self.shape = (len(raw_batches), shard.num_processes, len(images))
+        self.step = step
+        self.shard = shard
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Returns the source of the numbers for one purpose."""
+        return seeded_generator(self.shard.seed, purpose, self.step, self.device)
+
+    def own(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Returns this process' part of numbers of shape `(num_micro_batches, num_processes, batch_size, ...)`."""
+        return numbers[:, self.shard.process_index]
+
+    def uniform(self, purpose: str, *shape: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Draws from [0, 1): a tensor of shape `(num_micro_batches, batch_size, *shape)`."""
+        generator = generator or self.generator(purpose)
+        return self.own(torch.rand(*self.shape, *shape, generator=generator, device=self.device))
+
+    def latents(self, sample: LatentSampler) -> torch.Tensor:
+        """Draws latents: a tensor of shape `(num_micro_batches, batch_size, latent_dim)`."""
+        number = self.shape[0] * self.shape[1] * self.shape[2]
+        return self.own(sample(number, self.generator("latents")).unflatten(0, self.shape))
+
+    def flip_half(self, raw_batches: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+        """Mirrors about half of the images, chosen at random, and what comes in pairs with them."""
+        flips = self.uniform("flips") < 0.5
+
+        def flip(name: str, images: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
+            if name == "class_labels":
+                return images
+            return torch.where(flipped[:, None, None, None], images.flip(-1), images)
+
+        return [
+            {name: flip(name, images, flips[i]) for name, images in raw_batch.items()}
+            for i, raw_batch in enumerate(raw_batches)
+        ]
+
+
+def to_inputs(images: torch.Tensor) -> torch.Tensor:
+    """Turns uint8 images into values in [-1, 1], with the channels last in memory."""
+    return to_pixel_values(images).contiguous(memory_format=torch.channels_last)
 
 
 def prepare_batches(
     raw_batches: list[dict[str, torch.Tensor]],
-    latent_dim: int,
-    seed: int,
     step: int,
-    process_index: int = 0,
-    num_processes: int = 1,
+    shard: Shard,
+    sample_latents: LatentSampler,
     random_flip: bool = False,
     augments: bool = False,
     interpolates: bool = False,
@@ -24,22 +95,15 @@ def prepare_batches(
     r"""
     Normalises and augments the images of a step and draws the latents.
 
-    The random numbers of all processes are drawn and each takes its own, so that a step does not depend on how its
-    images are divided into processes and micro-batches.
-
     Args:
         raw_batches (`list[dict[str, torch.Tensor]]`):
             Micro-batches from a loader: `pixel_values` (uint8) and optionally `class_labels`.
-        latent_dim (`int`):
-            Number of latent variables.
-        seed (`int`):
-            Seed of the run.
         step (`int`):
             Number of the step.
-        process_index (`int`, *optional*, defaults to 0):
-            Number of this process.
-        num_processes (`int`, *optional*, defaults to 1):
-            Number of all processes.
+        shard ([`Shard`]):
+            Part of the data that belongs to this process, with the seed of the run.
+        sample_latents (`Callable`):
+            Source of latents, such as [`normal_latents`].
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
         augments (`bool`, *optional*, defaults to `False`):
@@ -47,31 +111,21 @@ def prepare_batches(
         interpolates (`bool`, *optional*, defaults to `False`):
             Whether to draw numbers for images between real and generated ones.
     """
-    batch_size, device = len(raw_batches[0]["pixel_values"]), raw_batches[0]["pixel_values"].device
-    shape = (len(raw_batches), num_processes, batch_size)
-
-    def draw(purpose: str, *more: int) -> torch.Tensor:
-        return torch.rand(*shape, *more, generator=seeded_generator(seed, purpose, step, device), device=device)
-
-    latents = torch.randn(*shape, latent_dim, generator=seeded_generator(seed, "latents", step, device), device=device)
+    numbers = StepNumbers(raw_batches, step, shard)
+    latents = numbers.latents(sample_latents)
     if random_flip:
-        flips = draw("flips") < 0.5
+        raw_batches = numbers.flip_half(raw_batches)
     if augments:
-        augmentation = draw("augmentation", 2, NUM_RANDOM_NUMBERS)
+        augmentation = numbers.uniform("augmentation", 2, NUM_RANDOM_NUMBERS)
     if interpolates:
-        interpolation = draw("interpolation")
+        interpolation = numbers.uniform("interpolation")
 
     batches = []
     for i, raw_batch in enumerate(raw_batches):
-        pixel_values = VaeImageProcessor.normalize(raw_batch["pixel_values"].float() / 255)
-        if random_flip:
-            flipped = flips[i, process_index, :, None, None, None]
-            pixel_values = torch.where(flipped, pixel_values.flip(-1), pixel_values)
-        pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-        batch = Batch(pixel_values, latents[i, process_index], raw_batch.get("class_labels"))
+        batch = Batch(to_inputs(raw_batch["pixel_values"]), latents[i], raw_batch.get("class_labels"))
         if augments:
-            batch.augmentation = augmentation[i, process_index].transpose(0, 1)
+            batch.augmentation = augmentation[i].transpose(0, 1)
         if interpolates:
-            batch.interpolation = interpolation[i, process_index]
+            batch.interpolation = interpolation[i]
         batches.append(batch)
     return batches

@@ -19,6 +19,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from ..model_folder import LOG_FOLDER, SAMPLES_FOLDER
+from ..processes import is_main_process
+
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ _TEMPORARY_PREFIX = ".tmp-"
 @dataclass
 class TrainerState:
     """
-    Where a run is.
+    Progress of a run. Callbacks find it under the names that transformers gives to it, too.
 
     Args:
         step (`int`, *optional*, defaults to 0):
@@ -43,9 +46,11 @@ class TrainerState:
         best_step (`int`, *optional*):
             Step of the best model of those that were measured.
         best_value (`float`, *optional*):
-            Its measurement. Smaller is better.
+            Its measurement.
         worse_measurements (`int`, *optional*, defaults to 0):
             Number of measurements since then.
+        max_steps (`int`, *optional*, defaults to 0):
+            Number of updates of the whole run.
     """
 
     step: int = 0
@@ -55,18 +60,31 @@ class TrainerState:
     best_step: int | None = None
     best_value: float | None = None
     worse_measurements: int = 0
+    max_steps: int = 0
 
-    def note_measurement(self, value: float) -> None:
-        """Takes down a measurement of the present model. Smaller is better."""
-        if self.best_value is None or value < self.best_value:
+    @property
+    def global_step(self) -> int:
+        """Number of updates made."""
+        return self.step
+
+    @property
+    def is_world_process_zero(self) -> bool:
+        """Whether this is the process that writes files and messages."""
+        return is_main_process()
+
+    def note_measurement(self, value: float, greater_is_better: bool = False) -> None:
+        """Compares a measurement of the present model with the best one so far."""
+        if self.best_value is None or (value > self.best_value if greater_is_better else value < self.best_value):
             self.best_step, self.best_value, self.worse_measurements = self.step, value, 0
         else:
             self.worse_measurements += 1
 
     def forget_best_unless_in(self, output_dir: Path) -> None:
-        """Seeks a new best model if the checkpoint of the best one is no longer there."""
+        """Forgets the best model if its checkpoint is no longer there."""
         if self.best_step is not None and not checkpoint_folder(output_dir, self.best_step).is_dir():
-            logger.warning(f"The checkpoint of the best step, {self.best_step}, is gone: a new best one is sought.")
+            logger.warning(
+                f"The checkpoint of the best step, {self.best_step}, is gone: the best of the next measurements is kept."
+            )
             self.best_step, self.best_value, self.worse_measurements = None, None, 0
 
     @classmethod
@@ -76,7 +94,7 @@ class TrainerState:
 
 
 def checkpoint_folder(output_dir: Path, step: int) -> Path:
-    """Where the checkpoint of a step is, if there is one."""
+    """Returns the folder of a step's checkpoint, which need not exist."""
     return output_dir / f"checkpoint-{step}"
 
 
@@ -236,7 +254,7 @@ def prepare_output_dir(output_dir: Path, step: int, overwrite: bool) -> None:
             Whether to delete an earlier run's checkpoints, samples and logs.
     """
     if overwrite:
-        for folder in (*list_checkpoints(output_dir), output_dir / "samples", output_dir / "logs"):
+        for folder in (*list_checkpoints(output_dir), output_dir / SAMPLES_FOLDER, output_dir / LOG_FOLDER):
             shutil.rmtree(folder, ignore_errors=True)
     output_dir.mkdir(parents=True, exist_ok=True)
     remove_temporary_folders(output_dir)

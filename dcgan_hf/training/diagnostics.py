@@ -16,7 +16,7 @@ from torch.nn.utils import get_total_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from .augmentation import diff_augment
-from .update_strategies import GAN, Batch
+from .updates import GAN, Batch
 
 
 # In percent, of the logits.
@@ -57,7 +57,7 @@ def collect_diagnostics(gan: GAN, batch: Batch) -> dict[str, float]:
     generator = gan.accelerator.unwrap_model(gan.generator)
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
     with _watch_activations(generator) as generator_activations:
-        fake = _call_in_copy(generator, batch.latents, batch.class_labels).pixel_values
+        fake = _call_in_copy(generator, *batch.generator_inputs).pixel_values
     images = [batch.pixel_values, fake]
     if gan.augmentations:
         assert batch.augmentation is not None

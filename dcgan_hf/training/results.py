@@ -1,42 +1,47 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""What a run was: its data, how long it took on which machine, with which versions."""
+"""Facts about a run for its model card: data, recipe, time, hardware, versions."""
 
 import importlib.metadata
+import json
 import platform
 from pathlib import Path
 from typing import Any
 
+import datasets
 from accelerate import Accelerator
 from huggingface_hub import DatasetCard
 
 from ..data.datasets import ImageDataset
+from ..flags import names_where
 from ..hardware import describe_hardware
-from ..model_folder import RESULTS_FILE, write_json
+from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, write_json
+from .arguments import NETWORK_ARGUMENTS
 from .checkpointing import TrainerState
+from .generation_arguments import DCGANTrainingArguments
+from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
 
 _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
 
 
-def describe_dataset(image_dataset: ImageDataset, dataset_name: str, num_images: int | None) -> dict[str, Any]:
+def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> dict[str, Any]:
     r"""
-    Facts about a data set for the model card. Those that are not known are left out.
+    Returns facts about a data set for the model card. Those that are not known are left out.
 
     Args:
         image_dataset ([`ImageDataset`]):
             The data set.
-        dataset_name (`str`):
-            What the user called it. Of a path only the last part is told, because it goes out to the world.
-        num_images (`int`, *optional*):
-            Number of images, if it is known.
+        dataset_name (`str`, *optional*):
+            Its name or path, of which only the last component is told, as it is published. `None` if it came from memory.
     """
     info = image_dataset.dataset.info
     hub_id = image_dataset.hub_id
+    in_memory = isinstance(image_dataset.dataset, datasets.Dataset)
     facts: dict[str, Any] = {
-        "name": hub_id or Path(dataset_name).name,
+        "name": hub_id or (Path(dataset_name).name if dataset_name else info.dataset_name or "a data set in memory"),
         "hub_id": hub_id,
-        "num_images": num_images,
+        "num_images": len(image_dataset.dataset) if in_memory else None,
         "license": info.license,
         "homepage": info.homepage,
         "class_names": image_dataset.class_names,
@@ -49,14 +54,47 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str, num_images:
     return {name: value for name, value in facts.items() if value}
 
 
+def recipe_of(arguments_class: type, arguments: dict[str, Any], dataset_name: str) -> dict[str, Any]:
+    r"""
+    Returns the arguments of a run that may be published, as a recipe to repeat it.
+
+    Args:
+        arguments_class (`type`):
+            Class of the arguments.
+        arguments (`dict[str, Any]`):
+            The arguments, with what they depend on besides the flags.
+        dataset_name (`str`):
+            Name of the data set that may be published.
+    """
+    # The number of updates overrides that of epochs.
+    left_out = {"num_epochs"} if arguments.get("max_train_steps") else set()
+    recipe = {"dataset_name": dataset_name}
+    for name, value in arguments.items():
+        if name in left_out or value in (None, "{}"):
+            continue
+        if name in names_where(arguments_class, on_card=True):
+            recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
+        elif name in names_where(arguments_class, on_card="name"):
+            recipe[name] = Path(value).name if Path(value).exists() else value
+    return recipe
+
+
+def complete_results(folder: Path) -> None:
+    """Adds the recipe to the facts of a run that an earlier version wrote without it."""
+    arguments, results = read_json(folder / ARGUMENTS_FILE), read_json(folder / RESULTS_FILE)
+    if arguments and results and "recipe" not in results:
+        arguments_class = (
+            DCGANSuperResolutionTrainingArguments if "scale_factor" in arguments else DCGANTrainingArguments
+        )
+        results["recipe"] = recipe_of(arguments_class, arguments, results["dataset"]["name"])
+        write_json(results, folder / RESULTS_FILE)
+
+
 def write_results(
     output_dir: Path,
     accelerator: Accelerator,
     state: TrainerState,
-    dataset: dict[str, Any],
-    num_images_seen: int,
-    statistics: dict[str, float],
-    best_step: int | None = None,
+    facts: dict[str, Any],
 ) -> None:
     r"""
     Writes what the model card tells about a run to `training_results.json`.
@@ -65,30 +103,20 @@ def write_results(
         output_dir (`Path`):
             Folder of the run.
         accelerator (`Accelerator`):
-            Knows the machine.
+            Connection of the processes.
         state ([`TrainerState`]):
-            How far the run went.
-        dataset (`dict[str, Any]`):
-            See [`describe_dataset`].
-        num_images_seen (`int`):
-            Number of images used, each time counted.
-        statistics (`dict[str, float]`):
-            Means of the last interval of the log.
-        best_step (`int`, *optional*):
-            Step of the model that is saved, if it is not the last one.
+            Progress of the run.
+        facts (`dict[str, Any]`):
+            What else is known: `dataset`, `recipe`, `num_images_seen`, `statistics`, `best_step`.
     """
     results = {
         "steps": state.step,
-        "best_step": best_step,
         "epochs": state.epoch,
-        "num_images_seen": num_images_seen,
         "seconds": round(state.seconds, 1),
-        "images_per_second": num_images_seen / state.seconds,
+        "images_per_second": facts["num_images_seen"] / state.seconds,
         "hardware": describe_hardware(accelerator),
         "mixed_precision": accelerator.mixed_precision,
-        "dataset": dataset,
-        "statistics": statistics,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
-    write_json(results, output_dir / RESULTS_FILE)
+    write_json(results | facts, output_dir / RESULTS_FILE)

@@ -9,7 +9,6 @@ import PIL.Image
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
-from ..data.seeding import seeded_generator
 from ..pictures import comparison_grid, image_grid, to_bytes, to_pil
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -17,38 +16,32 @@ from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 
 class SampleGrid:
     r"""
-    Draws the same latents again and again while a generator learns.
+    Grid of what a generator draws of the same latents while it learns.
 
     Args:
-        num_images (`int`):
-            Number of images in the grid.
-        seed (`int`):
-            Seed of the latents.
-        latent_dim (`int`):
-            Number of latent variables.
+        latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
+            The latents.
         num_classes (`int`):
             Number of classes, 0 if the generator is unconditional. A grid then has one class per column.
     """
 
-    def __init__(self, num_images: int, seed: int, latent_dim: int, num_classes: int):
-        self.latents = torch.randn(num_images, latent_dim, generator=seeded_generator(seed, "samples", 0))
+    def __init__(self, latents: torch.Tensor, num_classes: int):
+        num_images = len(latents)
+        self.latents = latents
         self.columns = min(num_images, num_classes or math.ceil(math.sqrt(num_images)))
         self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
 
-    def save(self, generator: torch.nn.Module, folder: Path, step: int) -> Path:
-        """Samples from a generator and writes the grid to `step-<step>.png`."""
+    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
+        """Samples from a generator."""
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"step-{step:07d}.png"
-        image_grid(images, self.columns).save(path)
-        return path
+        return image_grid(images, self.columns)
 
 
 class UpscaledGrid:
     r"""
-    Makes the same small images large again and again while a generator learns, and shows them beside what they are to become.
+    Picture of the same small images, enlarged by a generator while it learns, beside the originals.
 
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
@@ -56,7 +49,7 @@ class UpscaledGrid:
         small_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height / scale, width / scale)`):
             The same, small.
         num_images (`int`):
-            How many of them to show, at most.
+            Number of them to show, at most.
     """
 
     def __init__(self, pixel_values: torch.Tensor, small_pixel_values: torch.Tensor, num_images: int):
@@ -71,14 +64,17 @@ class UpscaledGrid:
         }
         self.originals = to_pil(to_bytes(large))
 
-    def save(self, generator: torch.nn.Module, path: Path) -> Path:
-        """Makes the images large with a generator and writes the picture to a file."""
+    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
+        """Enlarges the images with a generator."""
         pipe = DCGANSuperResolutionPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(self.small, return_dict=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        comparison_grid(self.rows | {"DCGAN": images, "original": self.originals}).save(path)
-        return path
+        return comparison_grid(self.rows | {"DCGAN": images, "original": self.originals})
+
+
+def sample_path(folder: Path, step: int) -> Path:
+    """Returns the file of the grid of a step."""
+    return folder / f"step-{step:07d}.png"
 
 
 def remove_later_samples(folder: Path, step: int) -> None:

@@ -7,19 +7,15 @@ micro-batches of a step (more than one accumulates gradients) and what the losse
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from diffusers.image_processor import VaeImageProcessor
 
-from ..data.crops import CropLoader, Crops
-from ..data.datasets import ImageDataset
-from ..data.decoding import Decoder
 from ..data.degradation import Degradation, degrade
-from ..data.loaders import DecodingLoader, ResidentLoader, Shard, make_loader
-from ..data.seeding import seeded_generator
-from .update_strategies import (
+from ..data.loaders import Shard
+from .batches import StepNumbers, to_inputs
+from .updates import (
     GAN,
     adversarial_loss,
     discriminate,
@@ -28,10 +24,6 @@ from .update_strategies import (
     reduce_gradients,
     scale_loss,
 )
-
-
-if TYPE_CHECKING:
-    from .super_resolution_arguments import SuperResolutionTrainingArguments
 
 
 @dataclass
@@ -49,6 +41,12 @@ class SuperResolutionBatch:
     pixel_values: torch.Tensor
     small_pixel_values: torch.Tensor
     interpolation: torch.Tensor
+    class_labels: ClassVar[None] = None
+
+    @property
+    def generator_inputs(self) -> tuple[torch.Tensor, ...]:
+        """Arguments of the generator."""
+        return (self.small_pixel_values,)
 
 
 @dataclass
@@ -79,65 +77,49 @@ class SuperResolutionWeights:
 
 def prepare_super_resolution_batches(
     raw_batches: list[dict[str, torch.Tensor]],
-    degradation: Degradation,
-    seed: int,
     step: int,
-    process_index: int = 0,
-    num_processes: int = 1,
+    shard: Shard,
+    degradation: Degradation,
     random_flip: bool = False,
 ) -> list[SuperResolutionBatch]:
     r"""
-    Makes small images of the large ones of a step, unless they come in pairs, and normalises both. As in
-    [`prepare_batches`], a step does not depend on how its images are divided into processes and micro-batches.
+    Makes small images of the large ones of a step, unless they come in pairs, and normalises both.
 
     Args:
         raw_batches (`list[dict[str, torch.Tensor]]`):
             Micro-batches from a loader: `pixel_values` (uint8) and optionally `small_pixel_values`.
-        degradation ([`Degradation`]):
-            How small images come about.
-        seed (`int`):
-            Seed of the run.
         step (`int`):
             Number of the step.
-        process_index (`int`, *optional*, defaults to 0):
-            Number of this process.
-        num_processes (`int`, *optional*, defaults to 1):
-            Number of all processes.
+        shard ([`Shard`]):
+            Part of the data that belongs to this process, with the seed of the run.
+        degradation ([`Degradation`]):
+            Source of the small images.
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
     """
-    batch_size, num_channels, *size = raw_batches[0]["pixel_values"].shape
-    device = raw_batches[0]["pixel_values"].device
-    shape = (len(raw_batches), num_processes, batch_size)
-    generator = seeded_generator(seed, "degradation", step, device)
-    strengths = torch.rand(*shape, 3, generator=generator, device=device)
-    interpolation = torch.rand(*shape, generator=seeded_generator(seed, "interpolation", step, device), device=device)
+    numbers = StepNumbers(raw_batches, step, shard)
+    generator = numbers.generator("degradation")
+    strengths = numbers.uniform("degradation", 3, generator=generator)
+    interpolation = numbers.uniform("interpolation")
     if random_flip:
-        flips = torch.rand(*shape, generator=seeded_generator(seed, "flips", step, device), device=device) < 0.5
+        raw_batches = numbers.flip_half(raw_batches)
 
     batches = []
     for i, raw_batch in enumerate(raw_batches):
-        images = dict(raw_batch)
-        if random_flip:
-            flipped = flips[i, process_index, :, None, None, None]
-            images = {name: torch.where(flipped, image.flip(-1), image) for name, image in images.items()}
-        if "small_pixel_values" not in images:
+        images = raw_batch["pixel_values"]
+        small_images = raw_batch.get("small_pixel_values")
+        if small_images is None:
             noise = None
             if degradation.noise:
+                batch_size, num_channels, *size = images.shape
                 small_size = [side // degradation.scale_factor for side in size]
                 # Of all processes, each of which takes its own.
-                noise = torch.randn(
-                    num_processes, batch_size, num_channels, *small_size, generator=generator, device=device
-                )
-                noise = noise[process_index]
-            images["small_pixel_values"] = degrade(
-                images["pixel_values"], degradation, strengths[i, process_index], noise
-            )
-        normalized = {
-            name: VaeImageProcessor.normalize(images[name].float() / 255).contiguous(memory_format=torch.channels_last)
-            for name in ("pixel_values", "small_pixel_values")
-        }
-        batches.append(SuperResolutionBatch(**normalized, interpolation=interpolation[i, process_index]))
+                shape = (shard.num_processes, batch_size, num_channels, *small_size)
+                noise = torch.randn(shape, generator=generator, device=images.device)[shard.process_index]
+            small_images = degrade(images, degradation, strengths[i], noise)
+        batches.append(
+            SuperResolutionBatch(to_inputs(images), to_inputs(small_images), interpolation=interpolation[i])
+        )
     return batches
 
 
@@ -149,7 +131,7 @@ def pixel_update(
     statistics = []
     for i, batch in enumerate(batches):
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
-            fake = gan.generator(batch.small_pixel_values).pixel_values
+            fake = gan.generator(*batch.generator_inputs).pixel_values
             loss, parts = _reconstruction_loss(batch, fake, weights)
             gan.accelerator.backward(loss / len(batches))
         statistics.append(parts)
@@ -170,7 +152,7 @@ def adversarial_update(
     for i, batch in enumerate(batches):
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
             with torch.set_grad_enabled(not accumulates):
-                fake = gan.generator(batch.small_pixel_values).pixel_values
+                fake = gan.generator(*batch.generator_inputs).pixel_values
             result = discriminate(gan, batch.pixel_values, fake.detach(), interpolation=batch.interpolation)
             gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
         statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result))
@@ -181,7 +163,7 @@ def adversarial_update(
     for i, batch in enumerate(batches):
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
             if accumulates:
-                fake = gan.generator(batch.small_pixel_values).pixel_values
+                fake = gan.generator(*batch.generator_inputs).pixel_values
             pixels = fake.detach().requires_grad_()
             loss, parts = _reconstruction_loss(batch, pixels, weights)
             judged = discriminator(pixels, output_hidden_states=True)
@@ -225,28 +207,3 @@ def _psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Mean peak signal-to-noise ratio in dB of images in [-1, 1], at most 100."""
     errors = (fake.clamp(-1, 1) - real).square().flatten(1).mean(1) / 2**2
     return -10 * torch.log10(errors.clamp_min(1e-10)).mean()
-
-
-def make_super_resolution_loader(
-    args: "SuperResolutionTrainingArguments",
-    image_dataset: ImageDataset,
-    small_dataset: ImageDataset | None,
-    num_channels: int,
-    shard: Shard,
-    device: torch.device,
-) -> CropLoader | ResidentLoader | DecodingLoader:
-    """A [`CropLoader`] for random squares, else what [`make_loader`] makes."""
-    if args.resize_mode == "random_crop":
-        return CropLoader(
-            image_dataset,
-            small_dataset,
-            Crops(num_channels, args.resolution, args.scale_factor, args.crops_per_image),
-            shard,
-            device,
-            args.in_memory_gb,
-            args.dataloader_num_workers,
-        )
-    decoder = Decoder(
-        num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
-    )
-    return make_loader(image_dataset, decoder, shard, device, args.in_memory_gb)

@@ -1,12 +1,14 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""A log of the run that needs no service, and the choice of others."""
+"""Logs of a run: one that needs no service, and pictures for the others."""
 
 import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 from accelerate.tracking import GeneralTracker, on_main_process
 
 
@@ -53,6 +55,19 @@ class JSONLTracker(GeneralTracker):
     def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step} | values) + "\n")
+
+
+def log_image(trackers: list[GeneralTracker], name: str, image: PIL.Image.Image, step: int) -> None:
+    """Sends a picture to the trackers that show pictures."""
+    for tracker in trackers:
+        if tracker.name == "tensorboard":
+            tracker.log_images({name: np.asarray(image.convert("RGB"))[None]}, step=step, dataformats="NHWC")
+        elif tracker.name == "wandb":
+            tracker.log_images({name: [image]}, step=step)
+        elif tracker.name == "trackio":
+            import trackio
+
+            tracker.log({name: trackio.Image(np.asarray(image.convert("RGB")))}, step=step)
 
 
 def check_tracker(report_to: str) -> None:

@@ -20,11 +20,10 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 
-from ..configuration_dcgan import DCGANDiscriminatorConfig
+from .arguments import check_images_are_separate
 from .augmentation import diff_augment
 from .failures import diversity
-from .losses import GANLoss
-from .penalties import PenaltyWeights, interpolated_penalty, zero_centered_penalty
+from .losses import GANLoss, PenaltyWeights, interpolated_penalty, zero_centered_penalty
 
 
 @dataclass
@@ -86,6 +85,11 @@ class Batch:
     augmentation: torch.Tensor | None = None
     interpolation: torch.Tensor | None = None
 
+    @property
+    def generator_inputs(self) -> tuple[torch.Tensor | None, ...]:
+        """Arguments of the generator."""
+        return self.latents, self.class_labels
+
 
 def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
@@ -106,7 +110,7 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
         for i, batch in enumerate(batches[start : start + number]):
             with reduce_gradients(gan, is_last=i == number - 1):
                 with torch.set_grad_enabled(is_last_update and not accumulates):
-                    fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+                    fake = gan.generator(*batch.generator_inputs).pixel_values
                 result = _discriminate_batch(gan, batch, fake.detach())
                 gan.accelerator.backward(result.loss / number, inputs=list(gan.discriminator.parameters()))
             statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
@@ -118,7 +122,7 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
     for i, batch in enumerate(batches[-number:]):
         with reduce_gradients(gan, is_last=i == number - 1):
             if accumulates:
-                fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+                fake = gan.generator(*batch.generator_inputs).pixel_values
             pixels = fake.detach().requires_grad_()
             logits = [discriminator(_augment(gan, batch, pixels, is_real=False), batch.class_labels).logits]
             if gan.loss.is_relativistic:
@@ -149,16 +153,6 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     return _update_both(gan, batches, backward)
 
 
-def check_treats_images_separately(config: DCGANDiscriminatorConfig, what: str) -> None:
-    """Raises a `ValueError` for a discriminator that mixes the images of a batch, which `what` is wrong for."""
-    if config.norm_type == "batch":
-        raise ValueError(
-            f"{what} needs a discriminator that treats each image separately, got `norm_type=batch`, which mixes those of"
-            " a batch. Use `group`, `spectral` or `none`"
-            """ (`--discriminator_config '{"norm_type": "spectral"}'`)."""
-        )
-
-
 # Least share of the largest gradient that goes through the discriminator for any image: see `one_stage_update`.
 _SMALLEST_SHARE = 1e-6
 
@@ -175,9 +169,7 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     its own gradient vanishes, the image passes with a millionth of the largest one, so that the ratio stays finite; to
     the discriminator's gradient that adds what rounding adds.
     """
-    check_treats_images_separately(
-        gan.accelerator.unwrap_model(gan.discriminator).config, "`update_strategy=one_stage`"
-    )
+    check_images_are_separate(not has_batch_norm(gan.discriminator), "`update_strategy=one_stage`")
 
     def backward(result: Discrimination, pixels: Any) -> tuple[torch.Tensor, torch.Tensor]:
         logits = (result.real_logits, result.fake_logits)
@@ -194,7 +186,13 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     return _update_both(gan, batches, backward)
 
 
-UpdateStrategy = Callable[[GAN, list[Batch]], dict[str, torch.Tensor]]
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether a network mixes the images of a batch."""
+    return any(isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) for module in network.modules())
+
+
+# Takes the micro-batches of a step.
+UpdateStrategy = Callable[[GAN, list[Any]], dict[str, torch.Tensor]]
 
 UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
     "alternating": alternating_update,
@@ -219,7 +217,7 @@ def _update_both(
     statistics = []
     for i, batch in enumerate(batches):
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
-            fake = gan.generator(batch.latents, batch.class_labels).pixel_values
+            fake = gan.generator(*batch.generator_inputs).pixel_values
             pixels = fake.detach().requires_grad_()
             result = _discriminate_batch(gan, batch, pixels)
             generator_loss, pixel_gradient = backward(result, pixels)

@@ -1,0 +1,150 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Callbacks, as transformers has them: what a trainer tells others while it runs, and what they can ask of it."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+import transformers
+from tqdm.auto import tqdm
+from transformers.utils import is_in_notebook
+
+from ..processes import is_main_process
+from .arguments import TrainingArguments
+from .checkpointing import TrainerState
+from .failures import diagnose, diagnose_quality
+from .trackers import log_image
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainerControl:
+    """
+    Switches of the training loop. Callbacks set them, in all processes alike.
+
+    Args:
+        should_training_stop (`bool`, *optional*, defaults to `False`):
+            Whether to end training, with a checkpoint. Several processes stop at the next entry in the log.
+        should_log (`bool`, *optional*, defaults to `False`):
+            Whether to write an entry into the log after this update.
+        should_evaluate (`bool`, *optional*, defaults to `False`):
+            Whether to measure after this update. Needs `eval_steps`.
+        should_sample (`bool`, *optional*, defaults to `False`):
+            Whether to draw a sample grid after this update.
+        should_save (`bool`, *optional*, defaults to `False`):
+            Whether to write a checkpoint after this update.
+    """
+
+    should_training_stop: bool = False
+    should_log: bool = False
+    should_evaluate: bool = False
+    should_sample: bool = False
+    should_save: bool = False
+
+
+class TrainerCallback(transformers.TrainerCallback):
+    r"""
+    Base of callbacks. It has the methods of [`~transformers.TrainerCallback`], of which a trainer calls `on_train_begin`,
+    `on_step_end`, `on_log` (with `logs`), `on_evaluate` (with `metrics`), `on_save` (with `checkpoint`) and `on_train_end`,
+    and one more, `on_sample`. All get `args`, `state`, `control` and, by name, the `trainer`. They are called in each
+    process.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import TrainerCallback
+
+    >>> class StopWhenGood(TrainerCallback):
+    ...     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+    ...         control.should_training_stop = metrics["eval_frechet_distance"] < 20
+    ```
+    """
+
+    def on_sample(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        image: PIL.Image.Image | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Called in the main process after a sample grid was drawn."""
+
+
+class ProgressCallback(TrainerCallback):
+    """Progress bar of the updates, with the latest statistics."""
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        self.progress_bar = tqdm(
+            total=state.max_steps, initial=state.step, desc="Training", disable=not is_main_process(), smoothing=0
+        )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress_bar.update()
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Any = None, trainer: Any = None, **kwargs: Any
+    ) -> None:
+        self.progress_bar.set_postfix(trainer.task.progress(logs) | {"img_s": f"{logs['images_per_second']:.0f}"})
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress_bar.close()
+
+
+class FailureCallback(TrainerCallback):
+    """Warnings when the log shows how a GAN fails, see [`diagnose`] and [`diagnose_quality`]."""
+
+    diagnosis: str | None = None
+    best: tuple[float | None, int | None] = (None, None)
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        self.diagnosis, self.best = None, (state.best_value, state.best_step)
+
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if "logits_std" not in logs:  # the discriminator does not take part, or the update strategy is somebody's own
+            return
+        is_saturating = kwargs["trainer"].engine.gan.loss.is_saturating
+        previous, self.diagnosis = self.diagnosis, diagnose(logs, state.step, is_saturating)
+        if self.diagnosis != previous:
+            logger.warning(f"Step {state.step}: {self.diagnosis or 'the networks have recovered.'}")
+
+    def on_evaluate(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        evaluation = kwargs["trainer"].task.evaluation
+        warning = None
+        if not evaluation.greater_is_better:
+            warning = diagnose_quality(kwargs["score"].value, *self.best)
+        if warning is not None:
+            logger.warning(f"Step {state.step}: {warning}")
+        self.best = state.best_value, state.best_step
+
+
+class TrackerImageCallback(TrainerCallback):
+    """Sample grids for the trackers that show pictures."""
+
+    def on_sample(self, args: Any, state: TrainerState, control: Any, image: Any = None, **kwargs: Any) -> None:
+        log_image(kwargs["trainer"].accelerator.trackers, "samples", image, state.step)
+
+
+class NotebookCallback(TrainerCallback):
+    """The latest sample grid in the output of a notebook's cell, in place of the one before."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.display: Any = None
+
+    def on_sample(self, args: Any, state: TrainerState, control: Any, image: Any = None, **kwargs: Any) -> None:
+        from IPython.display import display
+
+        if self.display is None:
+            self.display = display(image, display_id=True)
+        else:
+            self.display.update(image)
+
+
+def default_callbacks() -> list[TrainerCallback]:
+    """Returns the callbacks that each trainer has."""
+    callbacks = [ProgressCallback(), FailureCallback(), TrackerImageCallback()]
+    return [*callbacks, NotebookCallback()] if is_in_notebook() else callbacks

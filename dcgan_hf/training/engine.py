@@ -1,0 +1,177 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+One update of a run, from a loader's images to new weights: batches, networks, average, learning rates. It knows nothing of
+data sets, logs or files, so benchmarks time exactly what trains.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from diffusers.optimization import get_scheduler
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from ..data.loaders import Shard
+from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
+from .cpu_convolutions import FastConvolutions
+from .ema import GeneratorEMA
+from .losses import GANLoss, PenaltyWeights, make_loss
+from .task import Task
+from .updates import GAN, has_batch_norm
+
+
+# Optimizers of the generator and the discriminator, or a function that makes one for a network.
+Optimizers = tuple[Optimizer, Optimizer] | Callable[[nn.Module], Optimizer]
+# A loss, or the functions of logits that it consists of: the discriminator's and the generator's.
+Loss = GANLoss | tuple[Callable[..., torch.Tensor], Callable[..., torch.Tensor]]
+
+
+def own_shard(args: TrainingArguments, accelerator: Accelerator) -> Shard:
+    """Returns the part of the data that belongs to this process."""
+    return Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
+
+
+class Engine:
+    r"""
+    Networks, and all that an update of them needs.
+
+    Args:
+        args ([`TrainingArguments`]):
+            Arguments of the training.
+        accelerator (`Accelerator`):
+            Connection of the processes.
+        task ([`Task`]):
+            Kind of the training.
+        loss ([`GANLoss`] or a pair of functions, *optional*):
+            Loss instead of the one that the arguments name.
+        optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
+            Optimizers instead of Adam.
+    """
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        accelerator: Accelerator,
+        task: Task,
+        loss: Loss | None = None,
+        optimizers: Optimizers | None = None,
+    ):
+        self.args = args
+        self.task = task
+        self.shard = own_shard(args, accelerator)
+        self.images_per_update = args.train_batch_size * task.batches_per_update * accelerator.num_processes
+        torch.manual_seed(args.seed)
+        device = accelerator.device
+        generator, discriminator = (
+            network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for network in task.make_networks()
+        )
+        if any(getattr(args, name) is not None for name in PENALTIES):
+            check_images_are_separate(not has_batch_norm(discriminator), "A penalty on gradients")
+        self.ema = GeneratorEMA(generator, args.ema_half_life) if args.use_ema else None
+        if accelerator.num_processes > 1 and device.type == "cuda":
+            generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
+            discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
+
+        self.has_own_optimizers = optimizers is not None
+        if isinstance(optimizers, tuple):
+            self.optimizers = list(optimizers)
+        else:
+            make = optimizers or self._adam
+            self.optimizers = [make(network) for network in (generator, discriminator)]
+        if optimizers is None:
+            self.optimizers[1].param_groups[0]["lr"] = args.discriminator_learning_rate or args.learning_rate
+        self.learning_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        # The order is a contract: checkpoints number networks and optimizers in it.
+        generator, discriminator, *prepared = accelerator.prepare(generator, discriminator, *self.optimizers)
+        loss = loss or make_loss(args.loss, args.label_smoothing or 0.0)
+        self.gan = GAN(
+            accelerator,
+            generator.train(),
+            discriminator.train(),
+            prepared[0],
+            prepared[1],
+            loss=GANLoss(*loss) if isinstance(loss, tuple) else loss,
+            penalties=PenaltyWeights(args.r1_penalty or 0.0, args.r2_penalty or 0.0, args.gradient_penalty or 0.0),
+            augmentations=task.augmentations,
+            discriminator_steps=task.discriminator_steps,
+        )
+        # Without the wrappers of distributed training.
+        self.generator = accelerator.unwrap_model(generator)
+        self.discriminator = accelerator.unwrap_model(discriminator)
+        if self.ema is not None:
+            accelerator.register_for_checkpointing(self.ema)
+        self.schedulers: list[LambdaLR] = []
+        self.learning_rate: float | torch.Tensor = args.learning_rate
+        self.batches: list[Any] = []  # of the last update
+
+    def _adam(self, network: nn.Module) -> Optimizer:
+        return torch.optim.Adam(network.parameters(), lr=self.args.learning_rate, **self._adam_options(), fused=True)
+
+    def _adam_options(self) -> dict[str, Any]:
+        args = self.args
+        return {
+            "betas": (args.adam_beta1, args.adam_beta2),
+            "eps": args.adam_epsilon,
+            "weight_decay": args.adam_weight_decay,
+        }
+
+    @property
+    def sampled_generator(self) -> nn.Module:
+        """The generator to sample from, to save and to publish: the average, if there is one."""
+        return self.generator if self.ema is None else self.ema.generator
+
+    def start(self, num_steps: int, step: int = 0) -> None:
+        r"""
+        Makes the learning rates of a run of `num_steps` updates, after `step` of them. Optimizers that come from a
+        checkpoint go on with what the arguments say now.
+
+        Args:
+            num_steps (`int`):
+                Length of the run.
+            step (`int`, *optional*, defaults to 0):
+                Number of updates so far.
+        """
+        starts = (0, self.task.discriminator_start)
+        for optimizer, learning_rates, start in zip(self.optimizers, self.learning_rates, starts):
+            for group, learning_rate in zip(optimizer.param_groups, learning_rates):
+                group.update({} if self.has_own_optimizers else self._adam_options())
+                group.update(lr=learning_rate, initial_lr=learning_rate)
+            self.schedulers.append(
+                get_scheduler(
+                    self.args.lr_scheduler,
+                    optimizer,
+                    num_warmup_steps=0,
+                    num_training_steps=num_steps - start,
+                    last_epoch=max(step - start, 0) - 1,
+                )
+            )
+
+    def update(self, raw_batches: list[dict[str, torch.Tensor]], step: int) -> dict[str, torch.Tensor]:
+        r"""
+        Makes one update: batches, networks, average, learning rates.
+
+        Args:
+            raw_batches (`list[dict[str, torch.Tensor]]`):
+                `batches_per_update` batches from a loader, on the device.
+            step (`int`):
+                Number of updates so far.
+
+        Returns:
+            `dict[str, torch.Tensor]`: detached statistics of the update, on the device.
+        """
+        self.batches = self.task.prepare(raw_batches, step, self.shard)
+        on_cpu = raw_batches[0]["pixel_values"].device.type == "cpu"
+        with FastConvolutions() if on_cpu else nullcontext():
+            statistics = self.task.update(self.gan, self.batches, step)
+        if self.ema is not None:
+            self.ema.update(self.generator, self.images_per_update, (step + 1) * self.images_per_update)
+        self.learning_rate = self.schedulers[0].get_last_lr()[0]
+        for scheduler in self.schedulers if self.task.trains_discriminator(step) else self.schedulers[:1]:
+            scheduler.step()
+        return statistics

@@ -1,0 +1,195 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Training of a generator that draws images."""
+
+from typing import Any
+
+import PIL.Image
+import torch
+from torch import nn
+
+from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments, rename_classes
+from ..data.decoding import Decoder, first_image_channels
+from ..data.loaders import Loader, Shard, make_loader
+from ..data.seeding import seeded_generator
+from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..pipeline_dcgan import DCGANPipeline
+from ..processes import first_on_its_machine
+from .batches import LatentSampler, normal_latents, prepare_batches
+from .evaluation import GenerationEvaluation
+from .generation_arguments import DCGANTrainingArguments
+from .networks import Networks, fit_network, given_networks
+from .samples import SampleGrid
+from .task import Dataset, RawBatch
+from .trainer import Trainer
+from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
+
+
+class GenerationTask:
+    r"""
+    What is special about training a generator that draws images, see [`Task`].
+
+    Args:
+        args ([`DCGANTrainingArguments`]):
+            Arguments of the training.
+        networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train instead of new ones.
+        update (`Callable`, *optional*):
+            Update strategy instead of the one that the arguments name.
+        sample_latents (`Callable`, *optional*):
+            Source of latents instead of N(0, 1), see [`LatentSampler`].
+    """
+
+    discriminator_start = 0
+
+    def __init__(
+        self,
+        args: DCGANTrainingArguments,
+        networks: Networks | None = None,
+        update: UpdateStrategy | None = None,
+        sample_latents: LatentSampler | None = None,
+    ):
+        self.args = args
+        self.networks = given_networks(networks)
+        self.update_strategy = update or UPDATE_STRATEGIES[args.update_strategy]
+        self.sample_latents = sample_latents
+        self.discriminator_steps = args.discriminator_steps
+        self.batches_per_update = args.gradient_accumulation_steps * args.discriminator_steps
+        self.augmentations: list[str] = list(args.diff_augment or [])
+        self.evaluation: GenerationEvaluation | None = None
+        self.bad_images: set[str] = set()
+
+    def load(
+        self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
+    ) -> Loader:
+        args = self.args
+        if train_dataset is not None and eval_dataset is None and args.eval_split is not None:
+            raise ValueError(f"`eval_split={args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`.")
+        with first_on_its_machine():  # which downloads, for all processes of a machine
+            images = self._open(train_dataset, args.dataset_split)
+            eval_images = images
+            if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
+                eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
+        generator = self.networks[0]
+        given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
+        # The configs check the arguments of the networks, so they come before the work of decoding.
+        self.describe_images(args.num_channels or given_channels or first_image_channels(images), images.class_names)
+        self.eval_images = eval_images
+        self.decoder = decoder = Decoder(
+            self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
+        )
+        self.bad_images = decoder.bad_images
+        if args.eval_steps is not None:
+            self.evaluation = self.make_evaluation(device)
+        if args.max_train_samples is not None:
+            images = choose_images(images, args.max_train_samples, args.seed)
+        self.image_dataset = images
+        return make_loader(images, decoder, shard, device, args.in_memory_gb)
+
+    def _open(self, dataset: Dataset | None, split: str, with_labels: bool | None = None) -> ImageDataset:
+        args = self.args
+        with_labels = args.class_conditional if with_labels is None else with_labels
+        columns: dict[str, Any] = {"label_column": args.label_column, "with_labels": with_labels}
+        if dataset is not None:
+            images = find_images(dataset, args.image_column, **columns)
+        else:
+            images = load_from_arguments(args, split, streaming=args.streaming, **columns)
+        return rename_classes(images, args.class_names) if args.class_names and with_labels else images
+
+    def describe_images(self, num_channels: int, class_names: list[str] | None = None) -> None:
+        """Says what the images are like, from which the configurations of the networks follow."""
+        self.num_channels = num_channels
+        self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, class_names)
+
+    def make_evaluation(self, device: torch.device) -> GenerationEvaluation:
+        num_classes = self.generator_config.num_classes
+        return GenerationEvaluation(
+            self.args, self.eval_images, self.decoder, num_classes, self.sample_latents, device
+        )
+
+    def make_networks(self) -> tuple[nn.Module, nn.Module]:
+        generator = fit_network(self.networks[0], self.generator_config, DCGANGenerator)
+        discriminator = fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator)
+        return generator, discriminator
+
+    def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Batch]:
+        return prepare_batches(
+            raw_batches,
+            step,
+            shard,
+            self.sample_latents or normal_latents(self.generator_config.latent_dim),
+            self.args.random_flip,
+            augments=bool(self.augmentations),
+            interpolates=self.args.gradient_penalty is not None,
+        )
+
+    def trains_discriminator(self, step: int) -> bool:
+        return True
+
+    def update(self, gan: GAN, batches: list[Batch], step: int) -> dict[str, torch.Tensor]:
+        return self.update_strategy(gan, batches)
+
+    def progress(self, logs: dict[str, float]) -> dict[str, str]:
+        names = {"loss_d": "discriminator_loss", "loss_g": "generator_loss"}
+        return {short: f"{logs[name]:.3f}" for short, name in names.items() if name in logs}
+
+    def start_samples(self, loader: Loader, shard: Shard) -> None:
+        sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
+        latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
+        self.grid = SampleGrid(latents, self.generator_config.num_classes)
+
+    def draw(self, generator: nn.Module) -> PIL.Image.Image:
+        return self.grid.draw(generator)
+
+    def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
+        return DCGANPipeline(generator=generator, discriminator=discriminator)
+
+
+class DCGANTrainer(Trainer):
+    r"""
+    Trainer of a DCGAN.
+
+    Args:
+        args ([`DCGANTrainingArguments`], *optional*):
+            Arguments of the training.
+        train_dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`], *optional*):
+            Images to train with. By default the data set that the arguments name.
+        eval_dataset ([`datasets.Dataset`], *optional*):
+            Images to compare with, if `eval_steps` is given. By default `eval_split`, or those of training.
+        networks ([`DCGANPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train: those of a pipeline, or modules with the forward signatures of [`DCGANGenerator`] and
+            [`DCGANDiscriminator`]. By default new ones, which the arguments describe.
+        loss ([`GANLoss`] or `tuple[Callable, Callable]`, *optional*):
+            Loss: an object as in `training/losses.py`, or the functions of logits that it consists of.
+        update (`Callable`, *optional*):
+            Update strategy: a function of a [`GAN`] and a list of [`Batch`]es that updates both networks and returns
+            detached statistics, as in `training/updates.py`.
+        optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
+            Optimizers of generator and discriminator, or a function that makes one for a network. By default Adam.
+        callbacks (`list[TrainerCallback]`, *optional*):
+            What to call while training.
+
+    `sample_latents` of a subclass draws the latents, from N(0, 1) if it does not override it.
+
+    Example:
+
+    ```python
+    >>> from datasets import load_dataset
+    >>> from dcgan_hf import DCGANTrainer, DCGANTrainingArguments
+
+    >>> trainer = DCGANTrainer(
+    ...     args=DCGANTrainingArguments(output_dir="dcgan-cats", resolution=64, max_train_steps=10_000),
+    ...     train_dataset=load_dataset("imagefolder", data_dir="cats", split="train"),
+    ... )
+    >>> trainer.train()
+    >>> trainer.pipeline(batch_size=16).images
+    ```
+    """
+
+    args: DCGANTrainingArguments
+    arguments_class = DCGANTrainingArguments
+    # Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
+    sample_latents: LatentSampler | None = None
+
+    def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> GenerationTask:
+        return GenerationTask(self.args, networks, update, self.sample_latents)

@@ -1,0 +1,156 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Arguments of the training of a generator of images."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..flags import LabelledDatasetArguments, flag
+from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
+
+
+if TYPE_CHECKING:
+    from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+
+
+@dataclass(kw_only=True)
+class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
+    r"""
+    Arguments of a [`DCGANTrainer`]. Where the paper gives a value, that is the default. `dcgan train --help` describes all.
+
+    Raises:
+        ValueError: if an argument is out of range, has no effect, or does not go with another one.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANTrainingArguments
+
+    >>> args = DCGANTrainingArguments(output_dir="dcgan-cats", resolution=64, max_train_steps=10_000)
+    ```
+    """
+
+    resize_mode: Literal["crop", "pad"] = flag(
+        "crop",
+        "'crop' scales the shorter side to the resolution and cuts out the centre, 'pad' scales down what is too large"
+        " and pads with black.",
+        group="Data",
+        on_card=True,
+    )
+
+    class_conditional: bool = flag(
+        False, "Give the labels to both networks.", group="Networks", on_resume="fixed", on_card=True
+    )
+    class_names: list[str] | None = flag(
+        None,
+        "Names of the classes, in the order of their numbers. By default those that the data set has.",
+        group="Networks",
+        on_card=True,
+    )
+    latent_dim: int = flag(100, "Number of latent variables.", group="Networks", on_resume="fixed", on_card=True)
+
+    diff_augment: list[Literal["color", "translation", "cutout"]] | None = flag(
+        None,
+        "Differentiable augmentation of all that the discriminator sees, for small data sets, in this order.",
+        group="Loss",
+        on_card=True,
+    )
+    discriminator_steps: int = flag(
+        1,
+        "Updates of the discriminator, each with new images, for one of the generator.",
+        group="Optimization",
+        range="[1, inf)",
+        on_card=True,
+    )
+    update_strategy: Literal["alternating", "simultaneous", "one_stage"] = flag(
+        "alternating",
+        "'alternating' updates the discriminator, then the generator through it, as in the paper. 'simultaneous'"
+        " updates both from one forward pass. 'one_stage' does the same with one backward pass less, for discriminators"
+        " without batch normalisation.",
+        group="Optimization",
+        on_card=True,
+    )
+
+    eval_features: str = flag(
+        "inception",
+        "Network whose features of generated and of real images are compared: 'inception', 'efficientnet-lite0', or"
+        " folder or repository of an image classifier.",
+        group="Evaluation",
+        on_resume="free",
+    )
+    eval_num_images: int = flag(
+        5_000, "Images to generate for a measurement.", group="Evaluation", range="[2, inf)", on_resume="free"
+    )
+    metric_for_best_model: Literal["frechet_distance", "kernel_distance"] = flag(
+        "frechet_distance", "Measurement that tells the best model.", group="Evaluation", on_resume="free"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("label_column", "class_names"):
+            if getattr(self, name) is not None and not self.class_conditional:
+                raise ValueError(f"`{name}={getattr(self, name)}` has no effect without `class_conditional`.")
+        order = ("color", "translation", "cutout")
+        if self.diff_augment is not None and self.diff_augment != [
+            name for name in order if name in self.diff_augment
+        ]:
+            raise ValueError(f"`diff_augment` must be some of {list(order)}, in this order, got {self.diff_augment}.")
+        if self.update_strategy != "alternating" and self.discriminator_steps > 1:
+            raise ValueError(
+                f"`discriminator_steps={self.discriminator_steps}` needs `update_strategy=alternating`, got"
+                f" `{self.update_strategy}`, which updates both networks from one forward pass."
+            )
+        _, discriminator_config = self.network_configs(self.num_channels or 3, None)
+        self.check_discriminator(discriminator_config)
+
+    def check_precision(self, mixed_precision: str | None) -> None:
+        super().check_precision(mixed_precision)
+        if mixed_precision == "fp16" and self.update_strategy != "alternating":
+            raise ValueError(
+                f"`update_strategy={self.update_strategy}` does not work with `mixed_precision=fp16`: the first"
+                " optimizer's step may change the loss scale before the second one's. Use `bf16`."
+            )
+
+    def check_discriminator(self, config: "DCGANDiscriminatorConfig") -> None:
+        super().check_discriminator(config)
+        if self.update_strategy != "one_stage":
+            return
+        check_images_are_separate(config.norm_type != "batch", "`update_strategy=one_stage`")
+        if config.patchwise:
+            raise ValueError(
+                "`update_strategy=one_stage` needs one logit for each image, so no `patchwise` discriminator."
+            )
+        for name in PENALTIES:
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` needs `update_strategy=alternating` or `simultaneous`: `one_stage` takes the generator's"
+                    " gradient from the discriminator's, which the penalty changes."
+                )
+
+    def network_configs(
+        self, num_channels: int, class_names: list[str] | None
+    ) -> tuple["DCGANGeneratorConfig", "DCGANDiscriminatorConfig"]:
+        r"""
+        Makes the configurations of both networks.
+
+        Args:
+            num_channels (`int`):
+                Channels of the images.
+            class_names (`list[str]`, *optional*):
+                Names of the classes of class-conditional networks.
+        """
+        from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+
+        common: dict[str, Any] = {
+            "image_size": self.resolution,
+            "num_channels": num_channels,
+            "hidden_size": self.hidden_size,
+        }
+        if class_names is not None:
+            common |= {"num_classes": len(class_names), "id2label": dict(enumerate(class_names))}
+        return (
+            self.make_config("generator_config", DCGANGeneratorConfig, common | {"latent_dim": self.latent_dim}),
+            self.make_config(
+                "discriminator_config", DCGANDiscriminatorConfig, common | {"resize_mode": self.resize_mode}
+            ),
+        )

@@ -1,0 +1,74 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Networks that a trainer is given instead of making them."""
+
+from typing import Any, TypeAlias
+
+from diffusers import DiffusionPipeline
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+
+# Generator and discriminator, or a pipeline that has them. Without a discriminator, a new one is made.
+Networks: TypeAlias = DiffusionPipeline | tuple[nn.Module, nn.Module | None]
+
+# Fields of configurations that networks must agree on with the arguments and the data.
+_AGREEING_FIELDS = ("image_size", "num_channels", "num_classes", "latent_dim", "scale_factor")
+
+
+class OwnNetwork(PreTrainedModel):
+    r"""
+    A module of somebody's own as a network that a pipeline can hold.
+
+    Args:
+        config (`PreTrainedConfig`):
+            Configuration of the network that it replaces.
+        module (`nn.Module`):
+            The module, with the same forward signature.
+    """
+
+    config_class = PreTrainedConfig
+    main_input_name = "inputs"
+
+    def __init__(self, config: PreTrainedConfig, module: nn.Module):
+        super().__init__(config)
+        self.module = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+
+def given_networks(networks: Networks | None) -> tuple[nn.Module | None, nn.Module | None]:
+    """Returns the generator and the discriminator, `None` for those that have to be made."""
+    if networks is None:
+        return None, None
+    return (networks.generator, networks.discriminator) if isinstance(networks, DiffusionPipeline) else networks
+
+
+def fit_network(network: nn.Module | None, config: PreTrainedConfig, network_class: Any) -> PreTrainedModel:
+    r"""
+    Returns the network that was given, or makes one.
+
+    Args:
+        network (`nn.Module`, *optional*):
+            The network that was given.
+        config (`PreTrainedConfig`):
+            Configuration that the arguments and the data call for.
+        network_class (`type`):
+            Class of the network to make.
+
+    Raises:
+        ValueError: if the network that was given is for other images or latents.
+    """
+    if network is None:
+        return network_class(config)
+    if not isinstance(network, PreTrainedModel):
+        return OwnNetwork(config, network)
+    has, needs = network.config.to_dict(), config.to_dict()
+    for name in _AGREEING_FIELDS:
+        if name in has and name in needs and has[name] != needs[name]:
+            raise ValueError(
+                f"`networks`: the {type(network).__name__} has `{name}={has[name]}`, but arguments and images call for"
+                f" {needs[name]}."
+            )
+    return network

@@ -1,0 +1,95 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Recipes: YAML files of training arguments that are known to work, with the hardware and time that they take."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from ..flags import did_you_mean
+from .arguments import NETWORK_ARGUMENTS, TrainingArguments, parse_object
+
+
+FOLDER = Path(__file__).parents[1] / "recipes"
+# Keys that describe a recipe and are not arguments.
+DESCRIPTION = ("description", "hardware", "time")
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
+
+
+class _Loader(yaml.SafeLoader):
+    """Loader that takes 1e-4 for a number, as YAML 1.2 does. YAML 1.1 wants 1.0e-4."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes that the package has."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def read_recipe(recipe: str | Path) -> dict[str, Any]:
+    r"""
+    Reads a recipe.
+
+    Args:
+        recipe (`str` or `Path`):
+            Name of a recipe of the package, such as `"strong"`, or path of a YAML file.
+
+    Returns:
+        `dict[str, Any]`: the arguments that it sets, by their names, and its `description`, `hardware` and `time`.
+
+    Raises:
+        ValueError: if there is no such recipe, or if the file is not one.
+    """
+    path = FOLDER / f"{recipe}.yaml" if str(recipe) in recipe_names() else Path(recipe)
+    if not path.is_file():
+        names = recipe_names()
+        raise ValueError(
+            f"`config={recipe}`: neither a file nor a recipe.{did_you_mean(path.stem, names)} Recipes: {', '.join(names)}."
+        )
+    try:
+        content = yaml.load(path.read_text(), _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"`config={recipe}` is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"`config={recipe}` must hold `argument: value` lines, got {content!r}.")
+    return content
+
+
+def arguments_from_recipe(
+    arguments_class: type[Arguments], recipe: str | Path, changes: dict[str, Any] | None = None
+) -> Arguments:
+    r"""
+    Makes training arguments of a recipe.
+
+    Args:
+        arguments_class (`type`):
+            [`DCGANTrainingArguments`] or [`DCGANSuperResolutionTrainingArguments`].
+        recipe (`str` or `Path`):
+            See [`read_recipe`].
+        changes (`dict[str, Any]`, *optional*):
+            Arguments that override the recipe's. Descriptions of networks are overridden field by field.
+
+    Raises:
+        ValueError: if the recipe has an argument that there is not, or one that is out of range.
+    """
+    values = {name: value for name, value in read_recipe(recipe).items() if name not in DESCRIPTION}
+    known = [argument.name for argument in dataclasses.fields(arguments_class)]
+    for unknown in values.keys() - set(known):
+        raise ValueError(
+            f"`config={recipe}` has {unknown!r}, which is not an argument of this training.{did_you_mean(unknown, known)}"
+        )
+    changes = changes or {}
+    networks = {
+        name: parse_object(name, values.get(name) or {}) | parse_object(name, changes.get(name, {}))
+        for name in NETWORK_ARGUMENTS
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return arguments_class(**(given | changes | networks))

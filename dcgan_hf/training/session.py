@@ -1,0 +1,126 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""The surroundings of a run: connected processes, each on its device and in its precision, signals to stop, logs."""
+
+import gc
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
+from transformers.utils import logging as transformers_logging
+
+from ..hardware import cores_of_a_process, default_mixed_precision
+from ..model_folder import LOG_FILE, LOG_FOLDER
+from ..processes import restored_globals
+from .arguments import TrainingArguments
+from .checkpointing import TrainerState, list_checkpoints
+from .trackers import JSONLTracker, check_tracker
+
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerator]:
+    r"""
+    Connects the processes of a run and opens its logs, or refuses to. Nothing of an earlier run is changed yet. At the end
+    the process is as it was before.
+
+    Args:
+        args ([`TrainingArguments`]):
+            The arguments.
+        resume (`Path`, *optional*):
+            Checkpoint to go on from.
+
+    Yields:
+        `Accelerator`: connection of the processes.
+
+    Raises:
+        ValueError: if the arguments do not go with this machine, or if the folder holds another run.
+    """
+    check_tracker(args.report_to)
+    output_dir = Path(args.output_dir)
+    if list_checkpoints(output_dir) and resume is None and not args.overwrite_output_dir:
+        raise ValueError(
+            f"`output_dir={output_dir}` holds checkpoints of another run. Go on with it: `resume_from_checkpoint=latest`,"
+            " delete it: `overwrite_output_dir`, or choose another folder."
+        )
+    shows_progress = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # of writing the networks
+    try:
+        with restored_globals():
+            log = JSONLTracker(output_dir / LOG_FILE, TrainerState.read(resume).step if resume else 0)
+            accelerator = _make_accelerator(args, output_dir, log)
+            try:
+                yield accelerator
+                for tracker in accelerator.trackers:
+                    tracker.finish()
+            finally:
+                # A network that is wrapped for distributed training must not outlive the connection: the exit would crash.
+                accelerator.free_memory()
+                gc.collect()
+    finally:
+        if shows_progress:
+            transformers_logging.enable_progress_bar()
+
+
+def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTracker) -> Accelerator:
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision or default_mixed_precision(args.use_cpu),
+        # Without this, Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
+        cpu=args.use_cpu or not torch.accelerator.is_available(),
+        log_with=[log] + ([args.report_to] if args.report_to != "none" else []),
+        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / LOG_FOLDER)),
+        kwargs_handlers=[
+            # Each process keeps its own running statistics: broadcasting them before every forward pass would change
+            # what the backward pass of an earlier one needs. What is saved are those of the main process.
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            # The others wait for the process that downloads and prepares the data set.
+            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
+        ],
+    )
+    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
+        raise ValueError(
+            f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
+            f" {accelerator.num_processes}: they would write over each other's results."
+        )
+    args.check_precision(accelerator.mixed_precision)
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
+    if accelerator.device.type == "cpu":
+        torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
+    return accelerator
+
+
+class StopSignals:
+    """
+    Context manager that notes SIGINT (Ctrl-C) and SIGTERM in `received` instead of ending the process. A second signal ends
+    it at once. Only the main thread can do that: a run in another one is not stopped by signals.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._previous: dict = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+        signal.signal(number, self._previous[number])

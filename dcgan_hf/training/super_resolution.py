@@ -1,0 +1,202 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Training of a generator that enlarges images."""
+
+import PIL.Image
+import torch
+from torch import nn
+
+from ..data.crops import CropLoader, Crops
+from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments
+from ..data.decoding import Decoder, first_image_channels
+from ..data.degradation import Degradation
+from ..data.loaders import Loader, Shard, make_loader
+from ..evaluation.features import perceptual_features
+from ..image_processing_dcgan import ResizeMode
+from ..modeling_dcgan import DCGANDiscriminator
+from ..modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+from ..processes import first_on_its_machine
+from .evaluation import SuperResolutionEvaluation
+from .networks import Networks, fit_network, given_networks
+from .samples import UpscaledGrid
+from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+from .super_resolution_updates import (
+    SuperResolutionBatch,
+    SuperResolutionWeights,
+    adversarial_update,
+    pixel_update,
+    prepare_super_resolution_batches,
+)
+from .task import Dataset, RawBatch
+from .trainer import Trainer
+from .updates import GAN, UpdateStrategy
+
+
+# The large images of a data set and, if it has them, their small versions.
+Pair = tuple[ImageDataset, ImageDataset | None]
+
+
+class SuperResolutionTask:
+    r"""
+    What is special about training a generator that enlarges images, see [`Task`].
+
+    Args:
+        args ([`DCGANSuperResolutionTrainingArguments`]):
+            Arguments of the training.
+        networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train instead of new ones.
+        update (`Callable`, *optional*):
+            Update strategy instead of [`pixel_update`] and [`adversarial_update`].
+    """
+
+    discriminator_steps = 1
+    augmentations: list[str] = []
+
+    def __init__(
+        self,
+        args: DCGANSuperResolutionTrainingArguments,
+        networks: Networks | None = None,
+        update: UpdateStrategy | None = None,
+    ):
+        self.args = args
+        self.networks = given_networks(networks)
+        self.own_update = update
+        self.discriminator_start = args.warmup_steps
+        self.batches_per_update = args.gradient_accumulation_steps
+        self.degradation = Degradation(
+            args.scale_factor, args.downsampling, args.max_blur, args.max_noise, args.min_jpeg_quality
+        )
+        self.weights = SuperResolutionWeights(
+            args.pixel_loss_weight,
+            args.adversarial_loss_weight,
+            args.feature_matching_loss_weight,
+            args.perceptual_loss_weight,
+        )
+        self.evaluation: SuperResolutionEvaluation | None = None
+        self.bad_images: set[str] = set()
+
+    def load(
+        self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
+    ) -> Loader:
+        args = self.args
+        if train_dataset is not None and eval_dataset is None and args.eval_split is not None:
+            raise ValueError(f"`eval_split={args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`.")
+        with first_on_its_machine():  # which downloads, for all processes of a machine
+            images, small_images = self._open(train_dataset, args.dataset_split)
+            measured = images, small_images
+            if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
+                measured = self._open(eval_dataset, args.eval_split or args.dataset_split)
+            if args.perceptual_features is not None:
+                self.weights.perceptual_features = perceptual_features(args.perceptual_features, device)
+        self.describe_images(args.num_channels or first_image_channels(images))
+        resize_mode: ResizeMode = "pad" if args.resize_mode == "pad" else "crop"
+        self.measured = measured
+        self.decoder = decoder = Decoder(
+            self.num_channels, args.resolution, resize_mode, args.dataloader_num_workers, args.skip_bad_images
+        )
+        self.bad_images = decoder.bad_images
+        if args.eval_steps is not None:
+            self.evaluation = self.make_evaluation(device)
+        if args.max_train_samples is not None:
+            images = choose_images(images, args.max_train_samples, args.seed)
+            small_images = small_images and choose_images(small_images, args.max_train_samples, args.seed)
+        self.image_dataset = images
+        if args.resize_mode != "random_crop":
+            return make_loader(images, decoder, shard, device, args.in_memory_gb)
+        crops = Crops(self.num_channels, args.resolution, args.scale_factor, args.crops_per_image)
+        return CropLoader(images, small_images, crops, shard, device, args.in_memory_gb, args.dataloader_num_workers)
+
+    def _open(self, dataset: Dataset | None, split: str) -> Pair:
+        columns = [self.args.image_column]
+        columns += [self.args.low_resolution_column] if self.args.low_resolution_column else []
+        if dataset is not None:
+            found = [find_images(dataset, column) for column in columns]
+        else:
+            streaming = self.args.streaming
+            found = [
+                load_from_arguments(self.args, split, streaming=streaming, image_column=column) for column in columns
+            ]
+        return found[0], found[1] if len(found) > 1 else None
+
+    def describe_images(self, num_channels: int) -> None:
+        """Says what the images are like, from which the configurations of the networks follow."""
+        self.num_channels = num_channels
+        self.generator_config, self.discriminator_config = self.args.network_configs(num_channels)
+
+    def make_evaluation(self, device: torch.device) -> SuperResolutionEvaluation:
+        return SuperResolutionEvaluation(self.args, *self.measured, self.decoder, device)
+
+    def make_networks(self) -> tuple[nn.Module, nn.Module]:
+        return (
+            fit_network(self.networks[0], self.generator_config, DCGANSuperResolutionGenerator),
+            fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator),
+        )
+
+    def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[SuperResolutionBatch]:
+        return prepare_super_resolution_batches(raw_batches, step, shard, self.degradation, self.args.random_flip)
+
+    def trains_discriminator(self, step: int) -> bool:
+        return self.args.is_adversarial and step >= self.args.warmup_steps
+
+    def update(self, gan: GAN, batches: list[SuperResolutionBatch], step: int) -> dict[str, torch.Tensor]:
+        if self.own_update is not None:
+            return self.own_update(gan, batches)
+        update = adversarial_update if self.trains_discriminator(step) else pixel_update
+        return update(gan, batches, self.weights)
+
+    def progress(self, logs: dict[str, float]) -> dict[str, str]:
+        names = {"psnr": "psnr", "bicubic": "bicubic_psnr"}
+        return {short: f"{logs[name]:.2f}" for short, name in names.items() if name in logs}
+
+    def start_samples(self, loader: Loader, shard: Shard) -> None:
+        # The first images of the first epoch.
+        first = prepare_super_resolution_batches(
+            [next(loader.batches(0))], 0, Shard(shard.batch_size, shard.seed), self.degradation
+        )[0]
+        self.grid = UpscaledGrid(first.pixel_values, first.small_pixel_values, self.args.eval_batch_size)
+
+    def draw(self, generator: nn.Module) -> PIL.Image.Image:
+        return self.grid.draw(generator)
+
+    def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANSuperResolutionPipeline:
+        return DCGANSuperResolutionPipeline(generator, discriminator if self.args.is_adversarial else None)
+
+
+class DCGANSuperResolutionTrainer(Trainer):
+    r"""
+    Trainer of a DCGAN that enlarges images.
+
+    Args:
+        args ([`DCGANSuperResolutionTrainingArguments`], *optional*):
+            Arguments of the training.
+        train_dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`], *optional*):
+            Images to train with, or pairs. By default the data set that the arguments name.
+        eval_dataset ([`datasets.Dataset`], *optional*):
+            Images to measure with, if `eval_steps` is given. By default `eval_split`, or those of training.
+        networks ([`DCGANSuperResolutionPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train: those of a pipeline, or modules with the forward signatures of
+            [`DCGANSuperResolutionGenerator`] and [`DCGANDiscriminator`]. By default new ones, which the arguments describe.
+        loss, update, optimizers, callbacks (*optional*):
+            See [`DCGANTrainer`].
+
+    Example:
+
+    ```python
+    >>> from datasets import load_dataset
+    >>> from dcgan_hf import DCGANSuperResolutionTrainer, DCGANSuperResolutionTrainingArguments
+
+    >>> trainer = DCGANSuperResolutionTrainer(
+    ...     args=DCGANSuperResolutionTrainingArguments(output_dir="dcgan-x2", scale_factor=2, max_train_steps=10_000),
+    ...     train_dataset=load_dataset("imagefolder", data_dir="photos", split="train"),
+    ... )
+    >>> trainer.train()
+    >>> trainer.pipeline(small_image).images[0]
+    ```
+    """
+
+    args: DCGANSuperResolutionTrainingArguments
+    arguments_class = DCGANSuperResolutionTrainingArguments
+
+    def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> SuperResolutionTask:
+        return SuperResolutionTask(self.args, networks, update)

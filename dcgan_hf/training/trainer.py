@@ -1,0 +1,439 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+The training loop. What differs between trainings is in the trainer's task, an update in its engine.
+
+    read images -> engine.update: batches -> networks -> average -> learning rates -> log -> measure -> sample -> save
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import transformers
+from accelerate import Accelerator
+from diffusers import DiffusionPipeline
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from ..data.loaders import endless_batches, images_per_second
+from ..evaluation.records import Metric, write_metrics
+from ..flags import names_where
+from ..hardware import describe_hardware
+from ..model_folder import (
+    ANIMATION_FILE,
+    ARGUMENTS_FILE,
+    CARD_FILE,
+    COMPARISON_FILE,
+    RESULTS_FILE,
+    SAMPLES_FOLDER,
+    remove_stale_files,
+    write_json,
+)
+from ..pictures import save_animation
+from ..processes import connected_processes, is_main_process
+from ..publishing.upload import Publication, RunPublisher, publish_pipeline, update_card, write_model_page
+from .arguments import TrainingArguments
+from .callbacks import TrainerCallback, TrainerControl, default_callbacks
+from .checkpointing import (
+    TrainerState,
+    checkpoint_folder,
+    find_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    prepare_output_dir,
+    save_checkpoint,
+)
+from .diagnostics import collect_diagnostics
+from .engine import Engine, Loss, Optimizers, own_shard
+from .failures import check_finite
+from .networks import Networks
+from .results import describe_dataset, recipe_of, write_results
+from .running_statistics import RunningStatistics
+from .samples import remove_later_samples, sample_path
+from .session import StopSignals, session
+from .task import Dataset, RawBatch, Task
+from .updates import UpdateStrategy
+
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer:
+    """Base of the trainers, see [`DCGANTrainer`] for the arguments. They differ in their task alone."""
+
+    arguments_class: ClassVar[type[TrainingArguments]]
+    task: Task
+    accelerator: Accelerator
+    engine: Engine
+
+    def __init__(
+        self,
+        args: TrainingArguments | None = None,
+        train_dataset: Dataset | None = None,
+        eval_dataset: Dataset | None = None,
+        networks: Networks | None = None,
+        loss: Loss | None = None,
+        update: UpdateStrategy | None = None,
+        optimizers: Optimizers | None = None,
+        callbacks: Sequence[transformers.TrainerCallback] = (),
+    ):
+        self.args = args or self.arguments_class()
+        self.train_dataset = train_dataset
+        self.eval_dataset = eval_dataset
+        self.networks = networks
+        self.loss = loss
+        self.update = update
+        self.optimizers = optimizers
+        self.callbacks = [*default_callbacks(), *callbacks]
+        self.output_dir = Path(self.args.output_dir)
+        self.state = TrainerState()
+        self.control = TrainerControl()
+        self._pipeline: DiffusionPipeline | None = None
+
+    def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> Task:
+        """Makes what is special about this kind of training."""
+        raise NotImplementedError
+
+    # ---- what others use ----
+
+    def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainerState:
+        r"""
+        Trains, saves the pipeline with its model card in `output_dir` and, with `push_to_hub`, publishes it. Afterwards the
+        process is as it was before, so another training can follow.
+
+        Args:
+            resume_from_checkpoint (`bool`, `str` or `Path`, *optional*):
+                Checkpoint to go on from: `True` or `"latest"` for the newest in `output_dir`, its name, or its path. By
+                default `args.resume_from_checkpoint`.
+
+        Returns:
+            [`TrainerState`]: where the run ended.
+
+        Raises:
+            ValueError: if something does not go together. Nothing of an earlier run is changed then.
+            FloatingPointError: if training diverges. Its checkpoints stay.
+        """
+        wanted = resume_from_checkpoint or self.args.resume_from_checkpoint
+        resume = find_checkpoint(self.output_dir, "latest" if wanted is True else str(wanted)) if wanted else None
+        if wanted and resume is None:
+            logger.warning(f"There is no checkpoint in {str(self.output_dir)!r} to resume from: training begins anew.")
+        with session(self.args, resume) as self.accelerator:
+            self._prepare(resume)
+            with StopSignals() as self.stop, logging_redirect_tqdm():
+                self._loop()
+                self._finish()
+            del self.engine, self.accelerator  # the networks are in the pipeline
+        return self.state
+
+    @property
+    def pipeline(self) -> DiffusionPipeline:
+        """The trained pipeline, of the averaged generator if there is one."""
+        if self._pipeline is None:
+            raise RuntimeError("There is no pipeline before `train` was called.")
+        return self._pipeline
+
+    def save_model(self, output_dir: str | Path | None = None) -> None:
+        """Saves the pipeline and its model card, by default in `args.output_dir`."""
+        folder = Path(output_dir or self.output_dir)
+        self.pipeline.save_pretrained(folder)
+        write_model_page(self.pipeline, folder, self._repo_id)
+
+    def push_to_hub(self, commit_message: str | None = None, token: str | None = None) -> str:
+        r"""
+        Publishes the folder of the run: pipeline, model card, measurements; no checkpoints, logs or private arguments.
+
+        Args:
+            commit_message (`str`, *optional*):
+                Message of the commit.
+            token (`str`, *optional*):
+                Access token. By default the one of `hf auth login`.
+
+        Returns:
+            `str`: address of the commit.
+        """
+        publication = Publication(commit_message, self.args.hub_private_repo or None, token)
+        return publish_pipeline(self.pipeline, self.output_dir, self._repo_id, publication)
+
+    @property
+    def _repo_id(self) -> str:
+        return self.args.hub_model_id or self.output_dir.absolute().name
+
+    def evaluate(self) -> dict[str, float]:
+        r"""
+        Measures the trained pipeline, as `eval_steps` does while training, and adds the figures to `metrics.json` and the
+        model card in `output_dir`.
+
+        Returns:
+            `dict[str, float]`: measurements by name, such as `"eval_frechet_distance"`.
+        """
+        with connected_processes(self.args.use_cpu) as device:
+            evaluation = self.task.evaluation or self.task.make_evaluation(device)
+            metrics = evaluation.measure(self.pipeline.to(device).generator)
+            if is_main_process():
+                write_metrics(metrics, self.output_dir)
+                update_card(self.pipeline, self.output_dir)
+        return _by_name(metrics)
+
+    # ---- a run, from its beginning to its end ----
+
+    def _prepare(self, resume: Path | None) -> None:
+        """Opens the data, makes or loads the networks and, when nothing can be wrong any more, the folder and the logs."""
+        args, accelerator = self.args, self.accelerator
+        self.publisher = None
+        if args.push_to_hub and accelerator.is_main_process:
+            self.publisher = RunPublisher(self.output_dir, self._repo_id, args.hub_private_repo, args.hub_license)
+        self.task = self.make_task(self.networks, self.update)
+        shard = own_shard(args, accelerator)
+        self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
+        num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
+        if num_steps == 0:
+            raise ValueError(f"{args.num_epochs} epoch(s) have fewer batches than an update takes: train for more.")
+        self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
+
+        # With what they depend on besides the flags. A run that goes on must end where the rates were to be 0.
+        self.arguments = asdict(args) | {
+            "dataset_name": args.dataset_name if self.train_dataset is None else None,
+            "mixed_precision": accelerator.mixed_precision,
+            "device": accelerator.device.type,
+            "num_cpu_threads": torch.get_num_threads(),
+            "num_channels": self.task.num_channels,
+            "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+        }
+        self.state = TrainerState()
+        if resume is not None:
+            fixed, free = (names_where(self.arguments_class, on_resume=kind) for kind in ("fixed", "free"))
+            self.state = load_checkpoint(accelerator, resume, self.arguments, fixed, free)
+            if args.save_best:
+                self.state.forget_best_unless_in(self.output_dir)
+        self.state.max_steps = num_steps
+        self.engine.start(num_steps, self.state.step)
+        dataset = describe_dataset(self.task.image_dataset, self.arguments["dataset_name"])
+        self.facts: dict[str, Any] = {
+            "dataset": dataset,
+            "recipe": recipe_of(self.arguments_class, self.arguments, dataset["name"]),
+        }
+
+        # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
+        if accelerator.is_main_process:
+            prepare_output_dir(self.output_dir, self.state.step, args.overwrite_output_dir)
+            remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
+            write_json(self.arguments, self.output_dir / ARGUMENTS_FILE)
+        accelerator.wait_for_everyone()
+        plain = {name: value for name, value in self.arguments.items() if isinstance(value, bool | int | float | str)}
+        accelerator.init_trackers("dcgan_hf", plain)
+        self.task.start_samples(self.loader, shard)
+        self._announce(resume)
+
+    def _announce(self, resume: Path | None) -> None:
+        engine, accelerator = self.engine, self.accelerator
+        parameters = [
+            sum(values.numel() for values in network.parameters())
+            for network in (engine.generator, engine.discriminator)
+        ]
+        logger.info("***** Running training *****")
+        logger.info(f"  Runs as {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
+        logger.info(f"  Images: {self.loader}")
+        logger.info(f"  Parameters: generator {parameters[0]:,}, discriminator {parameters[1]:,}")
+        logger.info(f"  Images of an update: {engine.images_per_update} ({self.args.train_batch_size} a batch)")
+        logger.info(
+            f"  Updates: {self.state.max_steps}" + (f", going on after {resume}" if resume is not None else "")
+        )
+
+    def _loop(self) -> None:
+        """Updates, and what is due after each."""
+        args, state, engine = self.args, self.state, self.engine
+        self.statistics = RunningStatistics()
+        self.metrics: list[Metric] = []
+        self.measured_step: int | None = None
+        self.control = TrainerControl()
+        self.wants_stop = False
+        self.started = time.perf_counter() - state.seconds
+        self.patience = args.early_stopping_patience or math.inf
+        self.ends = state.step >= state.max_steps or state.worse_measurements >= self.patience
+        self._call("on_train_begin")
+        batches = endless_batches(self.loader, state.epoch, state.batch)
+        while not self.ends and not self.control.should_training_stop:
+            with self.statistics.waiting():
+                raw_batches = list(self._next_batches(batches))
+            self.statistics.add(engine.update(raw_batches, state.step), num_images=engine.images_per_update)
+            state.step += 1
+            self._decide()
+            if self.control.should_log:
+                self._log()
+            with self.statistics.paused():
+                if self._is_due(args.diagnostics_steps):
+                    self.accelerator.log(collect_diagnostics(engine.gan, engine.batches[-1]), step=state.step)
+                if self.control.should_evaluate:
+                    self._evaluate()
+                if self.control.should_sample and self.accelerator.is_main_process:
+                    self._sample(state.step)
+                if self.control.should_save or self.control.should_training_stop:
+                    self._save()
+        batches.close()
+
+    def _next_batches(self, batches: Iterator[tuple[int, int, RawBatch]]) -> Iterator[RawBatch]:
+        for _ in range(self.task.batches_per_update):
+            self.state.epoch, self.state.batch, raw_batch = next(batches)
+            yield raw_batch
+
+    def _is_due(self, steps: int | None) -> bool:
+        return steps is not None and self.state.step % steps == 0
+
+    def _decide(self) -> None:
+        """Sets the switches for what follows the update."""
+        args, state = self.args, self.state
+        self.ends = state.step == state.max_steps
+        control = self.control = TrainerControl(
+            should_log=self._is_due(args.logging_steps) or self._is_due(args.diagnostics_steps),
+            should_evaluate=self.ends or self._is_due(args.eval_interval(state.max_steps)),
+            should_sample=self._is_due(args.save_images_steps),
+            should_save=self.ends or self._is_due(args.checkpointing_steps),
+        )
+        self._call("on_step_end")
+        self.wants_stop |= self.stop.received or control.should_training_stop
+        # One process may stop at any step. Several agree on it where they exchange statistics anyway.
+        control.should_training_stop = self.wants_stop and self.accelerator.num_processes == 1
+        control.should_evaluate &= self.task.evaluation is not None
+        control.should_save |= control.should_training_stop
+        control.should_log |= control.should_save or control.should_evaluate
+
+    def _log(self) -> None:
+        """Writes means since the last entry, and ends a run that has become pointless."""
+        state, control, engine = self.state, self.control, self.engine
+        means, stops = self.statistics.reduce(self.accelerator, self.wants_stop)
+        control.should_training_stop |= stops
+        looks_at_weights = (
+            control.should_save or control.should_training_stop or control.should_evaluate
+        ) or self._is_due(self.args.diagnostics_steps)
+        networks = (engine.generator, engine.discriminator) if looks_at_weights else ()
+        check_finite(means, state.step, networks, partial(list_checkpoints, self.output_dir))
+        self.means = means
+        logs = means | {"epoch": state.epoch, "learning_rate": engine.learning_rate}
+        self.accelerator.log(logs, step=state.step)
+        self._call("on_log", logs=logs)
+
+    def _evaluate(self) -> None:
+        """Measures the generator and compares it with the best one so far."""
+        state, control, evaluation = self.state, self.control, self.task.evaluation
+        assert evaluation is not None
+        self.metrics, self.measured_step = evaluation.measure(self.engine.sampled_generator), state.step
+        score = evaluation.score(self.metrics)
+        state.note_measurement(score.value, evaluation.greater_is_better)
+        values = _by_name(self.metrics)
+        self.accelerator.log(values, step=state.step)
+        logger.info(f"Step {state.step}, {score}, best {state.best_value:.4g} at {state.best_step}")
+        self._call("on_evaluate", metrics=values, score=score)
+        self.ends = self.ends or state.worse_measurements >= self.patience
+        is_best = self.args.save_best and state.best_step == state.step
+        control.should_save = control.should_save or self.ends or is_best
+
+    def _sample(self, step: int) -> Path:
+        path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = self.task.draw(self.engine.sampled_generator)
+        image.save(path)
+        self._call("on_sample", image=image)
+        return path
+
+    def _save(self) -> None:
+        """Writes a checkpoint, what is known of the run so far and, if asked for, publishes the model as it is now."""
+        args, state, accelerator = self.args, self.state, self.accelerator
+        state.seconds = time.perf_counter() - self.started
+        save_checkpoint(
+            accelerator, self.output_dir, state, self.arguments, args.checkpoints_total_limit, args.save_best
+        )
+        if accelerator.is_main_process:
+            self.facts |= {
+                "num_images_seen": state.step * self.engine.images_per_update,
+                "statistics": self.means,
+                "best_step": state.best_step if args.save_best else None,
+            }
+            write_results(self.output_dir, accelerator, state, self.facts)
+        self._call("on_save", checkpoint=checkpoint_folder(self.output_dir, state.step))
+        is_wanted = not args.save_best or state.best_step == state.step
+        if self.publisher is not None and args.hub_strategy == "every_save" and is_wanted and not self.ends:
+            pipe = self.task.make_pipeline(self.engine.sampled_generator, self.engine.discriminator)
+            files = [self.output_dir / ARGUMENTS_FILE, self.output_dir / RESULTS_FILE, *self._draw_for_card(pipe)]
+            self.publisher.publish_in_background(pipe, files, state.step)
+
+    def _draw_for_card(self, pipe: DiffusionPipeline) -> list[Path]:
+        """Draws what the card shows of a pipeline that cannot draw anything from seeds alone."""
+        if pipe.draws_from_seeds:
+            return []
+        path = self.output_dir / COMPARISON_FILE
+        path.parent.mkdir(exist_ok=True)
+        self.task.draw(self.engine.sampled_generator).save(path)
+        return [path]
+
+    def _finish(self) -> None:
+        """Saves the pipeline of the last or the best step, reports, and publishes."""
+        args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
+        saved_step = state.step
+        if args.save_best and state.best_step is not None:
+            saved_step = state.best_step
+            if saved_step != state.step:
+                accelerator.load_state(str(checkpoint_folder(self.output_dir, saved_step)))
+        evaluation = self.task.evaluation
+        if evaluation is not None and self.measured_step != saved_step:
+            self.metrics = evaluation.measure(engine.sampled_generator)
+        # Without Accelerate's wrappers for mixed precision.
+        networks = (
+            accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
+            for network in (engine.sampled_generator, engine.discriminator)
+        )
+        self._pipeline = self.task.make_pipeline(*networks)
+        if accelerator.is_main_process:
+            last_sample = self._sample(saved_step)
+            save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
+            self._pipeline.set_progress_bar_config(disable=True)
+            self._pipeline.save_pretrained(self.output_dir)
+            remove_stale_files(self.output_dir)
+            if self.metrics:
+                write_metrics(self.metrics, self.output_dir)
+            self._draw_for_card(self._pipeline)
+            write_model_page(self._pipeline, self.output_dir, self._repo_id)
+        self._call("on_train_end")
+        self._report(saved_step)
+        if accelerator.is_main_process:
+            name, folder = type(self._pipeline).__name__, self.output_dir
+            logger.info(f"Samples:  {last_sample} (their history: {folder / ANIMATION_FILE})")
+            logger.info(f'Pipeline: {folder}  ->  {name}.from_pretrained("{folder}")')
+            logger.info(f"Card:     {folder / CARD_FILE}")
+        if self.publisher is not None:
+            self.publisher.finish(self._pipeline, state.step)
+
+    def _report(self, saved_step: int) -> None:
+        """Logs what the run cost and how it ended."""
+        state, statistics = self.state, self.statistics
+        logger.info(
+            f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
+            f" waited for images {statistics.waiting_share:.1%} of the time"
+        )
+        if not self.args.streaming and state.step == state.max_steps:
+            speed = images_per_second(self.loader) * self.accelerator.num_processes
+            logger.info(f"Loader alone: {speed:,.0f} images/s")
+        if self.task.bad_images:
+            logger.warning(f"Images that could not be read: {len(self.task.bad_images)}")
+        if self.task.evaluation is not None:
+            share = self.task.evaluation.seconds / state.seconds
+            logger.info(f"Measuring took {share:.1%} of the time; saved is the model of step {saved_step}")
+        if self.control.should_training_stop and not self.ends and self.accelerator.is_main_process:
+            logger.warning(
+                f"Stopped at step {state.step} of {state.max_steps}. Go on with: --resume_from_checkpoint latest"
+            )
+
+    def _call(self, event: str, **facts: Any) -> None:
+        """Calls the callbacks. Those of transformers know nothing of samples."""
+        for callback in self.callbacks:
+            if event != "on_sample" or isinstance(callback, TrainerCallback):
+                getattr(callback, event)(self.args, self.state, self.control, trainer=self, **facts)
+
+
+def _by_name(metrics: list[Metric]) -> dict[str, float]:
+    return {f"eval_{metric.type}": metric.value for metric in metrics}
