@@ -2,35 +2,52 @@
 # Licensed under the Apache License, Version 2.0.
 """DCGAN for the Hugging Face ecosystem."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-# Eager on purpose: diffusers finds the classes named in model_index.json among the modules already imported.
-from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
-from .configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
-from .conversion import discriminator_from_original, generator_from_original
-from .image_processing_dcgan import DCGANImageProcessor
-from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
-from .modeling_dcgan_classification import DCGANForImageClassification
-from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
-from .pipeline_dcgan import DCGANPipeline
-from .pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from .version import __version__
 
 
-AutoConfig.register("dcgan_generator", DCGANGeneratorConfig)
-AutoConfig.register("dcgan_discriminator", DCGANDiscriminatorConfig)
-AutoConfig.register("dcgan_super_resolution", DCGANSuperResolutionConfig)
-AutoModel.register(DCGANGeneratorConfig, DCGANGenerator)
-AutoModel.register(DCGANDiscriminatorConfig, DCGANDiscriminator)
-AutoModel.register(DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator)
-AutoModelForImageClassification.register(DCGANDiscriminatorConfig, DCGANForImageClassification)
-# For both backends, because the one class is all there is, with torchvision and without.
-AutoImageProcessor.register(
-    DCGANDiscriminatorConfig,
-    image_processor_classes={"pil": DCGANImageProcessor, "torchvision": DCGANImageProcessor},
-)
+if TYPE_CHECKING:
+    from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+    from .configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
+    from .conversion import discriminator_from_original, generator_from_original
+    from .image_processing_dcgan import DCGANImageProcessor
+    from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+    from .modeling_dcgan_classification import DCGANForImageClassification
+    from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+    from .pipeline_dcgan import DCGANPipeline
+    from .pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+    from .training.callbacks import TrainerCallback
+    from .training.generation import DCGANTrainer
+    from .training.generation_arguments import DCGANTrainingArguments
+    from .training.super_resolution import DCGANSuperResolutionTrainer
+    from .training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
-__all__ = [
+# Imported when they are first used: sampling needs nothing that trains.
+_MODULES = {
+    "DCGANDiscriminator": "modeling_dcgan",
+    "DCGANDiscriminatorConfig": "configuration_dcgan",
+    "DCGANForImageClassification": "modeling_dcgan_classification",
+    "DCGANGenerator": "modeling_dcgan",
+    "DCGANGeneratorConfig": "configuration_dcgan",
+    "DCGANImageProcessor": "image_processing_dcgan",
+    "DCGANPipeline": "pipeline_dcgan",
+    "DCGANSuperResolutionConfig": "configuration_dcgan_super_resolution",
+    "DCGANSuperResolutionGenerator": "modeling_dcgan_super_resolution",
+    "DCGANSuperResolutionPipeline": "pipeline_dcgan_super_resolution",
+    "DCGANSuperResolutionTrainer": "training.super_resolution",
+    "DCGANSuperResolutionTrainingArguments": "training.super_resolution_arguments",
+    "DCGANTrainer": "training.generation",
+    "DCGANTrainingArguments": "training.generation_arguments",
+    "TrainerCallback": "training.callbacks",
+    "discriminator_from_original": "conversion",
+    "generator_from_original": "conversion",
+}
+
+__all__ = [  # noqa: F822  # see `__getattr__`
     "DCGANDiscriminator",
     "DCGANDiscriminatorConfig",
     "DCGANForImageClassification",
@@ -41,7 +58,35 @@ __all__ = [
     "DCGANSuperResolutionConfig",
     "DCGANSuperResolutionGenerator",
     "DCGANSuperResolutionPipeline",
+    "DCGANSuperResolutionTrainer",
+    "DCGANSuperResolutionTrainingArguments",
+    "DCGANTrainer",
+    "DCGANTrainingArguments",
+    "TrainerCallback",
     "__version__",
     "discriminator_from_original",
     "generator_from_original",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals() | _MODULES)
+
+
+def _is_the_command() -> bool:
+    """Whether Python was started for the command `dcgan`, whose help must not wait for torch."""
+    program = Path(sys.argv[0])
+    if program.name == "-m":  # while Python looks for the module
+        return sys.orig_argv[sys.orig_argv.index("-m") + 1] == __name__
+    return program.stem == "dcgan" or program.absolute().parent == Path(__file__).parents[1] / "scripts"
+
+
+if not _is_the_command():
+    from . import registration as registration

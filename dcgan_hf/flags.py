@@ -28,6 +28,7 @@ def flag(
     range: str | None = None,
     on_resume: Literal["fixed", "warn", "free"] = "warn",
     on_card: bool | Literal["name"] = False,
+    positional: bool = False,
 ) -> Any:
     r"""
     Declares an argument.
@@ -47,8 +48,17 @@ def flag(
         on_card (`bool` or `"name"`, *optional*, defaults to `False`):
             Whether the recipe on a published model card shows it. By default it stays private. Of a local path, `"name"`
             shows the last component only.
+        positional (`bool`, *optional*, defaults to `False`):
+            Whether a command takes it without its name.
     """
-    metadata = {"help": help, "group": group, "range": range, "on_resume": on_resume, "on_card": on_card}
+    metadata = {
+        "help": help,
+        "group": group,
+        "range": range,
+        "on_resume": on_resume,
+        "on_card": on_card,
+        "positional": positional,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -122,7 +132,11 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
 
 def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
     """Returns " Did you mean ...?" with the nearest of the allowed words, or nothing if none is near."""
-    near = difflib.get_close_matches(str(word), [str(choice) for choice in allowed], n=1)
+    choices = [str(choice) for choice in allowed]
+    near = difflib.get_close_matches(str(word), choices, n=1, cutoff=0.7)
+    # People shorten names: `batch` for `train_batch_size`.
+    near = near or [choice for choice in choices if str(word) in choice]
+    near = near or difflib.get_close_matches(str(word), choices, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
@@ -133,7 +147,12 @@ def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
 class ModelArguments:
     """A saved model."""
 
-    model: str = flag(dataclasses.MISSING, "Folder of a saved pipeline, or its repository on the Hub.", group="Model")
+    model: str = flag(
+        dataclasses.MISSING,
+        "Folder of a saved pipeline, or its repository on the Hub.",
+        group="Model",
+        positional=True,
+    )
     revision: str | None = flag(None, "Branch, tag or commit of the repository.", group="Model")
 
 
@@ -141,7 +160,7 @@ class ModelArguments:
 class DeviceArguments:
     """The device of a command."""
 
-    use_cpu: bool = flag(False, "Use the CPU even if there is a GPU.", group="Machine", on_resume="warn")
+    use_cpu: bool = flag(False, "Use the CPU even if there is a GPU.", group="Machine")
 
 
 @dataclass(kw_only=True)
@@ -152,7 +171,7 @@ class DatasetArguments:
         "digits",
         "Repository on the Hub, a local folder or files that `datasets` can read, or one of 'digits' and 'photos', which"
         " ship with scikit-learn, and 'procedural_faces', which are drawn.",
-        group="Data",
+        group="Common",
     )
     dataset_config_name: str | None = flag(None, "Configuration of the data set.", group="Data", on_card=True)
     dataset_split: str = flag("train", "Split of the data set.", group="Data", on_card=True)

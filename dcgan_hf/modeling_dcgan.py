@@ -3,6 +3,8 @@
 """DCGAN generator and discriminator (Radford et al., 2016, https://huggingface.co/papers/1511.06434)."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +173,19 @@ class DCGANGenerator(DCGANPreTrainedModel):
         for name, layer in self._unfused_layers.items():
             self.set_submodule(name, layer.to(device))
         self._unfused_layers = {}
+
+    @contextmanager
+    def fused(self) -> Iterator[None]:
+        """Context in which the generator is in evaluation mode and fused. Afterwards it is as it was before."""
+        was_training, was_fused = self.training, bool(self._unfused_layers)
+        self.eval()
+        self.fuse()
+        try:
+            yield
+        finally:
+            if not was_fused:
+                self.unfuse()
+            self.train(was_training)
 
     def train(self, mode: bool = True) -> "DCGANGenerator":
         """See [`~torch.nn.Module.train`]."""

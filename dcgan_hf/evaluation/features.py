@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Networks that turn images into features, in which sets of images are compared."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -14,7 +13,9 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from .. import registration  # noqa: F401  # a classifier may be one of ours
 from ..image_processing_dcgan import DCGANImageProcessor
+from ..inference.pipelines import weights_fingerprint
 from ..pictures import to_pil
 
 
@@ -231,14 +232,6 @@ def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:
     if name == EfficientNetFeatures.name:
         return EfficientNetFeatures(device)
     return ClassifierFeatures(name, device)
-
-
-def weights_fingerprint(network: nn.Module) -> str:
-    """The same for the same weights only."""
-    digest = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _to_rgb(images: torch.Tensor) -> torch.Tensor:

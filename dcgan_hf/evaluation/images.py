@@ -1,30 +1,25 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Images to measure, and their features, made by one process or several."""
+"""Real images to compare with, and features, computed by one process or several."""
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub.constants
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
-from ..pictures import to_bytes
-from ..pipeline_dcgan import DCGANPipeline
-from ..processes import gather, is_main_process, num_processes, process_index, wait_for_everyone
+from ..inference.generate import divide_work
+from ..processes import is_main_process, process_index, wait_for_everyone
 from .features import FeatureNetwork, Features
 from .measure import check_enough_images
 
 
 # Images that a process works on at a time.
-_GENERATED_AT_ONCE = 256  # as in scripts/generate.py: other sizes round differently
 _DESCRIBED_AT_ONCE = 64
 # Where the features of real images are kept, if nobody says where.
 FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features"
@@ -36,56 +31,6 @@ def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.
     shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
     return decoded.images, decoded.labels
-
-
-def generate_images(
-    pipe: DCGANPipeline,
-    num_images: int,
-    seed: int = 0,
-    class_ids: list[int] | None = None,
-    truncation: float | None = None,
-    sample_latents: Callable[[int, torch.Generator], torch.Tensor] | None = None,
-    show_progress: bool = False,
-) -> torch.Tensor:
-    r"""
-    Images as files would hold them. Number i is the file number i of `scripts/generate.py` with the same seed, whatever the
-    number of processes, among which the work is divided.
-
-    Args:
-        pipe ([`DCGANPipeline`]):
-            The model.
-        num_images (`int`):
-            Number of images.
-        seed (`int`, *optional*, defaults to 0):
-            Image number i has the seed `seed + i`.
-        class_ids (`list[int]`, *optional*):
-            Classes of a class-conditional model, which take turns.
-        truncation (`float`, *optional*):
-            Bound of the latents' absolute values.
-        sample_latents (`Callable`, *optional*):
-            Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
-        show_progress (`bool`, *optional*, defaults to `False`):
-            Whether to show a progress bar.
-
-    Returns:
-        `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, on the CPU.
-    """
-
-    def generate(start: int, stop: int) -> torch.Tensor:
-        generators = [torch.Generator().manual_seed(seed + number) for number in range(start, stop)]
-        labels: Any = (
-            None if class_ids is None else [class_ids[number % len(class_ids)] for number in range(start, stop)]
-        )
-        if sample_latents is None:
-            (images,) = pipe(
-                stop - start, labels, generators, truncation=truncation, output_type="pt", return_dict=False
-            )
-        else:
-            latents = torch.cat([sample_latents(1, generator) for generator in generators])
-            (images,) = pipe(class_labels=labels, latents=latents, output_type="pt", return_dict=False)
-        return to_bytes(images)
-
-    return torch.cat(_divide(generate, num_images, _GENERATED_AT_ONCE, "Images", show_progress))
 
 
 def check_before_describing(network: FeatureNetwork, real_images: torch.Tensor, num_images: int) -> None:
@@ -132,7 +77,7 @@ def features_of(
         probabilities = logits.float().sigmoid() if network.is_multi_label else logits.float().softmax(1)
         return Features(features.float().cpu().numpy(), probabilities.cpu().numpy())
 
-    parts = _divide(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
+    parts = divide_work(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
     features = Features(*(np.concatenate(values) for values in zip(*parts)))
     if path is not None and is_main_process():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,13 +86,3 @@ def features_of(
         os.replace(temporary, path)
     wait_for_everyone()
     return features
-
-
-def _divide(
-    work: Callable[[int, int], torch.Tensor | Features], number: int, portion: int, title: str, show_progress: bool
-) -> list:
-    """Results of all portions of `number` images, in order. Each process does its share."""
-    own = range(0, number, portion)[process_index() :: num_processes()]
-    progress_bar = tqdm(own, desc=title, disable=not (show_progress and is_main_process()))
-    results = [(start, work(start, min(start + portion, number))) for start in progress_bar]
-    return [result for _, result in sorted(gather(results), key=lambda item: item[0])]

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """The report of an evaluation: what was measured, and pictures that show what numbers hide."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +58,30 @@ def find_memorized(train: Features, fake: Features) -> Memorization:
     return Memorization(float((distances[:, 0] < near).mean()), suspects, indices[suspects])
 
 
+@dataclass
+class Findings:
+    """
+    Results of an evaluation.
+
+    Args:
+        metrics (`list[Metric]`):
+            Measurements.
+        memorization ([`Memorization`]):
+            Copies among the generated images.
+        class_shares (`list[tuple[str, float, float]]`):
+            Of each class the name, its share of real and its share of generated images.
+        probes (`list[LinearProbe]`, *optional*):
+            What the discriminator has learned, if that was measured.
+    """
+
+    metrics: list[Metric]
+    memorization: Memorization
+    class_shares: list[tuple[str, float, float]]
+    probes: list[LinearProbe] = field(default_factory=list)
+
+
 def write_report(
-    folder: Path,
-    model_name: str,
-    metrics: list[Metric],
-    images: torch.Tensor,
-    train_images: torch.Tensor,
-    memorization: Memorization,
-    class_shares: list[tuple[str, float, float]],
-    probes: list[LinearProbe],
+    folder: Path, model_name: str, findings: Findings, images: torch.Tensor, train_images: torch.Tensor
 ) -> Path:
     r"""
     Writes `report.md` and its pictures: 64 samples, and the generated images that are most like training images beside
@@ -77,18 +92,12 @@ def write_report(
             Where to write.
         model_name (`str`):
             The model.
-        metrics (`list[Metric]`):
-            What was measured.
+        findings ([`Findings`]):
+            What was found.
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Generated images.
         train_images (`torch.ByteTensor` of shape `(num_train_images, num_channels, height, width)`):
             Training images.
-        memorization ([`Memorization`]):
-            Copies among the generated images.
-        class_shares (`list[tuple[str, float, float]]`):
-            Of each class the name, its share of real and its share of generated images.
-        probes (`list[LinearProbe]`):
-            What the discriminator has learned, if that was measured.
 
     Returns:
         `Path`: the report.
@@ -97,7 +106,7 @@ def write_report(
     image_grid(to_pil(images[:64]), columns=8).save(folder / "samples.png")
     rows = [
         torch.cat([images[suspect : suspect + 1], train_images[neighbors]])
-        for suspect, neighbors in zip(memorization.suspects.tolist(), memorization.neighbors)
+        for suspect, neighbors in zip(findings.memorization.suspects.tolist(), findings.memorization.neighbors)
     ]
     image_grid(to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS).save(folder / "neighbors.png")
     path = folder / "report.md"
@@ -105,10 +114,7 @@ def write_report(
         render_template(
             "evaluation.md",
             model_name=model_name,
-            metrics=metrics,
-            memorization=memorization,
-            class_shares=class_shares,
-            probes=probes,
+            **vars(findings),
         )
     )
     return path

@@ -261,17 +261,33 @@ def quality_table(rows: list[UpscalingQuality]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def write_comparison(
-    folder: Path,
-    model_name: str,
-    rows: list[UpscalingQuality],
-    picture: PIL.Image.Image,
-    dataset: str,
-    scale_factor: int,
-    num_images: int,
-    small_images: str,
-    features: str,
-) -> Path:
+@dataclass
+class Comparison:
+    """
+    Results of a comparison, and how it was made.
+
+    Args:
+        rows (`list[UpscalingQuality]`):
+            The table, the model's own row among others.
+        own_row ([`UpscalingQuality`]):
+            The model's.
+        metrics (`list[Metric]`):
+            Its measurements.
+        picture (`PIL.Image.Image`):
+            What [`comparison_picture`] shows.
+        facts (`dict[str, Any]`):
+            What the report tells besides: `dataset`, `scale_factor`, `num_images`, `small_images` (where they come from) and
+            `features` (name of the network whose features were compared, `""` if there is none).
+    """
+
+    rows: list[UpscalingQuality]
+    own_row: UpscalingQuality
+    metrics: list[Metric]
+    picture: PIL.Image.Image
+    facts: dict[str, Any]
+
+
+def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> Path:
     r"""
     Writes `super_resolution.md`, the table and how it was measured, and `comparison.png`.
 
@@ -280,39 +296,23 @@ def write_comparison(
             Where to write.
         model_name (`str`):
             The model.
-        rows (`list[UpscalingQuality]`):
-            The table.
-        picture (`PIL.Image.Image`):
-            What [`comparison_picture`] shows.
-        dataset (`str`):
-            Name of the data set, and its split.
-        scale_factor (`int`):
-            How many times as wide and high images became.
-        num_images (`int`):
-            Number of images.
-        small_images (`str`):
-            Where the small images come from.
-        features (`str`):
-            Name of the network whose features were compared, `""` if there is none.
+        comparison ([`Comparison`]):
+            What was found.
 
     Returns:
         `Path`: the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture.save(folder / "comparison.png")
+    comparison.picture.save(folder / "comparison.png")
     path = folder / "super_resolution.md"
     path.write_text(
         render_template(
             "super_resolution_evaluation.md",
             model_name=model_name,
-            table=quality_table(rows),
-            rows=rows,
-            dataset=dataset,
-            scale_factor=scale_factor,
-            num_images=num_images,
-            small_images=small_images,
-            features=features,
+            table=quality_table(comparison.rows),
+            rows=comparison.rows,
             copy=PSNR_OF_A_COPY,
+            **comparison.facts,
         )
     )
     return path

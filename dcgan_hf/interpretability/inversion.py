@@ -3,16 +3,22 @@
 """Which latent gives a certain image? Found by gradient descent through the generator, for many images at once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from ..image_processing_dcgan import DCGANImageProcessor
+from ..pictures import comparison_grid
 from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD, DCGANPipeline
+from .arguments import SearchArguments
 
 
 Images = PIL.Image.Image | np.ndarray | torch.Tensor
@@ -74,13 +80,8 @@ def invert(
     pipe: DCGANPipeline,
     images: Images | Sequence[Images],
     class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None = None,
-    num_steps: int = 1000,
-    num_restarts: int = 4,
-    learning_rate: float = 0.1,
-    feature_weight: float = 0.0,
-    target_psnr: float | None = None,
+    search: SearchArguments | None = None,
     initial_latents: torch.Tensor | None = None,
-    num_candidates: int = 2048,
     generator: torch.Generator | None = None,
 ) -> Inversion:
     r"""
@@ -99,25 +100,13 @@ def invert(
             Classes of the images, as ids or names: one for all images, or one for each. Required if the generator is
             class-conditional. If the class of an image is not known, give the image once for each class and keep the one with
             the largest `psnr`.
-        num_steps (`int`, *optional*, defaults to 1000):
-            Steps of Adam, at most.
-        num_restarts (`int`, *optional*, defaults to 4):
-            How often the search of an image starts. Of 100 of its own images a generator of clothes found 89 again with two
-            searches each, 93 with four.
-        learning_rate (`float`, *optional*, defaults to 0.1):
-            Adam's rate in the beginning.
-        feature_weight (`float`, *optional*, defaults to 0.0):
-            Weight of the discriminator's features: the mean over its layers, each beside a weight of 1 for the pixels. It makes
-            a step take twice as long.
-        target_psnr (`float`, *optional*):
-            Images that are as near as that, in dB, are done: the others go on without them.
+        search ([`SearchArguments`], *optional*):
+            Length of the search, its learning rate and so on.
         initial_latents (`torch.Tensor` of shape `(num_images, latent_dim)`, *optional*):
             Where the first search of each image starts, if something better than chance is known: what an encoder says, or
             what was found before.
-        num_candidates (`int`, *optional*, defaults to 2048):
-            Number of random latents that starts are chosen from.
         generator (`torch.Generator`, *optional*):
-            Source of these latents.
+            Source of the random latents.
 
     Example:
 
@@ -137,18 +126,11 @@ def invert(
     Raises:
         ValueError: if an argument is out of range, or an image cannot be used.
     """
-    for name, value in (("num_steps", num_steps), ("num_restarts", num_restarts)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}.")
-    if num_candidates < num_restarts:
-        raise ValueError(f"`num_candidates` must be at least `num_restarts={num_restarts}`, got {num_candidates}.")
-    if not learning_rate > 0:
-        raise ValueError(f"`learning_rate` must be positive, got {learning_rate}.")
-    if not feature_weight >= 0:
-        raise ValueError(f"`feature_weight` must not be negative, got {feature_weight}.")
-    if feature_weight and pipe.discriminator is None:
+    search = search or SearchArguments()
+    if search.feature_weight and pipe.discriminator is None:
         raise ValueError(
-            f"`feature_weight` must be 0, as the pipeline has no discriminator to make features, got {feature_weight}."
+            "`feature_weight` must be 0, as the pipeline has no discriminator to make features, got"
+            f" {search.feature_weight}."
         )
     pixel_values = prepare_images(pipe, images)
     num_images, config = len(pixel_values), pipe.generator.config
@@ -167,21 +149,16 @@ def invert(
             f"`initial_latents` must have shape {(num_images, config.latent_dim)}, got {tuple(initial_latents.shape)}."
         )
 
-    networks = [network for network in (pipe.generator, pipe.discriminator) if network is not None]
-    were_training = [network.training for network in networks]
-    for network in networks:
-        network.eval()  # in training mode the images of a batch would depend on each other
-    was_fused = bool(pipe.generator._unfused_layers)
-    try:
-        # Half the time of a step on a CPU. The weights that are laid out otherwise are those of the fused layers alone.
-        pipe.generator.fuse()
+    # In training mode the images of a batch would depend on each other. Fused, a step takes half the time on a CPU; the
+    # weights that are laid out otherwise then are those of the fused layers alone.
+    with pipe.generator.fused(), _in_evaluation_mode(pipe.discriminator):
         pipe.generator.to(memory_format=torch.channels_last)
-        starts = _nearest_random_latents(pipe, pixel_values, labels, num_restarts, num_candidates, generator)
+        starts = _nearest_random_latents(pipe, pixel_values, labels, search, generator)
         if initial_latents is not None:
             starts[:, 0] = initial_latents.detach().to(starts)
-        chunk_size = max(1, _MAX_PIXELS_PER_BACKWARD // (config.image_size**2 * num_restarts))
+        chunk_size = max(1, _MAX_PIXELS_PER_BACKWARD // (config.image_size**2 * search.num_restarts))
         chunks = [slice(start, start + chunk_size) for start in range(0, num_images, chunk_size)]
-        with pipe.progress_bar(total=len(chunks) * num_steps) as progress_bar:
+        with pipe.progress_bar(total=len(chunks) * search.num_steps) as progress_bar:
             latents = torch.cat(
                 [
                     _descend(
@@ -189,23 +166,55 @@ def invert(
                         pixel_values[chunk],
                         None if labels is None else labels[chunk],
                         starts[chunk],
-                        num_steps,
-                        learning_rate,
-                        feature_weight,
-                        target_psnr,
+                        search,
                         progress_bar,
                     )
                     for chunk in chunks
                 ]
             )
         found = _draw(pipe, latents, labels)
-    finally:
-        if not was_fused:
-            pipe.generator.unfuse()
-        for network, was_training in zip(networks, were_training):
-            network.train(was_training)
-        pipe.maybe_free_model_hooks()
+    pipe.maybe_free_model_hooks()
     return Inversion(latents, found, _psnr((found - pixel_values).square().mean((1, 2, 3))))
+
+
+@contextmanager
+def _in_evaluation_mode(network: nn.Module | None) -> Iterator[None]:
+    was_training = network is not None and network.training
+    if network is not None:
+        network.eval()
+    try:
+        yield
+    finally:
+        if network is not None:
+            network.train(was_training)
+
+
+def save_inversion(
+    folder: Path, pipe: DCGANPipeline, images: Images | Sequence[Images], found: Inversion, class_ids: list[int] | None
+) -> None:
+    r"""
+    Writes `latents.safetensors` (`latents`, in the order of the images, and `class_labels` if there are any) and
+    `inverted.png`, which shows what was given above what was found.
+
+    Args:
+        folder (`Path`):
+            Where to write.
+        pipe ([`DCGANPipeline`]):
+            The model.
+        images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
+            The images that were given.
+        found ([`Inversion`]):
+            What was found.
+        class_ids (`list[int]`, *optional*):
+            Classes of the images.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = {} if class_ids is None else {"class_labels": torch.tensor(class_ids)}
+    save_file({"latents": found.latents.cpu()} | labels, folder / "latents.safetensors")
+    rows = {"given": prepare_images(pipe, images), "found": found.pixel_values}
+    to_pil = pipe.image_processor.postprocess
+    pictures = {name: to_pil(pixels, output_type="pil") for name, pixels in rows.items()}
+    comparison_grid(pictures).save(folder / "inverted.png")
 
 
 def _psnr(mean_squared_errors: torch.Tensor) -> torch.Tensor:
@@ -231,13 +240,12 @@ def _nearest_random_latents(
     pipe: DCGANPipeline,
     pixel_values: torch.Tensor,
     labels: torch.Tensor | None,
-    num_nearest: int,
-    num_candidates: int,
+    search: SearchArguments,
     generator: torch.Generator | None,
 ) -> torch.Tensor:
-    """Of random latents, those whose images are nearest to each image: `(num_images, num_nearest, latent_dim)`."""
-    candidates = pipe.prepare_latents(num_candidates, generator)
-    nearest = candidates.new_empty(len(pixel_values), num_nearest, candidates.shape[1])
+    """Of random latents, those whose images are nearest to each image: `(num_images, num_restarts, latent_dim)`."""
+    candidates = pipe.prepare_latents(search.num_candidates, generator)
+    nearest = candidates.new_empty(len(pixel_values), search.num_restarts, candidates.shape[1])
     for label in [None] if labels is None else labels.unique():
         of_class: Any = slice(None) if label is None else labels == label
         distances = torch.cat(
@@ -250,7 +258,7 @@ def _nearest_random_latents(
             ],
             dim=1,
         )
-        nearest[of_class] = candidates[distances.topk(num_nearest, largest=False).indices]
+        nearest[of_class] = candidates[distances.topk(search.num_restarts, largest=False).indices]
     return nearest
 
 
@@ -259,25 +267,22 @@ def _descend(
     pixel_values: torch.Tensor,
     labels: torch.Tensor | None,
     starts: torch.Tensor,
-    num_steps: int,
-    learning_rate: float,
-    feature_weight: float,
-    target_psnr: float | None,
+    search: SearchArguments,
     progress_bar: Any,
 ) -> torch.Tensor:
     """The best latent of each image, `(num_images, latent_dim)`, on the ways down from `starts`."""
     num_images, num_restarts, _ = starts.shape
     latents = starts.clone().requires_grad_()
-    optimizer = torch.optim.Adam([latents], learning_rate)
+    optimizer = torch.optim.Adam([latents], search.learning_rate)
     best = starts[:, 0].clone()
     least_errors = torch.full((num_images,), math.inf, device=starts.device)
     features: tuple[torch.Tensor, ...] = ()
-    if feature_weight:
+    if search.feature_weight:
         with torch.no_grad():
             features = pipe.discriminator.encode(pixel_values.to(pipe.discriminator.dtype))
     unfinished = torch.arange(num_images, device=starts.device)
-    for step in range(num_steps):
-        optimizer.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * step / num_steps)) / 2
+    for step in range(search.num_steps):
+        optimizer.param_groups[0]["lr"] = search.learning_rate * (1 + math.cos(math.pi * step / search.num_steps)) / 2
         drawn = pipe.generator(
             latents[unfinished].flatten(0, 1).to(pipe.generator.dtype),
             None if labels is None else labels[unfinished].repeat_interleave(num_restarts),
@@ -286,12 +291,12 @@ def _descend(
         # Roots, whose gradients do not vanish as the errors do: Adam, which remembers how large gradients were, would
         # slow down. On Fashion-MNIST 54 % of searches came to 30 dB instead of 31 %.
         loss = (errors + 1e-8).sqrt().sum()
-        if feature_weight:
+        if search.feature_weight:
             for map_of_drawn, map_of_given in zip(
                 pipe.discriminator.encode(drawn.to(pipe.discriminator.dtype)), features
             ):
                 distances = (_errors(map_of_drawn.float(), map_of_given[unfinished].float()) + 1e-8).sqrt()
-                loss = loss + feature_weight / len(features) * distances.sum()
+                loss = loss + search.feature_weight / len(features) * distances.sum()
         (latents.grad,) = torch.autograd.grad(loss, latents)  # of the latents alone, not of the weights
 
         smallest, restarts = errors.detach().min(1)
@@ -300,10 +305,10 @@ def _descend(
         least_errors[improved] = smallest[is_better]
         best[improved] = latents.detach()[improved, restarts[is_better]]
         progress_bar.update()
-        if target_psnr is not None:
-            unfinished = unfinished[_psnr(least_errors[unfinished]) < target_psnr]
+        if search.target_psnr is not None:
+            unfinished = unfinished[_psnr(least_errors[unfinished]) < search.target_psnr]
             if not len(unfinished):
-                progress_bar.update(num_steps - step - 1)
+                progress_bar.update(search.num_steps - step - 1)
                 break
         optimizer.step()
     return best
@@ -314,4 +319,4 @@ def _errors(maps: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
     return (maps.unflatten(0, (len(given), -1)) - given[:, None]).square().mean((2, 3, 4))
 
 
-__all__ = ["Inversion", "invert", "prepare_images"]
+__all__ = ["Inversion", "SearchArguments", "invert", "prepare_images"]

@@ -16,10 +16,10 @@ from ..evaluation.images import (
     classes_asked_for,
     decode_images,
     features_of,
-    generate_images,
 )
 from ..evaluation.measure import measure
 from ..evaluation.records import Metric
+from ..inference.generate import generate_images
 from ..modeling_dcgan import DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline

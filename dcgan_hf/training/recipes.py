@@ -63,6 +63,18 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
     return content
 
 
+def describe_recipes() -> str:
+    """Returns a list of the recipes of the package, with the hardware and time that they take."""
+    lines = []
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        command = "train-super-resolution" if "scale_factor" in recipe else "train"
+        lines.append(
+            f"dcgan {command} --config {name}\n    {recipe['description']}\n    {recipe['hardware']}; {recipe['time']}"
+        )
+    return "\n".join(lines)
+
+
 def arguments_from_recipe(
     arguments_class: type[Arguments], recipe: str | Path, changes: dict[str, Any] | None = None
 ) -> Arguments:

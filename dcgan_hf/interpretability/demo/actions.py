@@ -17,7 +17,7 @@ from gradio.utils import get_upload_folder
 
 from ...pipeline_dcgan import DCGANPipeline
 from ..attribution import Method, attribute
-from ..inversion import invert, prepare_images
+from ..inversion import SearchArguments, invert, prepare_images
 from ..latent_space import Directions, interpolate
 
 
@@ -225,7 +225,8 @@ def find(
         raise refuse("Drop a picture first.")
     class_id, given = _class_id(pipe, class_name), _prepare_picture(pipe, picture)
     start = torch.Generator().manual_seed(0)  # the same for all visitors
-    found = invert(pipe, picture, class_id, num_steps, target_psnr=_GOOD_PSNR, generator=start)
+    search = SearchArguments(num_steps=num_steps, target_psnr=_GOOD_PSNR)
+    found = invert(pipe, picture, class_id, search, generator=start)
     nearness = f"{found.psnr.item():.1f} dB. (30 dB: errors of 3 % of the range from black to white.)"
     return _to_image(pipe, given), _to_image(pipe, found.pixel_values), nearness
 

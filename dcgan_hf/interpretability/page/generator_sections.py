@@ -14,7 +14,7 @@ from ...evaluation.metrics import frechet_distance
 from ...evaluation.neighbors import nearest_neighbors
 from ...pictures import comparison_grid, image_grid, to_pil
 from ..attributes import describe_attributes
-from ..inversion import invert
+from ..inversion import SearchArguments, invert
 from ..latent_space import (
     Directions,
     factorized_directions,
@@ -230,7 +230,10 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
     """Latents found for given images: for generated ones, which have some, and for real ones."""
     labels: Any = subject.labels_of(0, num_images)
     own = invert(
-        subject.pipe, subject.images[:num_images].float() / 255, class_labels=labels, target_psnr=_NEAR_ENOUGH
+        subject.pipe,
+        subject.images[:num_images].float() / 255,
+        class_labels=labels,
+        search=SearchArguments(target_psnr=_NEAR_ENOUGH),
     )
     recovered = float((own.psnr >= _RECOVERED).float().mean())
     numbers = {

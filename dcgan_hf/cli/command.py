@@ -1,0 +1,173 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Commands whose flags are the fields of argument classes: their help, parsing, and errors in the words of the flags."""
+
+import dataclasses
+import inspect
+import re
+import shlex
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import App, Group, Parameter
+from cyclopts.exceptions import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+from ..flags import did_you_mean
+from ..version import __version__
+
+
+Arguments = TypeVar("Arguments")
+# Headings of `--help`, the common ones first.
+_GROUPS = (
+    *("Common", "Model", "Options", "Data", "Networks", "Loss", "Optimization", "Evaluation", "Logging", "Hub"),
+    "Machine",
+)
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+_TRUTH = ("true", "false")
+
+
+def _keep_name(name: str) -> str:
+    return name
+
+
+app = App(
+    name="dcgan",
+    help="DCGANs for the Hugging Face ecosystem: train, draw, enlarge, measure, look inside, publish.",
+    version=__version__,
+    help_format="plaintext",
+    default_parameter=Parameter(name_transform=_keep_name),
+    # The name of a command is never taken for that of another one.
+    name_transform=_keep_name,
+)
+app.register_install_completion_command(help="Install the completion of commands and flags for your shell.")
+
+
+@dataclass
+class Command:
+    """
+    Args:
+        arguments_classes (`tuple[type, ...]`):
+            Classes whose fields are its flags.
+    """
+
+    arguments_classes: tuple[type, ...]
+
+    @property
+    def fields(self) -> dict[str, dataclasses.Field]:
+        """Fields by name. A later class overrides an earlier one."""
+        return {field.name: field for cls in self.arguments_classes for field in dataclasses.fields(cls)}
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """Types by name."""
+        return {name: hint for cls in self.arguments_classes for name, hint in typing.get_type_hints(cls).items()}
+
+    def join_truth_values(self, words: list[str]) -> list[str]:
+        """Writes `--use_ema false` as `--use_ema=false`, which the parser takes."""
+        flags = {f"--{name}" for name, hint in self.hints.items() if hint is bool}
+        joined: list[str] = []
+        for word in words:
+            if joined and joined[-1].replace("-", "_").replace("__", "--", 1) in flags and word in _TRUTH:
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return joined
+
+    def in_words_of_flags(self, message: str) -> str:
+        """Writes the names of arguments in a message as they are typed: "`resolution=50`" as "--resolution 50"."""
+        fields = self.fields
+
+        def write(match: re.Match) -> str:
+            name, value = match["name"], match["value"]
+            if name not in fields:
+                return match[0] if value is None else f"{name}={value}"
+            flag = name.upper() if fields[name].metadata["positional"] else f"--{name}"
+            return flag if value in (None, "True") else f"{flag} {shlex.quote(value)}"
+
+        return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", write, message)
+
+
+COMMANDS: dict[str, Command] = {}
+
+
+def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str, Any]], None]], None]:
+    r"""
+    Makes a command of a function of the arguments that were given.
+
+    Args:
+        name (`str`):
+            Name of the command.
+        arguments_classes (`type`):
+            Dataclasses whose fields, declared with [`flag`], are its flags.
+    """
+    entry = COMMANDS[name] = Command(arguments_classes)
+
+    def decorate(function: Callable[[dict[str, Any]], None]) -> None:
+        def run(*positional: Any, **given: Any) -> None:
+            function(given | dict(zip(names_of_positional, positional)))
+
+        parameters = [_parameter(field, entry.hints[name]) for name, field in entry.fields.items()]
+        parameters.sort(key=lambda parameter: parameter.kind)
+        names_of_positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY]
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        run.__doc__ = function.__doc__
+        app.command(run, name=name)
+
+    return decorate
+
+
+def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """Makes arguments of those of the given ones that belong to a class."""
+    names = {field.name for field in dataclasses.fields(arguments_class)}  # type: ignore[arg-type]
+    return arguments_class(**{name: value for name, value in given.items() if name in names})
+
+
+def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
+    """The flag of a field, as the parser wants it."""
+    alternatives = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
+    if isinstance(hint, types.UnionType):  # `None` cannot be typed, and a dictionary is typed as JSON
+        hint = str if len(alternatives) > 1 else alternatives[0]
+    group = field.metadata["group"]
+    is_missing = field.default is dataclasses.MISSING
+    described = Parameter(
+        help=field.metadata["help"],
+        group=Group(group, sort_key=_GROUPS.index(group)),
+        negative=(),
+        consume_multiple=True,
+        show_default=not (field.default is None or field.default is False or is_missing),
+    )
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.POSITIONAL_ONLY if field.metadata["positional"] else inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if is_missing else field.default,
+        annotation=Annotated[hint, described],
+    )
+
+
+def describe(error: CycloptsError, words: list[str]) -> str:
+    """Says what is wrong with words that were typed."""
+    if isinstance(error, UnknownCommandError):
+        return f"there is no command {words[0]!r}.{did_you_mean(words[0], COMMANDS)} All: {', '.join(COMMANDS)}."
+    if isinstance(error, UnknownOptionError):
+        typed = (error.token.keyword or error.token.value).split("=")[0]
+        flags = COMMANDS[words[0]].fields if words[0] in COMMANDS else {}
+        near = did_you_mean(typed.lstrip("-").replace("-", "_"), flags).replace("'", "'--", 1)
+        return f"{typed}: there is no such flag.{near}"
+    if isinstance(error, UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or [])!r}: nothing takes this value. See `dcgan {words[0]} --help`."
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return f"{error.argument.name} needs a value. See `dcgan {words[0]} --help`."
+    if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
+        kind = _KINDS.get(error.target_type, "of another kind")
+        return f"{error.argument.name} {error.token.value}: must be {kind}."
+    return " ".join(str(error).split())

@@ -1,0 +1,63 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Commands that make images."""
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..flags import DeviceArguments, ModelArguments, flag
+from ..inference.arguments import GenerationArguments, UpscalingArguments
+from .command import command, pick
+
+
+@dataclass(kw_only=True)
+class _TypedModelArguments(ModelArguments):
+    dtype: Literal["float32", "bfloat16", "float16"] = flag("float32", "Type of the weights.", group="Machine")
+
+
+@dataclass(kw_only=True)
+class _EnlargingModelArguments(_TypedModelArguments):
+    model: str = flag(
+        "dcgan-photos-x2", "Folder of a super-resolution pipeline, or its repository on the Hub.", group="Model"
+    )
+    inputs: list[str] = flag(MISSING, "Image files, and folders of them.", group="Common", positional=True)
+
+    def __post_init__(self) -> None:
+        for path in self.inputs:
+            if not Path(path).exists():
+                raise ValueError(f"`inputs={path}`: there is no such file or folder.")
+
+
+@command("generate", _TypedModelArguments, GenerationArguments, DeviceArguments)
+def generate(given: dict[str, Any]) -> None:
+    """Write many images of a model to a folder. Repeat the command to go on after an interruption."""
+    model, args = pick(_TypedModelArguments, given), pick(GenerationArguments, given)
+    from ..inference.generate import generate
+    from ..inference.pipelines import load_pipeline
+    from ..pipeline_dcgan import DCGANPipeline
+    from ..processes import connected_processes, is_main_process
+
+    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
+        pipe = load_pipeline(DCGANPipeline, model.model, model.revision, model.dtype).to(device)
+        folder = generate(pipe, args)
+        if is_main_process():
+            print(f"{args.num_images:,} images: {folder}")
+
+
+@command("upscale", _EnlargingModelArguments, UpscalingArguments, DeviceArguments)
+def upscale(given: dict[str, Any]) -> None:
+    """Enlarge image files and folders. Repeat the command to go on after an interruption."""
+    model, args = pick(_EnlargingModelArguments, given), pick(UpscalingArguments, given)
+    from ..inference.pipelines import load_pipeline
+    from ..inference.upscale import upscale
+    from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+    from ..processes import connected_processes, is_main_process
+
+    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
+        pipe = load_pipeline(DCGANSuperResolutionPipeline, model.model, model.revision, model.dtype).to(device)
+        done = upscale(pipe, model.inputs, args)
+        if is_main_process():
+            print(f"{done.num_images:,} large images, {done.num_made:,} of them new: {done.folder}", flush=True)
+    if done.unreadable:
+        raise ValueError(f"could not be read: {', '.join(done.unreadable)}")

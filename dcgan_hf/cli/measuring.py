@@ -1,0 +1,90 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Commands that measure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.arguments import EvaluationArguments, SuperResolutionEvaluationArguments
+from ..flags import DeviceArguments, ModelArguments, flag
+from .command import command, pick
+
+
+@dataclass(kw_only=True)
+class _PublishingArguments:
+    push_to_hub: bool = flag(False, "Publish the figures in the model's repository.", group="Hub")
+
+
+def _place_report(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Decides on the folder for figures: that of a local model, with which they are published."""
+    if not Path(model).is_dir():
+        return {"output_dir": f"{model.split('/')[-1]}-evaluation"} | given
+    for name in ("output_dir", "push_to_hub"):
+        if given.get(name):
+            raise ValueError(
+                f"`{name}={given[name]}` is for models of the Hub: figures of a folder are written into it, and published"
+                " with it by `dcgan push`."
+            )
+    return given | {"output_dir": model}
+
+
+def _finish(pipe: Any, model: str, given: dict[str, Any]) -> None:
+    """Tells the figures on the card of a local model, or publishes them."""
+    from ..publishing.upload import publish_metrics, update_card
+    from ..training.results import complete_results
+
+    if Path(model).is_dir():
+        complete_results(Path(model))
+        update_card(pipe, Path(model))
+    elif given.get("push_to_hub"):
+        print(f"Published: {publish_metrics(pipe, Path(given['output_dir']), model)}")
+
+
+@command("evaluate", ModelArguments, EvaluationArguments, _PublishingArguments, DeviceArguments)
+def evaluate(given: dict[str, Any]) -> None:
+    """Measure a model: how near its images are to real ones, how varied they are, and whether they are copies."""
+    model = pick(ModelArguments, given)
+    given = _place_report(model.model, given)
+    args = pick(EvaluationArguments, given)
+    from ..evaluation.evaluate import evaluate
+    from ..inference.pipelines import load_pipeline, model_name
+    from ..model_folder import REPORT_FOLDER
+    from ..pipeline_dcgan import DCGANPipeline
+    from ..processes import connected_processes, is_main_process
+
+    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
+        pipe = load_pipeline(DCGANPipeline, model.model, model.revision).to(device)
+        findings = evaluate(pipe, args, model_name(model.model))
+        if is_main_process():
+            print(*findings.metrics, *findings.probes, sep="\n")
+            _finish(pipe, model.model, given)
+            print(f"Report: {Path(given['output_dir']) / REPORT_FOLDER}")
+
+
+@command(
+    "evaluate-super-resolution",
+    ModelArguments,
+    SuperResolutionEvaluationArguments,
+    _PublishingArguments,
+    DeviceArguments,
+)
+def evaluate_super_resolution(given: dict[str, Any]) -> None:
+    """Measure a model that enlarges images, beside interpolation: PSNR, SSIM, Frechet distance."""
+    model = pick(ModelArguments, given)
+    given = _place_report(model.model, given)
+    args = pick(SuperResolutionEvaluationArguments, given)
+    from ..evaluation.evaluate_super_resolution import evaluate_super_resolution
+    from ..evaluation.upscaling import quality_table
+    from ..inference.pipelines import load_pipeline, model_name
+    from ..model_folder import REPORT_FOLDER
+    from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+    from ..processes import connected_processes, is_main_process
+
+    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
+        pipe = load_pipeline(DCGANSuperResolutionPipeline, model.model, model.revision).to(device)
+        comparison = evaluate_super_resolution(pipe, args, model_name(model.model))
+        if is_main_process():
+            print(quality_table(comparison.rows))
+            _finish(pipe, model.model, given)
+            print(f"Report: {Path(given['output_dir']) / REPORT_FOLDER}")

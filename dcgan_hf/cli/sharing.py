@@ -1,0 +1,105 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Commands that bring models here and elsewhere."""
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..flags import ModelArguments, flag
+from .command import command, pick
+
+
+@dataclass(kw_only=True)
+class _ConversionArguments:
+    files: list[str] = flag(
+        MISSING, "Checkpoints of a DCGAN, and at last the folder for the pipeline.", group="Common", positional=True
+    )
+
+
+@dataclass(kw_only=True)
+class _ExportArguments:
+    dtype: Literal["float32", "float16"] = flag("float32", "Type of the weights. 'float16' is half as large.")
+    output_dir: str | None = flag(None, "Folder for the graph. By default `onnx` in the folder of the model.")
+
+
+@dataclass(kw_only=True)
+class _PushArguments:
+    folder: str = flag(MISSING, "Folder of a saved pipeline.", group="Common", positional=True)
+    hub_model_id: str | None = flag(None, "Repository to publish to. By default the name of the folder.", group="Hub")
+    hub_private_repo: bool = flag(False, "Make a new repository private.", group="Hub")
+    license: str | None = flag(None, "License of the model, for its card: apache-2.0, cc-by-4.0, ...", group="Hub")
+    base_model: str | None = flag(
+        None, "Repository of the model that this one was made from, for the card.", group="Hub"
+    )
+    commit_message: str | None = flag(None, "Message of the commit.", group="Hub")
+    create_pr: bool = flag(False, "Open a pull request instead of changing main.", group="Hub")
+    card_only: bool = flag(False, "Write the card and its images, publish nothing.", group="Hub")
+
+
+@command("convert", _ConversionArguments)
+def convert(given: dict[str, Any]) -> None:
+    """Make a pipeline of checkpoints that other DCGAN code wrote: `dcgan convert netG.pth netD.pth my-dcgan`."""
+    *checkpoints, folder = pick(_ConversionArguments, given).files
+    if not checkpoints:
+        raise ValueError(f"`files={folder}`: give checkpoints, then the folder for the pipeline.")
+    from ..inference.pipelines import pipeline_from_original
+
+    pipe, found = pipeline_from_original(checkpoints)
+    pipe.save_pretrained(folder)
+    for name, network in found.items():
+        size = network.config.image_size
+        print(f"{name}: {type(network).__name__}, {size}x{size} pixels, {network.num_parameters():,} parameters")
+    print(f'Pipeline: {folder}  ->  DCGANPipeline.from_pretrained("{folder}")')
+
+
+@command("export", ModelArguments, _ExportArguments)
+def export(given: dict[str, Any]) -> None:
+    """Write the generator of a model as an ONNX graph, for ONNX Runtime in any language, or in a browser."""
+    model, args = pick(ModelArguments, given), pick(_ExportArguments, given)
+    folder = Path(model.model)
+    if not folder.is_dir() and args.output_dir is None:
+        raise ValueError(f"`output_dir` must be given for a model of the Hub, such as {model.model}.")
+    from ..export import export_onnx
+    from ..inference.pipelines import load_any_pipeline
+    from ..model_folder import ONNX_FOLDER
+    from ..publishing.upload import update_card
+    from ..training.results import complete_results
+
+    pipe = load_any_pipeline(model.model, model.revision, args.dtype)
+    output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
+    export_onnx(pipe.generator).save_pretrained(output_dir)
+    if output_dir == folder / ONNX_FOLDER:
+        complete_results(folder)
+        update_card(pipe, folder)
+    size = sum(path.stat().st_size for path in output_dir.glob("model.onnx*")) / 1e6
+    print(f"ONNX: {output_dir / 'model.onnx'} ({size:.1f} MB, {args.dtype})")
+
+
+@command("push", _PushArguments)
+def push(given: dict[str, Any]) -> None:
+    """Publish a model on the Hub: networks, code that loads them, example images and model card, nothing else."""
+    args = pick(_PushArguments, given)
+    folder = Path(args.folder)
+    if not folder.is_dir():
+        raise ValueError(f"`folder={folder}`: there is no such folder.")
+    from ..inference.pipelines import load_any_pipeline, quiet
+    from ..publishing.upload import Publication, publish_pipeline, write_model_page
+    from ..training.results import complete_results
+
+    pipe = quiet(load_any_pipeline(args.folder))
+    pipe.save_pretrained(folder)  # adds the code of the networks to a folder of an earlier version
+    complete_results(folder)
+    repo_id = args.hub_model_id or folder.absolute().name
+    if args.card_only:
+        write_model_page(pipe, folder, repo_id, args.license, args.base_model)
+        print(f"Card: {folder / 'README.md'}")
+        return
+    publication = Publication(
+        args.commit_message,
+        args.hub_private_repo or None,
+        create_pr=args.create_pr,
+        license=args.license,
+        base_model=args.base_model,
+    )
+    print(f"Published: {publish_pipeline(pipe, folder, repo_id, publication)}")

@@ -1,0 +1,66 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Commands that train."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..flags import DeviceArguments, flag
+from ..interpretability.arguments import ClassifierArguments
+from ..training.generation_arguments import DCGANTrainingArguments
+from ..training.recipes import arguments_from_recipe, describe_recipes
+from ..training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+from .command import command, pick
+
+
+@dataclass(kw_only=True)
+class _RecipeArguments:
+    config: str | None = flag(
+        None, "Recipe to begin with: its name (`dcgan recipes`) or a YAML file. Flags override it.", group="Common"
+    )
+
+
+def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe: str) -> Any:
+    config = given.pop("config", None)
+    if config is None and "dataset_name" not in given:
+        config = default_recipe
+    return arguments_class(**given) if config is None else arguments_from_recipe(arguments_class, config, given)
+
+
+@command("train", _RecipeArguments, DCGANTrainingArguments)
+def train(given: dict[str, Any]) -> None:
+    """Train a DCGAN. Without flags: on handwritten digits, in a few minutes."""
+    args = _make_arguments(DCGANTrainingArguments, given, default_recipe="digits")
+    from ..training.generation import DCGANTrainer
+
+    DCGANTrainer(args).train()
+
+
+@command("train-super-resolution", _RecipeArguments, DCGANSuperResolutionTrainingArguments)
+def train_super_resolution(given: dict[str, Any]) -> None:
+    """Train a DCGAN that enlarges images. Without flags: photographs twice as large, in a minute."""
+    args = _make_arguments(DCGANSuperResolutionTrainingArguments, given, default_recipe="photos_x2")
+    from ..training.super_resolution import DCGANSuperResolutionTrainer
+
+    DCGANSuperResolutionTrainer(args).train()
+
+
+@command("recipes")
+def recipes(given: dict[str, Any]) -> None:
+    """List the recipes: trainings that are known to work, with the hardware and time that they take."""
+    print(describe_recipes())
+
+
+@command("train-classifier", ClassifierArguments, DeviceArguments)
+def train_classifier(given: dict[str, Any]) -> None:
+    """Train an image classifier, for `evaluate --features` and `explain --classifier`."""
+    args, device_args = pick(ClassifierArguments, given), pick(DeviceArguments, given)
+    from ..interpretability.classifier import train_classifier
+    from ..processes import connected_processes
+
+    with connected_processes(device_args.use_cpu) as device:
+        accuracies = train_classifier(args, device)
+    print(f"Accuracy: {sum(accuracies.values()) / len(accuracies):.1%}", end=". ")
+    if len(accuracies) > 1:
+        print("By label:", ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in accuracies.items()), end=". ")
+    print(f"Classifier: {args.output_dir}")

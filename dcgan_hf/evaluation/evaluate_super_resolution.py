@@ -1,0 +1,153 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Measurement of a model that enlarges images: how near they are to the originals, beside what interpolation makes."""
+
+from pathlib import Path
+
+import torch
+
+from ..data.datasets import ImageDataset, choose_images, load_from_arguments
+from ..data.decoding import Decoder
+from ..image_processing_dcgan import ResizeMode
+from ..inference.pipelines import quiet
+from ..model_folder import REPORT_FOLDER
+from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+from ..processes import first_on_its_machine, is_main_process
+from .arguments import SuperResolutionEvaluationArguments
+from .features import FeatureNetwork, load_feature_network
+from .images import FEATURE_CACHE, decode_images
+from .records import write_metrics
+from .upscaled_images import (
+    BASELINES,
+    Images,
+    check_pairs,
+    decode_whole_images,
+    interpolate,
+    join_if_of_one_size,
+    make_small,
+    upscale,
+)
+from .upscaling import (
+    Comparison,
+    check_before_comparing,
+    compare,
+    comparison_picture,
+    metrics_of,
+    write_comparison,
+)
+
+
+def evaluate_super_resolution(
+    pipe: DCGANSuperResolutionPipeline, args: SuperResolutionEvaluationArguments, model_name: str = "DCGAN"
+) -> Comparison:
+    r"""
+    Measures a model, and writes `metrics.json` and a report with a picture into `args.output_dir`, if it is given. How PSNR
+    and SSIM are measured: `evaluation/upscaling.py`.
+
+    Args:
+        pipe ([`DCGANSuperResolutionPipeline`]):
+            The model.
+        args ([`SuperResolutionEvaluationArguments`]):
+            Originals, small images, features.
+        model_name (`str`, *optional*, defaults to `"DCGAN"`):
+            Name of the model in the report.
+
+    Returns:
+        [`Comparison`]: the table, its own row in it, the measurements.
+
+    Raises:
+        ValueError: if images, network and model do not go together.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANSuperResolutionPipeline
+    >>> from dcgan_hf.evaluation.arguments import SuperResolutionEvaluationArguments
+    >>> from dcgan_hf.evaluation.evaluate_super_resolution import evaluate_super_resolution
+
+    >>> pipe = DCGANSuperResolutionPipeline.from_pretrained("dcgan-photos-x2")
+    >>> evaluate_super_resolution(pipe, SuperResolutionEvaluationArguments(dataset_name="photos")).own_row
+    ```
+    """
+    config = pipe.generator.config
+    resolution = args.resolution or (0 if pipe.discriminator is None else pipe.discriminator.config.image_size)
+    if args.resize_mode != "none" and (resolution < 1 or resolution % config.scale_factor):
+        raise ValueError(
+            f"`resize_mode={args.resize_mode}` needs a `resolution` (by default the discriminator's, if there is one)"
+            f" that the scale factor {config.scale_factor} divides, got {resolution}."
+        )
+    network = None
+    with first_on_its_machine():  # which downloads
+        if args.features:
+            network = load_feature_network(args.features, pipe.device)
+        dataset = load_from_arguments(args, label_column=args.label_column, with_labels=args.label_column is not None)
+    dataset = choose_images(dataset, args.num_images or len(dataset.dataset), seed=0)
+    labels = _labels(args, dataset, network)
+    real, small, small_from = _images(args, dataset, config.num_channels, config.scale_factor, resolution)
+    check_before_comparing(real, network)
+
+    methods = {baseline: interpolate(small, config.scale_factor, resample) for baseline, resample in BASELINES.items()}
+    pipe.generator.to(memory_format=torch.channels_last)
+    methods[model_name] = upscale(quiet(pipe), small)
+    cache = Path(args.feature_cache_dir) if args.feature_cache_dir else FEATURE_CACHE
+    rows = compare(methods, real, network, labels, cache)
+    own_row = rows[len(BASELINES)]
+
+    shown = {"low resolution": "nearest", "bicubic": "bicubic", "DCGAN": model_name}
+    picture = comparison_picture({title: methods[name] for title, name in shown.items()} | {"original": real})
+    dataset_name = dataset.hub_id or Path(args.dataset_name).name
+    facts = {
+        "dataset": f"{dataset_name}, split `{args.dataset_split}`",
+        "scale_factor": config.scale_factor,
+        "num_images": len(real),
+        "small_images": small_from,
+        "features": "" if network is None else network.name,
+    }
+    metrics = metrics_of(own_row, len(real), facts["features"], args.dataset_split, dataset_name)
+    comparison = Comparison(rows, own_row, metrics, picture, facts)
+    if args.output_dir is not None and is_main_process():
+        write_comparison(Path(args.output_dir) / REPORT_FOLDER, model_name, comparison)
+        write_metrics(metrics, Path(args.output_dir))
+    return comparison
+
+
+def _labels(
+    args: SuperResolutionEvaluationArguments, dataset: ImageDataset, network: FeatureNetwork | None
+) -> torch.Tensor | None:
+    if network is None or not args.label_column:
+        return None
+    known, needed = (len(names or []) for names in (network.class_names, dataset.class_names))
+    if known != needed:
+        raise ValueError(
+            f"`label_column={args.label_column}` has {needed} classes, which `features` must be a classifier of: got"
+            f" {args.features}, of {known}."
+        )
+    return torch.tensor(dataset.dataset["label"][:])
+
+
+def _images(
+    args: SuperResolutionEvaluationArguments,
+    dataset: ImageDataset,
+    num_channels: int,
+    scale_factor: int,
+    resolution: int,
+) -> tuple[Images, Images, str]:
+    """Originals, their small versions, and a sentence that says where these come from."""
+    if args.low_resolution_column:
+        small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
+        small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
+        originals, small_images = (decode_whole_images(images, num_channels) for images in (dataset, small_dataset))
+        check_pairs(originals, small_images, scale_factor)
+        told = f"The small ones come with them (column `{args.low_resolution_column}`)."
+        return join_if_of_one_size(originals), join_if_of_one_size(small_images), told
+    real: Images
+    if args.resize_mode == "none":
+        real = join_if_of_one_size(decode_whole_images(dataset, num_channels, scale_factor))
+        size = f"cut at the right and at the bottom to multiples of {scale_factor} pixels"
+    else:
+        resize_mode: ResizeMode = args.resize_mode
+        decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=False)
+        real, _ = decode_images(dataset, decoder)
+        size = f"made square ({args.resize_mode}, {resolution} pixels)"
+    told = f"Each was {size}, then made {scale_factor} times smaller ({args.downsampling}) and rounded to bytes."
+    return real, make_small(real, scale_factor, args.downsampling), told

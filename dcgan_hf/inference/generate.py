@@ -1,0 +1,173 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Many images of a model, as files in a folder or as one tensor, from one process or several."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from ..pictures import to_bytes
+from ..pipeline_dcgan import DCGANPipeline
+from ..processes import gather, is_main_process, num_processes, process_index, wait_for_everyone
+from .arguments import GenerationArguments
+from .folder import claim_folder, save_image
+from .pipelines import ready_to_draw, weights_fingerprint
+
+
+SETTINGS_FILE = "generation_args.json"
+
+
+def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
+    r"""
+    Writes images of a model to a folder. Image number i is that of `pipe(generator=torch.Generator().manual_seed(seed + i))`,
+    whatever the number of processes. What is there already is not made again, so an interrupted call can be repeated, and more
+    images can be asked for.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        args ([`GenerationArguments`]):
+            Number of images, seed, folder and so on.
+
+    Returns:
+        `Path`: the folder. Of a class-conditional model, `metadata.jsonl` tells the classes, as `datasets` reads them.
+
+    Raises:
+        ValueError: if an argument does not go with the model, or if the folder holds images that were made in another way.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANPipeline
+    >>> from dcgan_hf.inference.arguments import GenerationArguments
+    >>> from dcgan_hf.inference.generate import generate
+
+    >>> pipe = DCGANPipeline.from_pretrained("dcgan-digits")
+    >>> generate(pipe, GenerationArguments(num_images=10_000, output_dir="digits"))
+    ```
+    """
+    classes: Any = _classes(pipe, args.class_labels)
+    pipe.check_inputs(1, classes, None, None, args.truncation, "pil")
+    folder = Path(args.output_dir)
+    settings = {
+        "weights": weights_fingerprint(pipe.generator),
+        "seed": args.seed,
+        "class_labels": classes,
+        "truncation": args.truncation,
+        "dtype": str(pipe.generator.dtype).removeprefix("torch."),
+    }
+    claim_folder(folder, SETTINGS_FILE, settings)
+
+    # Batches have the same images whatever the number of processes: products of matrices round as their size wants it.
+    starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
+    progress_bar = tqdm(total=args.num_images, unit="img", disable=not is_main_process())
+    with ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
+        for start in starts:
+            numbers = range(start, min(start + args.batch_size, args.num_images))
+            paths = [folder / f"{number:08d}.png" for number in numbers]
+            missing = [index for index, path in enumerate(paths) if not path.exists()]
+            if missing:
+                images = _draw(drawing, numbers, args.seed, classes, args.truncation)
+                list(pool.map(save_image, [images[index] for index in missing], [paths[index] for index in missing]))
+            progress_bar.update(min(len(numbers) * num_processes(), args.num_images - progress_bar.n))
+    progress_bar.close()
+    wait_for_everyone()
+    if is_main_process() and classes is not None:
+        names = pipe.generator.config.id2label
+        with (folder / "metadata.jsonl").open("w") as file:
+            for number in range(args.num_images):
+                label = classes[number % len(classes)]
+                row = {"file_name": f"{number:08d}.png", "label": label, "class_name": names[label]}
+                file.write(json.dumps(row) + "\n")
+    return folder
+
+
+def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[int]:
+    """Returns the ids of classes that were typed: names, or ids unless a class has that name."""
+    names = pipe.generator.config.id2label.values()
+    if not names:
+        raise ValueError(f"`class_labels={' '.join(labels)}` is for class-conditional models, which this one is not.")
+    return pipe.get_class_ids([int(label) if label.isdecimal() and label not in names else label for label in labels])
+
+
+def _classes(pipe: DCGANPipeline, labels: list[str] | None) -> list[int] | None:
+    if labels:
+        return parse_classes(pipe, labels)
+    return list(range(pipe.generator.config.num_classes)) or None
+
+
+def _draw(
+    pipe: DCGANPipeline,
+    numbers: range,
+    seed: int,
+    class_ids: list[int] | None,
+    truncation: float | None,
+    output_type: str = "pil",
+) -> Any:
+    generators = [torch.Generator().manual_seed(seed + number) for number in numbers]
+    labels: Any = None if class_ids is None else [class_ids[number % len(class_ids)] for number in numbers]
+    return pipe(len(numbers), labels, generators, None, truncation, output_type, return_dict=False)[0]
+
+
+# Other sizes round differently.
+_AT_ONCE = GenerationArguments.batch_size
+
+
+def generate_images(
+    pipe: DCGANPipeline,
+    num_images: int,
+    seed: int = 0,
+    class_ids: list[int] | None = None,
+    truncation: float | None = None,
+    sample_latents: Callable[[int, torch.Generator], torch.Tensor] | None = None,
+    show_progress: bool = False,
+) -> torch.Tensor:
+    r"""
+    Draws images as files would hold them. Number i is the file number i of [`generate`] with the same seed, whatever the
+    number of processes, among which the work is divided.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        num_images (`int`):
+            Number of images.
+        seed (`int`, *optional*, defaults to 0):
+            Image number i has the seed `seed + i`.
+        class_ids (`list[int]`, *optional*):
+            Classes of a class-conditional model, which take turns.
+        truncation (`float`, *optional*):
+            Bound of the latents' absolute values.
+        sample_latents (`Callable`, *optional*):
+            Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
+        show_progress (`bool`, *optional*, defaults to `False`):
+            Whether to show a progress bar.
+
+    Returns:
+        `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, on the CPU.
+    """
+
+    def draw(start: int, stop: int) -> torch.Tensor:
+        if sample_latents is None:
+            return to_bytes(_draw(pipe, range(start, stop), seed, class_ids, truncation, "pt"))
+        generators = [torch.Generator().manual_seed(seed + number) for number in range(start, stop)]
+        latents = torch.cat([sample_latents(1, generator) for generator in generators])
+        labels: Any = class_ids and [class_ids[number % len(class_ids)] for number in range(start, stop)]
+        (images,) = pipe(class_labels=labels, latents=latents, output_type="pt", return_dict=False)
+        return to_bytes(images)
+
+    return torch.cat(divide_work(draw, num_images, _AT_ONCE, "Images", show_progress))
+
+
+def divide_work(
+    work: Callable[[int, int], Any], number: int, portion: int, title: str, show_progress: bool
+) -> list[Any]:
+    """Returns the results of all portions of `number` images, in order. Each process does its share."""
+    own = range(0, number, portion)[process_index() :: num_processes()]
+    progress_bar = tqdm(own, desc=title, disable=not (show_progress and is_main_process()))
+    results = [(start, work(start, min(start + portion, number))) for start in progress_bar]
+    return [result for _, result in sorted(gather(results), key=lambda item: item[0])]

@@ -1,0 +1,133 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Pipelines from folders, the Hub and other code, made ready for many images."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from diffusers import DiffusionPipeline
+from torch import nn
+
+from ..conversion import networks_from_original
+from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..pipeline_dcgan import DCGANPipeline
+from ..pipeline_portable import saved_pipeline_class
+from ..processes import first_on_its_machine
+
+
+Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
+
+
+def load_pipeline(
+    pipeline_class: type[Pipeline], model: str, revision: str | None = None, dtype: str = "float32"
+) -> Pipeline:
+    r"""
+    Loads a saved pipeline of one kind, see [`load_any_pipeline`].
+
+    Raises:
+        OSError: if there is no such model.
+        ValueError: if it is a pipeline of another kind.
+    """
+    folder = _folder_of(model, revision)
+    saved_class = saved_pipeline_class(folder)
+    if saved_class is not pipeline_class:
+        raise ValueError(
+            f"`model={model}` is a {saved_class.__name__} ({saved_class.task}), not a {pipeline_class.__name__}"
+            f" ({pipeline_class.task})."
+        )
+    return pipeline_class.from_pretrained(folder, dtype=getattr(torch, dtype))
+
+
+def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "float32") -> DiffusionPipeline:
+    r"""
+    Loads a saved pipeline in each process, after the first one of the machine has downloaded it.
+
+    Args:
+        model (`str`):
+            Folder of the pipeline, or its repository on the Hub.
+        revision (`str`, *optional*):
+            Branch, tag or commit of the repository.
+        dtype (`str`, *optional*, defaults to `"float32"`):
+            Type of the weights.
+
+    Raises:
+        OSError: if there is no such model.
+        ValueError: if it is no pipeline of this package.
+    """
+    folder = _folder_of(model, revision)
+    return saved_pipeline_class(folder).from_pretrained(folder, dtype=getattr(torch, dtype))
+
+
+def _folder_of(model: str, revision: str | None) -> Path:
+    if Path(model).is_dir():
+        return Path(model)
+    try:
+        with first_on_its_machine():
+            return Path(DCGANPipeline.download(model, revision=revision))
+    except OSError as error:
+        raise OSError(f"`model={model}`: {error}") from error
+
+
+def pipeline_from_original(
+    checkpoints: Sequence[str | Path],
+) -> tuple[DCGANPipeline, dict[str, DCGANGenerator | DCGANDiscriminator]]:
+    r"""
+    Makes a pipeline of checkpoints that other DCGAN code wrote, in one file or in several.
+
+    Args:
+        checkpoints (`Sequence[str | Path]`):
+            Files with weights. Without a discriminator the pipeline has only the generator, which is all that sampling needs.
+
+    Returns:
+        `tuple[DCGANPipeline, dict]`: the pipeline, and the networks by the place where they were found.
+
+    Raises:
+        ValueError: if there is no generator in them, or two networks of a kind.
+    """
+    found = {
+        f"{path}{': ' + name if name else ''}": network
+        for path in checkpoints
+        for name, network in networks_from_original(path).items()
+    }
+    chosen: list[Any] = []
+    for network_class in DCGANPipeline.network_classes.values():
+        places = [place for place, network in found.items() if isinstance(network, network_class)]
+        if len(places) > 1:
+            raise ValueError(f"Give the checkpoint of one {network_class.__name__}, got {' and '.join(places)}.")
+        chosen.append(found[places[0]] if places else None)
+    if chosen[0] is None:
+        raise ValueError(f"No generator in {', '.join(map(str, checkpoints))}, only a discriminator.")
+    return DCGANPipeline(*chosen), found
+
+
+def model_name(model: str) -> str:
+    """Returns what reports call a model: the last component of its folder, or its repository."""
+    return Path(model).absolute().name if Path(model).is_dir() else model
+
+
+def quiet(pipe: Pipeline) -> Pipeline:
+    """Returns a pipeline of the same networks that shows no progress bar."""
+    copy = type(pipe)(**pipe.components)
+    copy.set_progress_bar_config(disable=True)
+    return copy
+
+
+@contextmanager
+def ready_to_draw(pipe: Pipeline) -> Iterator[Pipeline]:
+    """Makes a pipeline's generator fast for a while. Yields a pipeline of the same networks that shows no progress bar."""
+    is_ours = isinstance(pipe.generator, DCGANGenerator)
+    with pipe.generator.fused() if is_ours else nullcontext():
+        pipe.generator.to(memory_format=torch.channels_last)
+        yield quiet(pipe)
+
+
+def weights_fingerprint(network: nn.Module) -> str:
+    """Returns a hash of a network's weights."""
+    digest = hashlib.sha256()
+    for values in network.state_dict().values():
+        digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,165 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Files and folders of images, enlarged by a model, from one process or several."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import PIL.Image
+from tqdm.auto import tqdm
+
+from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+from ..processes import gather, is_main_process, num_processes, process_index
+from .arguments import UpscalingArguments
+from .folder import claim_folder, save_image
+from .pipelines import quiet, weights_fingerprint
+
+
+logger = logging.getLogger(__name__)
+
+SETTINGS_FILE = "upscaling_args.json"
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+@dataclass
+class Upscaled:
+    """
+    Result of [`upscale`].
+
+    Args:
+        folder (`Path`):
+            Folder of the large images.
+        num_images (`int`):
+            Number of images in it that were asked for.
+        num_made (`int`):
+            Number of those that were not there before.
+        unreadable (`list[str]`):
+            Files that hold no image, with the reason.
+    """
+
+    folder: Path
+    num_images: int
+    num_made: int
+    unreadable: list[str]
+
+
+def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], args: UpscalingArguments) -> Upscaled:
+    r"""
+    Enlarges files, and all images in folders and their subfolders. A large image that is newer than its small one is not made
+    again, so an interrupted call can be repeated, and goes on where it stopped. Files that cannot be read are left out.
+
+    Args:
+        pipe ([`DCGANSuperResolutionPipeline`]):
+            The model.
+        inputs (`Iterable[str | Path]`):
+            Image files and folders. What lies in a folder keeps its place in it.
+        args ([`UpscalingArguments`]):
+            Where and how to write the large images.
+
+    Returns:
+        [`Upscaled`]: where they are, and what was left out.
+
+    Raises:
+        ValueError: if an input does not exist or has no images, if two of them would become the same file, or if the folder
+            holds images that were made in another way.
+
+    Example:
+
+    ```python
+    >>> from dcgan_hf import DCGANSuperResolutionPipeline
+    >>> from dcgan_hf.inference.arguments import UpscalingArguments
+    >>> from dcgan_hf.inference.upscale import upscale
+
+    >>> pipe = DCGANSuperResolutionPipeline.from_pretrained("dcgan-photos-x2")
+    >>> upscale(pipe, ["photo.jpg", "holidays"], UpscalingArguments(output_dir="large"))
+    ```
+    """
+    folder = Path(args.output_dir)
+    targets = _find_targets(inputs, folder, _SUFFIXES[args.image_format])
+    settings = {
+        "weights": weights_fingerprint(pipe.generator),
+        "image_format": args.image_format,
+        "dtype": str(pipe.generator.dtype).removeprefix("torch."),
+    }
+    claim_folder(folder, SETTINGS_FILE, settings)
+    missing = [(small, large) for large, small in targets.items() if not _is_newer(large, small)]
+    own = missing[process_index() :: num_processes()]
+    unreadable: list[str] = []
+    progress_bar = tqdm(
+        total=len(targets), initial=len(targets) - len(missing), unit="img", disable=not is_main_process()
+    )
+    enlarging = quiet(pipe)
+    with ThreadPoolExecutor(4) as pool:
+        for start in range(0, len(own), args.batch_size):
+            chunk = own[start : start + args.batch_size]
+            opened = pool.map(partial(_read, num_channels=pipe.generator.config.num_channels), chunk)
+            read: list[tuple[PIL.Image.Image, Path]] = []
+            for image, large in opened:
+                if isinstance(image, str):
+                    logger.warning(f"Left out, as it cannot be read: {image}")
+                    unreadable.append(image)
+                else:
+                    read.append((image, large))
+            if read:
+                images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
+                list(pool.map(_write, images, [large for _, large in read], [args.image_format] * len(read)))
+            progress_bar.update(min(len(chunk) * num_processes(), len(targets) - progress_bar.n))
+    progress_bar.close()
+    unreadable = gather(unreadable)
+    return Upscaled(folder, len(targets) - len(unreadable), len(missing) - len(unreadable), unreadable)
+
+
+def _find_targets(inputs: Iterable[str | Path], folder: Path, suffix: str) -> dict[Path, Path]:
+    """The small image of each large one."""
+    targets: dict[Path, Path] = {}
+    for given in inputs:
+        path = Path(given)
+        if not path.exists():
+            raise ValueError(f"`inputs={path}`: there is no such file or folder.")
+        found = list(_images_in(path, folder)) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f"`inputs={path}`: there are no images in this folder.")
+        for small in found:
+            place = small.relative_to(path) if path.is_dir() else Path(small.name)
+            large = folder / place.with_suffix(suffix)
+            if large.absolute() == small.absolute():
+                raise ValueError(f"`output_dir={folder}` holds {small}, which would be overwritten.")
+            if targets.setdefault(large, small) != small:
+                raise ValueError(f"`inputs`: {targets[large]} and {small} would both become {large}.")
+    return targets
+
+
+def _images_in(folder: Path, output_dir: Path) -> Iterator[Path]:
+    suffixes = {suffix for suffix, format in PIL.Image.registered_extensions().items() if format in PIL.Image.OPEN}
+    for path in sorted(folder.rglob("*")):
+        # What an earlier call wrote into the same folder is no input of the next one.
+        is_result = output_dir != folder and path.is_relative_to(output_dir)
+        if path.suffix.lower() in suffixes and path.is_file() and not is_result and not path.name.startswith("."):
+            yield path
+
+
+def _is_newer(large: Path, small: Path) -> bool:
+    return large.is_file() and large.stat().st_mtime >= small.stat().st_mtime
+
+
+def _read(pair: tuple[Path, Path], num_channels: int) -> tuple[PIL.Image.Image | str, Path]:
+    """The small image, or the reason why there is none, and where its large one goes."""
+    small, large = pair
+    try:
+        with PIL.Image.open(small) as image:
+            has_colors = image.mode not in ("1", "L", "LA", "La", "F") and not image.mode.startswith("I")
+            if has_colors and num_channels == 1:
+                return f"{small} (it has colours, but the model enlarges grey images)", large
+            return image.copy(), large
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:  # Pillow's of broken files
+        return f"{small} ({error})", large
+
+
+def _write(image: PIL.Image.Image, path: Path, image_format: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_png = image_format == "png"
+    save_image(image if is_png or image.mode in ("L", "RGB") else image.convert("RGB"), path, image_format)

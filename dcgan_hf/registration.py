@@ -1,0 +1,30 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Registration with transformers' Auto classes. The pipelines are imported, too: diffusers finds the classes that are named in
+model_index.json among the modules that are there already.
+"""
+
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+
+from . import pipeline_dcgan, pipeline_dcgan_super_resolution  # noqa: F401
+from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from .configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
+from .image_processing_dcgan import DCGANImageProcessor
+from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from .modeling_dcgan_classification import DCGANForImageClassification
+from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+
+
+AutoConfig.register("dcgan_generator", DCGANGeneratorConfig)
+AutoConfig.register("dcgan_discriminator", DCGANDiscriminatorConfig)
+AutoConfig.register("dcgan_super_resolution", DCGANSuperResolutionConfig)
+AutoModel.register(DCGANGeneratorConfig, DCGANGenerator)
+AutoModel.register(DCGANDiscriminatorConfig, DCGANDiscriminator)
+AutoModel.register(DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator)
+AutoModelForImageClassification.register(DCGANDiscriminatorConfig, DCGANForImageClassification)
+# For both backends, because the one class is all there is, with torchvision and without.
+AutoImageProcessor.register(
+    DCGANDiscriminatorConfig,
+    image_processor_classes={"pil": DCGANImageProcessor, "torchvision": DCGANImageProcessor},
+)
