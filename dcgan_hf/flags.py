@@ -118,7 +118,8 @@ def _check_range(name: str, value: float, interval: str) -> None:
     if math.isinf(high):
         allowed = f"at least {low:g}" if interval[0] == "[" else "positive" if low == 0 else f"above {low:g}"
         raise ValueError(f"`{name}` must be {allowed}, got {value}.")
-    raise ValueError(f"`{name}` must lie in {interval}, got {value}.")
+    allowed = f"between {low:g} and {high:g}" if interval[0] == "(" and interval[-1] == ")" else f"in {interval}"
+    raise ValueError(f"`{name}` must lie {allowed}, got {value}.")
 
 
 def choices_of(hint: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Runs of scripts, of train.py at a tiny size, and fingerprints of what they leave behind."""
+"""Runs of commands, of the training at a tiny size, and fingerprints of what they leave behind."""
 
 import hashlib
 import importlib.util
@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
+
+from dcgan_hf.cli.main import main
 
 
 ROOT = Path(__file__).parents[1]
@@ -43,22 +44,21 @@ def tiny_flags(output_dir, **changes):
     return [f"--{name}={value}" for name, value in arguments.items() if value is not None]
 
 
+def run_command(name, *flags):
+    """Runs a command in this process. Errors are raised."""
+    assert main([name, *(str(flag) for flag in flags), "--debug"]) == 0
+
+
 def run_script(name, *flags):
     """Runs a script in this process."""
     spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    num_threads = torch.get_num_threads()
-    try:
-        script.main([str(flag) for flag in flags])
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
-        torch.set_num_threads(num_threads)
+    script.main([str(flag) for flag in flags])
 
 
 def train_here(output_dir, **changes):
-    run_script("train", *tiny_flags(output_dir, **changes))
+    run_command("train", *tiny_flags(output_dir, **changes))
 
 
 def command(output_dir, processes=1, **changes):

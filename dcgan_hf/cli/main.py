@@ -41,22 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         function, bound, _ = app.parse_args(with_values, exit_on_error=False, print_error=False)
         _log_to_stderr()
         function(*bound.args, **bound.kwargs)
+        sys.stdout.flush()
         return 0
     except BrokenPipeError:  # what reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except CycloptsError as error:
-        return _fail(describe(error, words))
-    except _EXPECTED as error:
+    except (CycloptsError, *_EXPECTED) as error:
         if shows_traceback:
             raise
-        return _fail(entry.in_words_of_flags(str(error) or type(error).__name__))
-
-
-def _fail(message: str) -> int:
-    sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    return 2
+        if isinstance(error, CycloptsError):
+            message = describe(error, words)
+        else:
+            message = entry.in_words_of_flags(str(error))
+        print(f"error: {message or type(error).__name__}", file=sys.stderr, flush=True)
+        return 2
 
 
 def _log_to_stderr() -> None:

@@ -31,7 +31,7 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
     changed = [name for name, value in settings.items() if there and there.get(name) != value]
     if changed:
         before, now = ({name: values.get(name) for name in changed} for values in (there, settings))
-        raise ValueError(f"`output_dir={folder}` holds images that were made with {before}, now it is {now}.")
+        raise ValueError(f"`output_dir={folder}` holds images made with {before}, now it is {now}.")
     wait_for_everyone()
     if is_main_process():
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +41,6 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
 
 def save_image(image: PIL.Image.Image, path: Path, image_format: str = "png") -> None:
     """Writes a file that is either complete or not there."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_suffix(".part")
     image.save(part, format=image_format)
     os.replace(part, path)

@@ -91,7 +91,7 @@ def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[int]:
     """Returns the ids of classes that were typed: names, or ids unless a class has that name."""
     names = pipe.generator.config.id2label.values()
     if not names:
-        raise ValueError(f"`class_labels={' '.join(labels)}` is for class-conditional models, which this one is not.")
+        raise ValueError(f"`class_labels={' '.join(labels)}` are for class-conditional models, which this one is not.")
     return pipe.get_class_ids([int(label) if label.isdecimal() and label not in names else label for label in labels])
 
 

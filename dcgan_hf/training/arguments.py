@@ -281,7 +281,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
             raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
         for name in ("max_train_samples", "eval_steps"):
             if self.streaming and getattr(self, name) is not None:
-                raise ValueError(f"`{name}={getattr(self, name)}` needs a data set at hand: leave out `streaming`.")
+                raise ValueError(f"`{name}={getattr(self, name)}` needs a data set that is at hand: leave out `streaming`.")
         if self.overwrite_output_dir and self.resume_from_checkpoint:
             raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
         if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):

@@ -11,19 +11,16 @@ from datasets import load_dataset
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
 
-from ..train_utils import run_script
-
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "generate.py"
+from ..train_utils import run_command
 
 
 def generate(*flags):
-    run_script("generate", *flags, "--use_cpu")
+    run_command("generate", *flags, "--use_cpu")
 
 
 def generate_on_two_processes(*flags):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    result = subprocess.run([*launch, *map(str, (SCRIPT, *flags))], capture_output=True, text=True)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
+    result = subprocess.run([*launch, *map(str, ("generate", *flags))], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
 

@@ -23,20 +23,20 @@ from dcgan_hf.data.datasets import ImageDataset, load_image_dataset
 from dcgan_hf.data.degradation import Degradation, degrade, gaussian_blur
 from dcgan_hf.data.loaders import Shard
 from dcgan_hf.evaluation.features import perceptual_features
-from dcgan_hf.training.arguments import parse_training_arguments
 from dcgan_hf.training.losses import LOSSES
-from dcgan_hf.training.super_resolution import (
+from dcgan_hf.training.recipes import arguments_from_recipe
+from dcgan_hf.training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+from dcgan_hf.training.super_resolution_updates import (
     SuperResolutionBatch,
     SuperResolutionWeights,
     adversarial_update,
     pixel_update,
     prepare_super_resolution_batches,
 )
-from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
-from dcgan_hf.training.update_strategies import GAN
+from dcgan_hf.training.updates import GAN
 
 from ..models.test_super_resolution import make_generator
-from ..train_utils import SCRIPTS, read_log, run_script, save_classifier
+from ..train_utils import SCRIPTS, read_log, run_command, save_classifier
 
 
 PHOTO = load_sample_image("flower.jpg")[100:196, 200:320]
@@ -90,12 +90,11 @@ def test_sizes_must_be_multiples():
 def test_processes_share_out_one_step():
     images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
     degradation = Degradation(2, blur=2, noise=10, jpeg_quality=40)
-    options = {"seed": 3, "step": 5, "random_flip": True}
-    (whole,) = prepare_super_resolution_batches([{"pixel_values": images}], degradation, **options)
+    options = {"degradation": degradation, "random_flip": True}
+    shard = Shard(8, seed=3)
+    (whole,) = prepare_super_resolution_batches([{"pixel_values": images}], 5, shard, **options)
     parts = [
-        prepare_super_resolution_batches(
-            [{"pixel_values": half}], degradation, **options, process_index=i, num_processes=2
-        )[0]
+        prepare_super_resolution_batches([{"pixel_values": half}], 5, Shard(4, 3, i, 2), **options)[0]
         for i, half in enumerate(images.chunk(2))
     ]
     for name in ("pixel_values", "small_pixel_values", "interpolation"):
@@ -104,7 +103,7 @@ def test_processes_share_out_one_step():
     # Pairs are turned together, and not made smaller again.
     small = images[:, :, ::2, ::2].contiguous()
     raw = {"pixel_values": images, "small_pixel_values": small}
-    (pairs,) = prepare_super_resolution_batches([raw], degradation, **options)
+    (pairs,) = prepare_super_resolution_batches([raw], 5, shard, **options)
     flipped = (pairs.pixel_values != images / 127.5 - 1).flatten(1).any(1)
     for i, is_flipped in enumerate(flipped):
         assert torch.equal(
@@ -319,7 +318,7 @@ def test_perceptual_features_are_those_of_bytes(tmp_path):
         perceptual_features("inception", torch.device("cpu"))
 
 
-# ---- the script ----
+# ---- the training ----
 
 TINY = {
     "dataset_name": "digits",
@@ -348,8 +347,8 @@ TINY = {
 
 def train(output_dir, **changes):
     arguments = TINY | {"output_dir": output_dir} | changes
-    run_script(
-        "train_super_resolution", *(f"--{name}={value}" for name, value in arguments.items() if value is not None)
+    run_command(
+        "train-super-resolution", *(f"--{name}={value}" for name, value in arguments.items() if value is not None)
     )
 
 
@@ -382,8 +381,7 @@ def test_what_a_run_leaves_behind(run):
         assert words in card
     # The settings on the card are those of the run.
     (run / "card.yaml").write_text(card.split("```yaml\n")[1].split("```")[0])
-    flags = ["--config", str(run / "card.yaml")]
-    told = parse_training_arguments(flags, run / "card.yaml", SuperResolutionTrainingArguments)
+    told = arguments_from_recipe(DCGANSuperResolutionTrainingArguments, run / "card.yaml")
     arguments = json.loads((run / "training_args.json").read_text())
     for name in (
         "dataset_name",
@@ -429,7 +427,7 @@ def test_given_pairs(tmp_path):
     "changes, message",
     [
         ({"resolution": 15}, "`resolution` must be a multiple of `scale_factor=2`, got 15"),
-        ({"min_jpeg_quality": 99}, "`min_jpeg_quality` must be at most 95, got 99"),
+        ({"min_jpeg_quality": 99}, r"`min_jpeg_quality` must lie in \[1, 95\], got 99"),
         (
             {"resize_mode": "random_crop", "skip_bad_images": True},
             "`skip_bad_images` does not go with `resize_mode=random",
@@ -453,7 +451,7 @@ def test_given_pairs(tmp_path):
         ({"generator_config": '{"scale_factor": 3}'}, r"`generator_config` must not have \['scale_factor'\]"),
         (
             {"generator_config": '{"latent_dim": 3}'},
-            r"has \['latent_dim'\], which `DCGANSuperResolutionConfig` does not have",
+            "has 'latent_dim', which `DCGANSuperResolutionConfig` does not have",
         ),
         ({"warmup_steps": -1}, "`warmup_steps` must be at least 0, got -1"),
         ({"num_channels": 4}, r"`num_channels` must be 1 \(grey\) or 3 \(RGB\), got 4"),
@@ -463,6 +461,48 @@ def test_bad_arguments(tmp_path, changes, message):
     with pytest.raises(Exception, match=message):
         train(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
+
+
+def test_measured_while_training(tmp_path, caplog):
+    """The best model is kept and saved, training ends early, and diagnostics and a film are there, as for a DCGAN."""
+    caplog.set_level("INFO")
+    # A learning rate of practically nothing: no measurement is better than the first.
+    options = {"eval_steps": 1, "eval_num_images": 20, "save_best": True, "early_stopping_patience": 2}
+    train(tmp_path, **options, diagnostics_steps=2, learning_rate=1e-30, use_ema=None, checkpoints_total_limit=1)
+    log = read_log(tmp_path)
+    measured = {entry["step"]: entry for entry in log if "eval_psnr" in entry}
+    assert sorted(measured) == [1, 2, 3] and all(0 < entry["eval_ssim"] < 1 for entry in measured.values())
+    assert any("diagnostics/generator/gradient_norm" in entry for entry in log)
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-1", "checkpoint-3"}
+    assert "saved is the model of step 1" in caplog.text
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert {metric["type"]: metric["value"] for metric in metrics}["psnr"] == measured[1]["eval_psnr"]
+    assert PIL.Image.open(tmp_path / "training.gif").n_frames >= 1
+    card = (tmp_path / "README.md").read_text()
+    assert "PSNR (dB)" in card and "(training.gif)" in card
+
+
+def test_the_best_model_may_be_told_by_features(tmp_path):
+    classifier = save_classifier(tmp_path / "classifier")
+    options = {"eval_steps": 3, "eval_features": classifier, "metric_for_best_model": "frechet_distance"}
+    train(tmp_path / "run", **options, save_best=True, eval_num_images=30)
+    log = [entry for entry in read_log(tmp_path / "run") if "eval_psnr" in entry]
+    best = min(log, key=lambda entry: entry["eval_frechet_distance"])
+    state = json.loads((tmp_path / "run" / f"checkpoint-{best['step']}" / "trainer_state.json").read_text())["state"]
+    assert state["best_value"] == best["eval_frechet_distance"]
+    with pytest.raises(ValueError, match="`metric_for_best_model=frechet_distance` needs a network: `eval_features`"):
+        train(tmp_path / "out", metric_for_best_model="frechet_distance")
+
+
+def test_images_that_cannot_be_read_are_counted(tmp_path, caplog):
+    images = [PIL.Image.fromarray(PHOTO[i:, :, :]) for i in range(20)]
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, image in enumerate(images):
+        image.save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    train(tmp_path / "out", dataset_name=folder, skip_bad_images=True, max_train_steps=2)
+    assert "Images that could not be read: 1" in caplog.text
 
 
 def test_another_scale_cannot_be_resumed(run, tmp_path):

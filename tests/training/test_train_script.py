@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from dcgan_hf import DCGANPipeline
 
-from ..train_utils import SCRIPT, checkpoints, fingerprint, read_log, run_script, tiny_flags, train_here
+from ..train_utils import SCRIPT, checkpoints, fingerprint, read_log, run_command, tiny_flags, train_here
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_latest_without_checkpoint_starts_anew_and_says_so(reference, tmp_path, 
 
 def test_another_run_is_not_mixed_up_or_lost(tmp_path):
     train_here(tmp_path, max_train_steps=4)
-    with pytest.raises(ValueError, match="holds checkpoints of another run.*--overwrite_output_dir"):
+    with pytest.raises(ValueError, match="holds checkpoints of another run.*`overwrite_output_dir`"):
         train_here(tmp_path, max_train_steps=2)
     assert checkpoints(tmp_path) == ["checkpoint-4"]
     train_here(tmp_path, max_train_steps=2, overwrite_output_dir=True)
@@ -184,7 +184,7 @@ def test_bad_arguments_delete_nothing(tmp_path):
     train_here(tmp_path, max_train_steps=2)
     before = sorted(tmp_path.rglob("*"))
     for changes in ({"resolution": 50}, {"dataset_name": "./nowhere"}, {"train_batch_size": 5000}):
-        with pytest.raises(Exception, match="image_size|no such folder|do not fill a batch"):
+        with pytest.raises(Exception, match="use 48 or 52|no such folder|do not fill a batch"):
             train_here(tmp_path, overwrite_output_dir=True, **changes)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -338,7 +338,7 @@ def test_some_images_are_chosen(tmp_path):
 def test_classes_are_called_as_the_flags_say(tmp_path):
     names = [f"number {i}" for i in range(10)]
     flags = tiny_flags(tmp_path, class_conditional=True, max_train_steps=2) + ["--class_names", *names]
-    run_script("train", *flags)
+    run_command("train", *flags)
     pipe = DCGANPipeline.from_pretrained(tmp_path)
     assert list(pipe.generator.config.id2label.values()) == names
     assert len(pipe(class_labels=["number 3", 4]).images) == 2
@@ -348,7 +348,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
     "changes, message",
     [
         ({"mixed_precision": "fp16"}, "`mixed_precision=fp16` needs a GPU"),
-        ({"resolution": 50}, "`image_size=50` has no default `strides`"),
+        ({"resolution": 50}, "`resolution=50`: use 48 or 52, or describe the layers of both networks"),
         ({"train_batch_size": 1}, "`train_batch_size` must be at least 2, got 1"),
         ({"train_batch_size": 5000}, "The data set has 1797 images, which do not fill a batch of 5000"),
         ({"max_train_steps": 0}, "`max_train_steps` must be at least 1, got 0"),
@@ -358,10 +358,10 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"label_smoothing": 0.5}, "`label_smoothing` must lie between 0 and 0.5, got 0.5"),
         ({"label_smoothing": 0.1, "loss": "hinge"}, "needs a loss with labels, one of .*, got `loss=hinge`"),
         ({"adam_beta1": 1}, r"`adam_beta1` must lie in \[0, 1\), got 1"),
-        ({"num_channels": 2}, "`num_channels` must be 1"),
+        ({"num_channels": 2}, 'Invalid value "2" for --num_channels. Choose from: 1, 3, 4'),
         ({"generator_config": "{"}, "`generator_config` must be a JSON object, got '{'"),
         ({"generator_config": "[1]"}, r"`generator_config` must be a JSON object, got '\[1\]'"),
-        ({"generator_config": '{"hiden_size": 1}'}, r"`generator_config` has \['hiden_size'\]"),
+        ({"generator_config": '{"hiden_size": 1}'}, "has 'hiden_size', which .* Did you mean 'hidden_size'"),
         ({"discriminator_config": '{"norm_type": "x"}'}, "'norm_type' expected one of"),
         ({"dataset_name": "./nowhere"}, "`dataset_name=./nowhere`: no such folder"),
         (
@@ -371,7 +371,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"dataset_config_name": "x"}, "`dataset_config_name=x`: 'digits' has no configurations"),
         ({"dataset_split": "test"}, "'digits' has no split 'test'"),
         ({"image_column": "foto"}, "`image_column=foto` is not a column of the data set"),
-        ({"config": "nowhere.yaml"}, "`config=nowhere.yaml`: no such file"),
+        ({"config": "nowhere.yaml"}, "`config=nowhere.yaml`: neither a file nor a recipe"),
         ({"resume_from_checkpoint": "checkpoint-7"}, "`resume_from_checkpoint=checkpoint-7` is not a checkpoint"),
         ({"report_to": "wandb"}, "`report_to=wandb` needs a package that is not installed: `pip install wandb`"),
         ({"overwrite_output_dir": True, "resume_from_checkpoint": "latest"}, "`overwrite_output_dir` would delete"),
@@ -386,7 +386,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"max_train_samples": 40}, "The data set has 40 images, which do not fill a batch of 64"),
         ({"class_names": "a"}, r"`class_names=\['a'\]` has no effect without `class_conditional`"),
         ({"class_names": "a", "class_conditional": True}, "a different name for each of the 10 classes"),
-        ({"diff_augment": "colour"}, r"`diff_augment` must be some of \['color', .*, got \['colour'\]"),
+        ({"diff_augment": "colour"}, "Choose from: .* Did you mean \"color\""),
         (
             {"r1_penalty": 1},
             "`r1_penalty` needs a discriminator that treats each image separately, got `norm_type=batch`",
@@ -413,14 +413,8 @@ def test_streaming_needs_a_number_of_steps(tmp_path):
     result = subprocess.run(
         [sys.executable, str(SCRIPT), "--dataset_name=digits", "--streaming"], capture_output=True, text=True
     )
-    assert "ValueError: `streaming` needs `max_train_steps`" in result.stderr
-
-
-@pytest.mark.parametrize("flags, message", [(["--loss=mse"], "invalid choice: 'mse'"), (["--lr=1"], "unrecognized")])
-def test_bad_flags(flags, message, capsys, tmp_path):
-    with pytest.raises(SystemExit):
-        train_here(tmp_path, **{flags[0].split("=")[0][2:]: flags[0].split("=")[1]})
-    assert message in capsys.readouterr().err
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: --streaming needs --max_train_steps:")
 
 
 def test_dataset_saved_on_disk(tmp_path):
