@@ -16,13 +16,13 @@ import sys
 
 import torch
 
-from dcgan_hf import DCGANPipeline
+from dcgan_hf import DCGANDiscriminator, DCGANPipeline
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.procedural_faces import GLASSES_BOX, SIZE
 from dcgan_hf.evaluation.features import ClassifierFeatures
 from dcgan_hf.evaluation.images import decode_images
-from dcgan_hf.hardware import cores_of_a_process, keep_freed_memory
+from dcgan_hf.inference.pipelines import load_pipeline, quiet
 from dcgan_hf.interpretability.attribution import Units, attribute, region_share
 from dcgan_hf.interpretability.filters import peak_activations
 from dcgan_hf.interpretability.page.generator_sections import (
@@ -32,13 +32,56 @@ from dcgan_hf.interpretability.page.generator_sections import (
     units_section,
 )
 from dcgan_hf.interpretability.samples import Subject
-from dcgan_hf.pictures import to_pixel_values
 from dcgan_hf.interpretability.units import rank_units
+from dcgan_hf.pictures import to_pixel_values
+from dcgan_hf.processes import connected_processes
 
 
 LABEL = "glasses: yes"
+LABELS = [LABEL, "skin: pale", "hair_color: grey"]
 NUM_FILTERS = 10
 NUM_FACES = 2000
+
+
+def check_generator(subject: Subject) -> None:
+    """Prints what is said about a generator, in numbers."""
+    numbers = arithmetic_section(subject).numbers[LABEL]
+    kept = ", ".join(f"{name} {share:.0%}" for name, share in numbers["kept"].items())
+    print(f"  arithmetic: {numbers['added']:.0%} of faces without glasses have some then; kept: {kept}")
+    for name, of_labels in directions_section(subject)[0].numbers["rank correlations"].items():
+        best = max(of_labels, key=lambda label: abs(of_labels[label]))
+        print(f"  direction {name}: orders {best}, rank correlation {of_labels[best]:+.2f}")
+    for name, numbers in units_section(subject).numbers[LABEL].items():
+        print(
+            f"  units of {name}: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without 20 units (of"
+            f" their pixels {numbers['difference left, in pixels']:.0%} left),"
+            f" {numbers['after switching off random units']:.1%} without 20 random ones"
+        )
+    share = inversion_section(subject).numbers["share of generated images recovered"]
+    print(f"  inversion: {share:.0%} of 64 images recovered (30 dB)")
+
+
+def check_discriminator(discriminator: DCGANDiscriminator) -> None:
+    """Prints for each layer whether the filters that tell glasses look at them, on real faces."""
+    image_dataset = load_image_dataset("procedural_faces", split="test", label_column="glasses", with_labels=True)
+    images, labels = decode_images(image_dataset, Decoder(3, SIZE, "crop", num_workers=4, skip_bad_images=False))
+    assert labels is not None
+    pixel_values, has_glasses = to_pixel_values(images[:NUM_FACES]), labels[:NUM_FACES] == 1
+    left, top, right, bottom = GLASSES_BOX
+    chance = (right - left) * (bottom - top) / SIZE**2
+    with_glasses = torch.nonzero(has_glasses).flatten()[:100]
+    for layer in range(len(discriminator.layers)):
+        activations, positions = peak_activations(discriminator, pixel_values, layer)
+        filters, areas = rank_units(activations, has_glasses.numpy())
+        shares = []
+        for number in filters[:NUM_FILTERS].tolist():
+            units = Units(layer, torch.full((len(with_glasses),), number), positions[with_glasses, number])
+            guided = attribute(discriminator, pixel_values[with_glasses], "guided_backprop", units=units)
+            shares.append(region_share(guided, GLASSES_BOX).mean().item())
+        print(
+            f"Layer {layer + 1}: the {len(shares)} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
+            f" {areas[:NUM_FILTERS][-1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
+        )
 
 
 def main(argv: list[str]) -> None:
@@ -48,53 +91,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of the samples.")
     parser.add_argument("--num_images", type=int, default=2000, help="Number of samples.")
     args = parser.parse_args(argv)
-    torch.set_num_threads(cores_of_a_process())
-    keep_freed_memory()
-    pipe = DCGANPipeline.from_pretrained(args.model)
-    pipe.set_progress_bar_config(disable=True)
-    network = ClassifierFeatures(args.classifier, torch.device("cpu"))
-
-    for seed in args.seeds:
-        subject = Subject.of(
-            pipe, args.num_images, seed, network=network, labels=[LABEL, "skin: pale", "hair_color: grey"]
-        )
-        print(f"Seed {seed}, {args.num_images:,} samples")
-        numbers = arithmetic_section(subject).numbers[LABEL]
-        kept = ", ".join(f"{name} {share:.0%}" for name, share in numbers["kept"].items())
-        print(f"  arithmetic: {numbers['added']:.0%} of faces without glasses have some then; kept: {kept}")
-        correlations = directions_section(subject)[0].numbers["rank correlations"]
-        for name, of_labels in correlations.items():
-            best = max(of_labels, key=lambda label: abs(of_labels[label]))
-            print(f"  direction {name}: orders {best}, rank correlation {of_labels[best]:+.2f}")
-        for name, numbers in units_section(subject).numbers[LABEL].items():
-            print(
-                f"  units of {name}: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without 20 units (of"
-                f" their pixels {numbers['difference left, in pixels']:.0%} left),"
-                f" {numbers['after switching off random units']:.1%} without 20 random ones"
-            )
-        numbers = inversion_section(subject).numbers
-        print(f"  inversion: {numbers['share of generated images recovered']:.0%} of 64 images recovered (30 dB)")
-
-    # ---- the discriminator, on real faces ----
-    image_dataset = load_image_dataset("procedural_faces", split="test", label_column="glasses", with_labels=True)
-    images, labels = decode_images(image_dataset, Decoder(3, SIZE, "crop", num_workers=4, skip_bad_images=False))
-    assert labels is not None
-    pixel_values, has_glasses = to_pixel_values(images[:NUM_FACES]), labels[:NUM_FACES] == 1
-    left, top, right, bottom = GLASSES_BOX
-    chance = (right - left) * (bottom - top) / SIZE**2
-    with_glasses = torch.nonzero(has_glasses).flatten()[:100]
-    for layer in range(len(pipe.discriminator.layers)):
-        activations, positions = peak_activations(pipe.discriminator, pixel_values, layer)
-        filters, areas = rank_units(activations, has_glasses.numpy())
-        shares = []
-        for number in filters[:NUM_FILTERS].tolist():
-            units = Units(layer, torch.full((len(with_glasses),), number), positions[with_glasses, number])
-            guided = attribute(pipe.discriminator, pixel_values[with_glasses], "guided_backprop", units=units)
-            shares.append(region_share(guided, GLASSES_BOX).mean().item())
-        print(
-            f"Layer {layer + 1}: the {len(shares)} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
-            f" {areas[:NUM_FILTERS][-1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
-        )
+    with connected_processes(use_cpu=True) as device:
+        pipe = quiet(load_pipeline(DCGANPipeline, args.model))
+        network = ClassifierFeatures(args.classifier, device)
+        for seed in args.seeds:
+            print(f"Seed {seed}, {args.num_images:,} samples")
+            check_generator(Subject.of(pipe, args.num_images, seed, network=network, labels=LABELS))
+        check_discriminator(pipe.discriminator)
 
 
 if __name__ == "__main__":

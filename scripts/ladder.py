@@ -7,7 +7,7 @@ Trains the same GAN again and again with some flag changed, over several seeds, 
     python scripts/ladder.py scripts/ladders/fashion_mnist.yaml --eval_features fashion-classifier --eval_split test
     python scripts/ladder.py scripts/ladders/small_data.yaml --eval_features fashion-classifier --eval_split test
 
-The file has flags of scripts/train.py that all runs have in common, and those of each rung. Further flags of scripts/train.py
+The file has flags of `dcgan train` that all runs have in common, and those of each rung. Further flags of `dcgan train`
 are for all runs, too. A run that is finished is not made again, so that an interrupted ladder goes on where it was. Writes
 ladder.md and ladder.json.
 """
@@ -27,10 +27,17 @@ from typing import Any
 import yaml
 
 from dcgan_hf.hardware import num_usable_cores
-from dcgan_hf.training.arguments import to_flag
+from dcgan_hf.model_folder import LOG_FILE
+from dcgan_hf.training.checkpointing import list_checkpoints
 
 
 logger = logging.getLogger("ladder")
+
+
+def to_flag(name: str, value: Any) -> list[str]:
+    """Words of a command line for an argument of a YAML file: lists as several, networks and truth values as JSON."""
+    words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict | bool) else value]
+    return [f"--{name}", *map(str, words)]
 
 
 def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> list[float]:
@@ -38,7 +45,7 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
     output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
     results = output_dir / "distances.json"  # there once a run is finished, and not if it was told to stop
     if not results.is_file():
-        command = [sys.executable, str(Path(__file__).with_name("train.py"))]
+        command = [sys.executable, "-m", "dcgan_hf", "train"]
         for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
             command += to_flag(flag, value)
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -46,9 +53,9 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
             run = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
         if run.returncode:
             raise RuntimeError(f"The run {name!r} with seed {seed} failed, see {output_dir / 'output.txt'}.")
-        for checkpoint in output_dir.glob("checkpoint-*"):
+        for checkpoint in list_checkpoints(output_dir):
             shutil.rmtree(checkpoint)
-        entries = map(json.loads, (output_dir / "logs" / "metrics.jsonl").read_text().splitlines())
+        entries = map(json.loads, (output_dir / LOG_FILE).read_text().splitlines())
         names = ("eval_fid", "eval_frechet_distance")  # the former with Inception's features and enough images
         found = [entry[name] for entry in entries for name in names if name in entry]
         results.write_text(json.dumps(found) + "\n")
@@ -74,7 +81,7 @@ def write_table(distances: dict[str, list[list[float]]], folder: Path) -> None:
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description="Trains with some flag changed at a time, and compares.",
-        epilog="All other flags are those of scripts/train.py.",
+        epilog="All other flags are those of `dcgan train`.",
         allow_abbrev=False,
     )
     parser.add_argument(

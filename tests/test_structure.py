@@ -1,8 +1,10 @@
 """The structure that CONTRIBUTING.md describes."""
 
 import ast
+import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,25 +15,44 @@ from dcgan_hf.model_folder import PUBLISHED_FILES
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
+# Each may import what stands before it. A folder is one layer, and so is the package itself, which imports on demand.
 LAYERS = [
     "version",
+    "flags",
     "image_processing",
     "configuration",
     "modeling",
     "conversion",
     "export",
-    "pipeline",
-    "templates",
     "hardware",
+    "processes",
     "model_folder",
     "pictures",
+    "templates",
     "data",
+    "pipeline",
+    "registration",
+    "inference",
     "evaluation",
+    "publishing",
     "training",
     "interpretability",
-    "publishing",
+    "cli",
+    "__main__",
+    "__init__",
 ]
-FOLDERS = ["data", "evaluation", "training", "interpretability", "publishing"]
+FILES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted((PACKAGE.parent / "scripts").rglob("*.py"))
+
+
+def layer_of(module):
+    """Number of the layer of a module, named from the package on: "data.loaders", "pipeline_dcgan"."""
+    first = module.split(".")[0]
+    return next(i for i, layer in enumerate(LAYERS) if first.startswith(layer))
+
+
+def module_of(path):
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
 def imports_of(path):
@@ -39,24 +60,109 @@ def imports_of(path):
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or ""))
+            # `from . import a, b`: modules beside this one.
+            found += [(node.level, node.module)] if node.module else [(node.level, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
             found += [(0, alias.name) for alias in node.names]
     return found
 
 
-def layer_of(name):
-    return next((i for i, layer in enumerate(LAYERS) if name.startswith(layer)), None)
+def absolute(path, level, name):
+    """Name of an imported module from the package on."""
+    folders = path.relative_to(PACKAGE).parts[:-1]
+    return ".".join((*folders[: len(folders) - level + 1], name))
+
+
+def own_imports(path):
+    return [absolute(path, level, name) for level, name in imports_of(path) if level]
 
 
 def test_imports_run_one_way():
-    for path in PACKAGE.rglob("*.py"):
-        in_folder = path.parent.name in FOLDERS
-        own_layer = LAYERS.index(path.parent.name) if in_folder else layer_of(path.stem)
+    for path in FILES:
+        for name in own_imports(path):
+            assert layer_of(name) <= layer_of(module_of(path)), f"{module_of(path)} imports {name}"
         for level, name in imports_of(path):
-            assert name.split(".")[0] != "dcgan_hf", f"{path.name}: relative imports only"
-            if level == (2 if in_folder else 1) and own_layer is not None:
-                assert layer_of(name) <= own_layer, f"{path.name} imports {name}"
+            assert level or name.split(".")[0] != "dcgan_hf", f"{module_of(path)}: relative imports only"
+
+
+def test_imports_have_no_circle():
+    """Not between modules either."""
+    modules = {module_of(path): path for path in FILES}
+    graph = {
+        name: {imported for imported in own_imports(path) if imported in modules and name != "__init__"}
+        for name, path in modules.items()
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)  # raises a CycleError
+
+
+def test_modules_load_nothing_of_a_later_layer():
+    """At run time, too: a layer after another, in a process of its own."""
+    code = """
+import importlib, json, sys
+modules = json.loads(sys.argv[1])
+sys.argv[0] = "dcgan"  # the package itself imports nothing then
+for module in modules:
+    importlib.import_module(f"dcgan_hf.{module}")
+    print(module, *(name for name in sys.modules if name.startswith("dcgan_hf.")))
+"""
+    modules = [module_of(path) for path in FILES if path.stem not in ("__init__", "__main__")]
+    modules.sort(key=layer_of)
+    result = subprocess.run([sys.executable, "-c", code, json.dumps(modules)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [module for module, *_ in lines] == modules
+    for module, *loaded in lines:
+        for name in loaded:
+            assert layer_of(name.removeprefix("dcgan_hf.")) <= layer_of(module), f"{module} loads {name}"
+
+
+def test_the_one_arrow_by_name():
+    """A pipeline publishes itself. Nothing else of the package is imported by name, apart from the package on demand."""
+    by_name = [path.name for path in FILES if "import_module(" in path.read_text()]
+    assert sorted(by_name) == ["__init__.py", "pipeline_portable.py"]
+
+
+def names_defined_in(tree):
+    """Private names that a module defines, at its top, in classes, or on `self`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+def test_nothing_reads_private_names_of_another_module():
+    trees = {path: ast.parse(path.read_text()) for path in [*FILES, *SCRIPTS]}
+    private = {path: names_defined_in(tree) for path, tree in trees.items()}
+    everywhere = set().union(*private.values())
+    for path, tree in trees.items():
+        own = private[path]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                imported = [alias.name for alias in node.names if alias.name.startswith("_")]
+                assert not [name for name in imported if not name.startswith("__")], (path, imported)
+            elif isinstance(node, ast.Attribute) and node.attr in everywhere - own:
+                is_own_object = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+                assert is_own_object, f"{path.name}:{node.lineno} reads {node.attr}"
+
+
+def test_functions_are_short_and_take_few_parameters():
+    for path in [*FILES, *SCRIPTS]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            where = f"{path.name}: {node.name}"
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            number = len([argument for argument in arguments if argument.arg not in ("self", "cls")])
+            assert number <= 8, f"{where} has {number} parameters"
+            # Without its docstring, which has to be long.
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 80, f"{where} has {length} lines"
 
 
 def test_files_that_are_copied_into_model_repositories_need_no_package():
@@ -96,7 +202,7 @@ def test_component_modules_expose_their_base_class():
 
 
 def test_no_file_is_long():
-    for path in [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "scripts").glob("*.py")]:
+    for path in [*FILES, *SCRIPTS]:
         assert len(path.read_text().splitlines()) <= 400, path
 
 

@@ -2,15 +2,13 @@
 # Licensed under the Apache License, Version 2.0.
 """Arguments that all trainings have in common."""
 
-import dataclasses
 import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from huggingface_hub.errors import StrictDataclassError
-
-from ..flags import DatasetArguments, DeviceArguments, check_values, did_you_mean, flag
+from ..flags import DatasetArguments, DeviceArguments, check_values, flag
+from .network_configs import parse_object
 
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ PENALTIES = ("r1_penalty", "r2_penalty", "gradient_penalty")
 # Losses whose discriminator is given labels.
 SMOOTHABLE_LOSSES = ("bce", "least_squares")
 NETWORK_ARGUMENTS = ("generator_config", "discriminator_config")
-# Fields of the networks' configurations that other arguments decide.
-_DECIDED_FIELDS = {"id2label", "image_size", "label2id", "num_channels", "num_classes", "resize_mode", "scale_factor"}
 
 
 @dataclass(kw_only=True)
@@ -281,7 +277,9 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
             raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
         for name in ("max_train_samples", "eval_steps"):
             if self.streaming and getattr(self, name) is not None:
-                raise ValueError(f"`{name}={getattr(self, name)}` needs a data set that is at hand: leave out `streaming`.")
+                raise ValueError(
+                    f"`{name}={getattr(self, name)}` needs a data set that is at hand: leave out `streaming`."
+                )
         if self.overwrite_output_dir and self.resume_from_checkpoint:
             raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
         if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):
@@ -337,44 +335,6 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
             return num_steps
         return int(self.eval_steps) if self.eval_steps >= 1 else math.ceil(self.eval_steps * num_steps)
 
-    def network_fields(self, name: str, config_class: type) -> dict[str, Any]:
-        """Returns the fields of a network's configuration that an argument gives as JSON."""
-        fields = parse_object(name, getattr(self, name))
-        known = {field.name for field in dataclasses.fields(config_class)}
-        for unknown in fields.keys() - known:
-            raise ValueError(
-                f"`{name}` has {unknown!r}, which `{config_class.__name__}` does not have."
-                + did_you_mean(unknown, known - _DECIDED_FIELDS)
-            )
-        decided = fields.keys() & _DECIDED_FIELDS
-        if decided:
-            raise ValueError(f"`{name}` must not have {sorted(decided)}, which other arguments decide.")
-        return fields
-
-    def make_config(self, name: str, config_class: Any, common: dict[str, Any]) -> Any:
-        r"""
-        Makes the configuration of a network.
-
-        Args:
-            name (`str`):
-                Argument with further fields, `"generator_config"` or `"discriminator_config"`.
-            config_class (`type`):
-                Class of the configuration.
-            common (`dict[str, Any]`):
-                Fields that other arguments decide.
-
-        Raises:
-            ValueError: if the fields do not describe a network, in terms of the arguments.
-        """
-        fields = self.network_fields(name, config_class)
-        if "image_size" in common and "strides" not in fields:
-            _check_resolution(self.resolution)
-        try:
-            return config_class(**(common | fields))
-        except StrictDataclassError as error:  # wraps what the validators raise
-            reason = str(error.__cause__ or error)
-            raise ValueError(f"`{name}={json.dumps(fields)}`: {reason}" if fields else reason) from error
-
 
 def check_images_are_separate(are_separate: bool, what: str) -> None:
     """Raises a `ValueError` for a discriminator that mixes the images of a batch, which `what` is wrong for."""
@@ -383,26 +343,3 @@ def check_images_are_separate(are_separate: bool, what: str) -> None:
             f"{what} needs a discriminator that treats each image separately, got `norm_type=batch`, which mixes those of"
             """ a batch. Use `group`, `spectral` or `none`: `discriminator_config={"norm_type": "spectral"}`."""
         )
-
-
-def _check_resolution(resolution: int) -> None:
-    """Raises a `ValueError` for sizes that networks have no default layers for."""
-    if resolution % 4 == 0 and resolution >= 16:
-        return
-    below, above = resolution - resolution % 4, resolution + 4 - resolution % 4
-    sizes = "16" if above <= 16 else f"{below} or {above}"
-    raise ValueError(
-        f"`resolution={resolution}`: use {sizes}, or describe the layers of both networks, such as"
-        """ `generator_config={"strides": [3, 2]}` and `discriminator_config={"strides": [2, 3]}`."""
-    )
-
-
-def parse_object(name: str, value: str | dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields that an argument gives as JSON or as a dictionary."""
-    try:
-        parsed = json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError as error:
-        raise ValueError(f"`{name}` must be a JSON object, got {value!r}: {error}.") from error
-    if not isinstance(parsed, dict):
-        raise ValueError(f"`{name}` must be a JSON object, got {value!r}.")
-    return parsed

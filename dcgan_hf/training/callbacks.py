@@ -11,10 +11,14 @@ import transformers
 from tqdm.auto import tqdm
 from transformers.utils import is_in_notebook
 
+from ..data.loaders import images_per_second
+from ..hardware import describe_hardware
+from ..model_folder import ANIMATION_FILE, CARD_FILE, SAMPLES_FOLDER
 from ..processes import is_main_process
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState
 from .failures import diagnose, diagnose_quality
+from .samples import sample_path
 from .trackers import log_image
 
 
@@ -144,7 +148,53 @@ class NotebookCallback(TrainerCallback):
             self.display.update(image)
 
 
+class MessageCallback(TrainerCallback):
+    """Messages about what a run works on, what it cost, and what it leaves behind."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        trainer = kwargs["trainer"]
+        engine, accelerator, resumed_from = trainer.engine, trainer.accelerator, trainer.resumed_from
+        parameters = [
+            sum(values.numel() for values in network.parameters())
+            for network in (engine.generator, engine.discriminator)
+        ]
+        logger.info("***** Running training *****")
+        logger.info(f"  Runs as {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
+        logger.info(f"  Images: {trainer.loader}")
+        logger.info(f"  Parameters: generator {parameters[0]:,}, discriminator {parameters[1]:,}")
+        logger.info(f"  Images of an update: {engine.images_per_update} ({args.train_batch_size} a batch)")
+        going_on = f", going on after {resumed_from}" if resumed_from is not None else ""
+        logger.info(f"  Updates: {state.max_steps}{going_on}")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        trainer = kwargs["trainer"]
+        statistics, task = trainer.statistics, trainer.task
+        logger.info(
+            f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
+            f" waited for images {statistics.waiting_share:.1%} of the time"
+        )
+        if not args.streaming and state.step == state.max_steps:
+            speed = images_per_second(trainer.loader) * trainer.accelerator.num_processes
+            logger.info(f"Loader alone: {speed:,.0f} images/s")
+        if task.bad_images:
+            logger.warning(f"Images that could not be read: {len(task.bad_images)}")
+        if task.evaluation is not None:
+            share = task.evaluation.seconds / state.seconds
+            logger.info(f"Measuring took {share:.1%} of the time; saved is the model of step {trainer.saved_step}")
+        if not state.is_world_process_zero:
+            return
+        if trainer.was_stopped:
+            logger.warning(
+                f"Stopped at step {state.step} of {state.max_steps}. Go on with: --resume_from_checkpoint latest"
+            )
+        folder, name = trainer.output_dir, type(trainer.pipeline).__name__
+        last_sample = sample_path(folder / SAMPLES_FOLDER, trainer.saved_step)
+        logger.info(f"Samples:  {last_sample} (their history: {folder / ANIMATION_FILE})")
+        logger.info(f'Pipeline: {folder}  ->  {name}.from_pretrained("{folder}")')
+        logger.info(f"Card:     {folder / CARD_FILE}")
+
+
 def default_callbacks() -> list[TrainerCallback]:
     """Returns the callbacks that each trainer has."""
-    callbacks = [ProgressCallback(), FailureCallback(), TrackerImageCallback()]
+    callbacks = [ProgressCallback(), FailureCallback(), TrackerImageCallback(), MessageCallback()]
     return [*callbacks, NotebookCallback()] if is_in_notebook() else callbacks

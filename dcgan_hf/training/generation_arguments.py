@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..flags import LabelledDatasetArguments, flag
 from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
+from .network_configs import make_config
 
 
 if TYPE_CHECKING:
@@ -149,8 +150,16 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         if class_names is not None:
             common |= {"num_classes": len(class_names), "id2label": dict(enumerate(class_names))}
         return (
-            self.make_config("generator_config", DCGANGeneratorConfig, common | {"latent_dim": self.latent_dim}),
-            self.make_config(
-                "discriminator_config", DCGANDiscriminatorConfig, common | {"resize_mode": self.resize_mode}
+            make_config(
+                "generator_config",
+                self.generator_config,
+                DCGANGeneratorConfig,
+                common | {"latent_dim": self.latent_dim},
+            ),
+            make_config(
+                "discriminator_config",
+                self.discriminator_config,
+                DCGANDiscriminatorConfig,
+                common | {"resize_mode": self.resize_mode},
             ),
         )

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import yaml
 
 from ..flags import did_you_mean
-from .arguments import NETWORK_ARGUMENTS, TrainingArguments, parse_object
+from .arguments import NETWORK_ARGUMENTS, TrainingArguments
+from .network_configs import parse_object
 
 
 FOLDER = Path(__file__).parents[1] / "recipes"

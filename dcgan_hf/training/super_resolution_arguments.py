@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..flags import flag
 from .arguments import PENALTIES, TrainingArguments
+from .network_configs import make_config
 
 
 if TYPE_CHECKING:
@@ -201,8 +202,11 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         # Images are made square as in training, where that makes sense for a discriminator.
         shown = {"image_size": self.resolution, "resize_mode": "pad" if self.resize_mode == "pad" else "crop"}
         return (
-            self.make_config(
-                "generator_config", DCGANSuperResolutionConfig, common | {"scale_factor": self.scale_factor}
+            make_config(
+                "generator_config",
+                self.generator_config,
+                DCGANSuperResolutionConfig,
+                common | {"scale_factor": self.scale_factor},
             ),
-            self.make_config("discriminator_config", DCGANDiscriminatorConfig, common | shown),
+            make_config("discriminator_config", self.discriminator_config, DCGANDiscriminatorConfig, common | shown),
         )

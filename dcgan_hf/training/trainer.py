@@ -21,14 +21,12 @@ from accelerate import Accelerator
 from diffusers import DiffusionPipeline
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ..data.loaders import endless_batches, images_per_second
+from ..data.loaders import endless_batches
 from ..evaluation.records import Metric, write_metrics
 from ..flags import names_where
-from ..hardware import describe_hardware
 from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
-    CARD_FILE,
     COMPARISON_FILE,
     RESULTS_FILE,
     SAMPLES_FOLDER,
@@ -161,6 +159,11 @@ class Trainer:
         return publish_pipeline(self.pipeline, self.output_dir, self._repo_id, publication)
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether a signal or a callback ended the run before its last update."""
+        return self.control.should_training_stop and not self.ends
+
+    @property
     def _repo_id(self) -> str:
         return self.args.hub_model_id or self.output_dir.absolute().name
 
@@ -228,22 +231,7 @@ class Trainer:
         plain = {name: value for name, value in self.arguments.items() if isinstance(value, bool | int | float | str)}
         accelerator.init_trackers("dcgan_hf", plain)
         self.task.start_samples(self.loader, shard)
-        self._announce(resume)
-
-    def _announce(self, resume: Path | None) -> None:
-        engine, accelerator = self.engine, self.accelerator
-        parameters = [
-            sum(values.numel() for values in network.parameters())
-            for network in (engine.generator, engine.discriminator)
-        ]
-        logger.info("***** Running training *****")
-        logger.info(f"  Runs as {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
-        logger.info(f"  Images: {self.loader}")
-        logger.info(f"  Parameters: generator {parameters[0]:,}, discriminator {parameters[1]:,}")
-        logger.info(f"  Images of an update: {engine.images_per_update} ({self.args.train_batch_size} a batch)")
-        logger.info(
-            f"  Updates: {self.state.max_steps}" + (f", going on after {resume}" if resume is not None else "")
-        )
+        self.resumed_from = resume
 
     def _loop(self) -> None:
         """Updates, and what is due after each."""
@@ -333,13 +321,12 @@ class Trainer:
         is_best = self.args.save_best and state.best_step == state.step
         control.should_save = control.should_save or self.ends or is_best
 
-    def _sample(self, step: int) -> Path:
+    def _sample(self, step: int) -> None:
         path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
         path.parent.mkdir(parents=True, exist_ok=True)
         image = self.task.draw(self.engine.sampled_generator)
         image.save(path)
         self._call("on_sample", image=image)
-        return path
 
     def _save(self) -> None:
         """Writes a checkpoint, what is known of the run so far and, if asked for, publishes the model as it is now."""
@@ -374,9 +361,9 @@ class Trainer:
     def _finish(self) -> None:
         """Saves the pipeline of the last or the best step, reports, and publishes."""
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
-        saved_step = state.step
+        saved_step = self.saved_step = state.step
         if args.save_best and state.best_step is not None:
-            saved_step = state.best_step
+            saved_step = self.saved_step = state.best_step
             if saved_step != state.step:
                 accelerator.load_state(str(checkpoint_folder(self.output_dir, saved_step)))
         evaluation = self.task.evaluation
@@ -389,7 +376,7 @@ class Trainer:
         )
         self._pipeline = self.task.make_pipeline(*networks)
         if accelerator.is_main_process:
-            last_sample = self._sample(saved_step)
+            self._sample(saved_step)
             save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
             self._pipeline.set_progress_bar_config(disable=True)
             self._pipeline.save_pretrained(self.output_dir)
@@ -399,34 +386,8 @@ class Trainer:
             self._draw_for_card(self._pipeline)
             write_model_page(self._pipeline, self.output_dir, self._repo_id)
         self._call("on_train_end")
-        self._report(saved_step)
-        if accelerator.is_main_process:
-            name, folder = type(self._pipeline).__name__, self.output_dir
-            logger.info(f"Samples:  {last_sample} (their history: {folder / ANIMATION_FILE})")
-            logger.info(f'Pipeline: {folder}  ->  {name}.from_pretrained("{folder}")')
-            logger.info(f"Card:     {folder / CARD_FILE}")
         if self.publisher is not None:
             self.publisher.finish(self._pipeline, state.step)
-
-    def _report(self, saved_step: int) -> None:
-        """Logs what the run cost and how it ended."""
-        state, statistics = self.state, self.statistics
-        logger.info(
-            f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
-            f" waited for images {statistics.waiting_share:.1%} of the time"
-        )
-        if not self.args.streaming and state.step == state.max_steps:
-            speed = images_per_second(self.loader) * self.accelerator.num_processes
-            logger.info(f"Loader alone: {speed:,.0f} images/s")
-        if self.task.bad_images:
-            logger.warning(f"Images that could not be read: {len(self.task.bad_images)}")
-        if self.task.evaluation is not None:
-            share = self.task.evaluation.seconds / state.seconds
-            logger.info(f"Measuring took {share:.1%} of the time; saved is the model of step {saved_step}")
-        if self.control.should_training_stop and not self.ends and self.accelerator.is_main_process:
-            logger.warning(
-                f"Stopped at step {state.step} of {state.max_steps}. Go on with: --resume_from_checkpoint latest"
-            )
 
     def _call(self, event: str, **facts: Any) -> None:
         """Calls the callbacks. Those of transformers know nothing of samples."""

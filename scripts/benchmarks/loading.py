@@ -4,6 +4,7 @@
 
 import io
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from datasets import Dataset, Features, Image, load_dataset
 from dcgan_hf.data.datasets import ImageDataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
+
+from .turns import markdown_table
 
 
 def encoded_images(number: int) -> Dataset:
@@ -54,7 +57,7 @@ def loading_benchmark(resolution: int, stream_files: list[int], device: torch.de
     for num_workers in (1, 2, 4):
         decoder = Decoder(3, resolution, "crop", num_workers, skip_bad_images=False)
         loader = DecodingLoader(ImageDataset(dataset, None), decoder, Shard(128, seed=0), device)
-        name = f"decoded while training, {num_workers} threads"
+        name = f"decoded while training, {num_workers} thread{'s' * (num_workers > 1)}"
         results.append({"loader": name, "images_per_second": images_per_second(loader)})
     resident = ResidentLoader.decode(ImageDataset(dataset, None), decoder, Shard(128, seed=0), device)
     results.append({"loader": "decoded once", "images_per_second": images_per_second(resident)})
@@ -62,16 +65,17 @@ def loading_benchmark(resolution: int, stream_files: list[int], device: torch.de
         for number in range(max(stream_files)):
             dataset.to_parquet(f"{folder}/{number:02d}.parquet")
         for num_files in stream_files:
-            with get_context("spawn").Pool(1) as pool:
-                num_images, num_bytes = pool.apply(stream_memory, (Path(folder), num_files, resolution))
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                num_images, num_bytes = pool.submit(stream_memory, Path(folder), num_files, resolution).result()
             results.append({"loader": f"stream of {num_images:,} images", "memory_bytes": num_bytes})
     return results
 
 
 def loading_table(results: list[dict[str, Any]]) -> str:
-    lines = ["| loader | images/s | memory |", "| --- | --- | --- |"]
+    """Table of the results."""
+    rows = []
     for row in results:
         speed = f"{row['images_per_second']:,.0f}" if "images_per_second" in row else ""
         memory = f"{row['memory_bytes'] / 1e6:,.0f} MB" if "memory_bytes" in row else ""
-        lines.append(f"| {row['loader']} | {speed} | {memory} |")
-    return "\n".join(lines)
+        rows.append([row["loader"], speed, memory])
+    return markdown_table(["loader", "images/s", "memory"], rows)

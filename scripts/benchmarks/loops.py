@@ -4,27 +4,24 @@
 
 import subprocess
 from collections.abc import Callable
-from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-import yaml
 from accelerate import Accelerator
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-import dcgan_hf
-from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
-from dcgan_hf.hardware import keep_freed_memory
-from dcgan_hf.training.arguments import DCGANTrainingArguments
-from dcgan_hf.training.cpu_convolutions import FastConvolutions
+from dcgan_hf import DCGANTrainingArguments
+from dcgan_hf.hardware import default_mixed_precision
+from dcgan_hf.training.engine import Engine
+from dcgan_hf.training.generation import GenerationTask
 from dcgan_hf.training.losses import LOSSES
-from dcgan_hf.training.setup import prepare_gan
-from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES, Batch
+from dcgan_hf.training.recipes import arguments_from_recipe
 
 
-# Makes one update with a batch of real images in [-1, 1].
+# Makes one update with a batch of real images: in [-1, 1], or uint8 for our loop.
 Step = Callable[[torch.Tensor], Any]
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 
@@ -111,32 +108,26 @@ def strongest_plain_loop(
     return generator, step
 
 
+def make_engine(args: DCGANTrainingArguments, num_channels: int) -> Engine:
+    """The engine that a trainer has, without its data, logs and files."""
+    precision = args.mixed_precision or default_mixed_precision(args.use_cpu)
+    task = GenerationTask(args)
+    task.describe_images(num_channels)
+    return Engine(args, Accelerator(mixed_precision=precision, cpu=args.use_cpu), task)
+
+
 def our_loop(
-    resolution: int,
-    num_channels: int,
-    device: torch.device,
-    precision: str,
-    update_strategy: str,
-    generator_config: dict[str, Any],
-    discriminator_config: dict[str, Any],
+    resolution: int, num_channels: int, device: torch.device, recipe: str | None = None, **changes: Any
 ) -> tuple[nn.Module, Step]:
-    """What scripts/train.py does with a batch."""
-    keep_freed_memory()
-    size = {"image_size": resolution, "num_channels": num_channels}
-    accelerator = Accelerator(mixed_precision=precision, cpu=device.type == "cpu")
-    generator = DCGANGenerator(DCGANGeneratorConfig(**size, **generator_config))
-    discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**size, **discriminator_config))
-    networks = [network.to(device, memory_format=torch.channels_last) for network in (generator, discriminator)]
-    # With the paper's loss and rates, which are the arguments' defaults.
-    gan, _ = prepare_gan(DCGANTrainingArguments(), accelerator, *networks)
-    update = UPDATE_STRATEGIES[update_strategy]
-
-    def step(real: torch.Tensor) -> None:
-        real = real.contiguous(memory_format=torch.channels_last)
-        with FastConvolutions() if device.type == "cpu" else nullcontext():
-            update(gan, [Batch(real, torch.randn(len(real), 100, device=device))])
-
-    return generator, step
+    """What a trainer does with the uint8 images of a loader: without a recipe, the paper's loss and rates."""
+    changes |= {"resolution": resolution, "use_cpu": device.type == "cpu"}
+    if recipe is None:
+        args = DCGANTrainingArguments(**changes)
+    else:
+        args = arguments_from_recipe(DCGANTrainingArguments, recipe, changes)
+    engine, steps = make_engine(args, num_channels), count()
+    engine.start(num_steps=1)  # of any number, as the rates are constant
+    return engine.generator, lambda images: engine.update([{"pixel_values": images}], next(steps))
 
 
 def article_in_keras_loop(
@@ -156,31 +147,36 @@ def article_in_keras_loop(
     return nn.Identity(), step
 
 
-# What makes a loop, and its options.
-Loop = tuple[Callable[..., tuple[nn.Module, Step]], dict[str, Any]]
+class Loop(NamedTuple):
+    """A function that makes the generator and the update for a resolution, channels and a device, and its options."""
 
-LOOPS: dict[str, Loop] = {
-    "tutorial fp32": (tutorial_loop, {}),
-    "strongest plain fp32": (strongest_plain_loop, {"precision": "no"}),
-    "strongest plain bf16": (strongest_plain_loop, {"precision": "bf16"}),
+    make: Callable[..., tuple[nn.Module, Step]]
+    options: dict[str, Any] = {}
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it takes uint8 images, and runs in the surroundings of a trainer."""
+        return self.make is our_loop
+
+
+LOOPS = {
+    "tutorial fp32": Loop(tutorial_loop),
+    "strongest plain fp32": Loop(strongest_plain_loop, {"precision": "no"}),
+    "strongest plain bf16": Loop(strongest_plain_loop, {"precision": "bf16"}),
 }
 # The article's networks, whose discriminator has no normalisation, for 36x36 images.
 ARTICLE_LOOPS: dict[str, Loop] = {}
 
-_PRECISIONS = {"fp32": "no", "bf16": "bf16"}
 for _strategy, _norm_type in (
     ("alternating", "batch"),
     ("simultaneous", "batch"),
     ("alternating", "spectral"),
     ("one_stage", "spectral"),
 ):
-    for _name, _precision in _PRECISIONS.items():
-        _options: dict[str, Any] = {"precision": _precision, "update_strategy": _strategy}
-        _options |= {"generator_config": {}, "discriminator_config": {"norm_type": _norm_type}}
-        LOOPS[f"ours {_strategy} {_norm_type} {_name}"] = (our_loop, _options)
-_recipe = yaml.safe_load((Path(dcgan_hf.__file__).parent / "recipes" / "article.yaml").read_text())
-for _strategy in ("simultaneous", "one_stage"):
-    for _name, _precision in _PRECISIONS.items():
-        _options = {"precision": _precision, "update_strategy": _strategy}
-        _options |= {name: _recipe[name] for name in ("generator_config", "discriminator_config")}
-        ARTICLE_LOOPS[f"ours {_strategy} {_name}"] = (our_loop, _options)
+    for _name, _precision in (("fp32", "no"), ("bf16", "bf16")):
+        _options: dict[str, Any] = {"mixed_precision": _precision, "update_strategy": _strategy}
+        LOOPS[f"ours {_strategy} {_norm_type} {_name}"] = Loop(
+            our_loop, _options | {"discriminator_config": {"norm_type": _norm_type}}
+        )
+        if _strategy != "alternating":
+            ARTICLE_LOOPS[f"ours {_strategy} {_name}"] = Loop(our_loop, _options | {"recipe": "article"})

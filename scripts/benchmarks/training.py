@@ -1,13 +1,11 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""
-Times training loops. Each has a process of its own, whose memory and settings are its own, and they take turns, one
-update each, so that what else happens on the machine happens to all.
-"""
+"""Times training loops, which take turns. Each has a process of its own, whose memory and settings are its own."""
 
 import resource
-import statistics
 import time
+from contextlib import nullcontext
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,8 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from dcgan_hf.hardware import num_usable_cores
+from dcgan_hf.pictures import to_pixel_values
+from dcgan_hf.processes import restored_globals
 
 from .loops import Loop
+from .turns import markdown_table, seconds_of, take_turns
 
 
 class FlopCounter(TorchDispatchMode):
@@ -35,81 +36,73 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
-def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: int, use_cpu: bool) -> None:
+def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: int, device: torch.device) -> None:
     """A process: makes an update whenever it is told to, and answers how long it took."""
-    device = torch.device("cpu") if use_cpu else torch.accelerator.current_accelerator()
-    if use_cpu:
+    if device.type == "cpu":
         torch.set_num_threads(num_usable_cores())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    make, options = loop
-    _, step = make(resolution, 3, device, **options)
-    real = torch.rand(batch_size, 3, resolution, resolution, device=device) * 2 - 1
-
-    def timed_step() -> float:
-        started = time.perf_counter()
-        step(real)
-        if not use_cpu:
-            torch.accelerator.synchronize()
-        return time.perf_counter() - started
-
-    timed_step()
-    first = time.perf_counter() - started
-    with FlopCounter() as counter:
-        step(real)
-    connection.send((first, counter.flops))
-    while connection.recv():
-        connection.send(timed_step())
-    if use_cpu:
-        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    with restored_globals() if loop.is_ours else nullcontext():
+        _, step = loop.make(resolution, 3, device, **loop.options)
+        images = torch.randint(0, 256, (batch_size, 3, resolution, resolution), dtype=torch.uint8, device=device)
+        update = partial(step, images if loop.is_ours else to_pixel_values(images))
+        seconds_of(update, device)
+        first = time.perf_counter() - started
+        with FlopCounter() as counter:
+            update()
+        connection.send((first, counter.flops))
+        while connection.recv():
+            connection.send(seconds_of(update, device))
+    if device.type == "cpu":
+        connection.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     else:
-        peak = torch.accelerator.max_memory_allocated()
-    connection.send(peak)
+        connection.send(torch.accelerator.max_memory_allocated())
 
 
 def training_benchmark(
-    loops: dict[str, Loop], resolution: int, batch_size: int, rounds: int, use_cpu: bool
+    loops: dict[str, Loop], resolution: int, batch_size: int, rounds: int, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Times loops that take turns. The first one is what the others are compared with."""
-    context, running = get_context("spawn"), {}
+    """Times loops. The first one is what the others are compared with."""
+    context = get_context("forkserver")  # with "spawn" their peaks of memory would begin with this process' own
+    connections: dict[str, Connection] = {}
+    firsts: dict[str, tuple[float, int]] = {}  # seconds of the first update, operations of one
     for name, loop in loops.items():
-        connection, theirs = context.Pipe()
-        process = context.Process(target=run_loop, args=(theirs, loop, resolution, batch_size, use_cpu))
-        process.start()
+        connections[name], theirs = context.Pipe()
+        arguments = (theirs, loop, resolution, batch_size, device)
+        context.Process(target=run_loop, args=arguments, daemon=True).start()
         theirs.close()  # so that a process that fails is noticed
-        running[name] = (connection, process, *connection.recv())  # one at a time, or they would disturb each other
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(rounds + 2):
-        for name in loops:
-            time.sleep(0.02)  # the threads of the last one come to rest
-            running[name][0].send(True)
-            seconds[name].append(running[name][0].recv())
-    first_loop, results = next(iter(loops)), []
-    for name in loops:
-        connection, process, first, flops = running[name]
-        connection.send(False)
-        low, median, high = statistics.quantiles(seconds[name][2:], n=4, method="inclusive")  # two more for warm-up
+        firsts[name] = connections[name].recv()  # one at a time, or they would disturb each other
+
+    def ask(connection: Connection) -> float:
+        time.sleep(0.02)  # the threads of the last one come to rest
+        connection.send(True)
+        return connection.recv()
+
+    timings = take_turns({name: partial(ask, connection) for name, connection in connections.items()}, rounds)
+    results = []
+    for name, timing in timings.items():
+        connections[name].send(False)
+        first, flops = firsts[name]
         results.append(
             {
                 "loop": name,
                 "resolution": resolution,
                 "batch_size": batch_size,
-                "images_per_second": batch_size / median,
-                "quartiles": [batch_size / high, batch_size / low],
-                "flops_per_second": flops / median,
+                "images_per_second": batch_size / timing["seconds"],
+                "quartiles": [batch_size / seconds for seconds in reversed(timing["quartiles"])],
+                "flops_per_second": flops / timing["seconds"],
                 "gflop_per_image": flops / batch_size / 1e9,
                 "first_step_seconds": first,
-                "peak_memory_bytes": connection.recv(),
-                "speedup": statistics.median(seconds[first_loop][2:]) / median,
+                "peak_memory_bytes": connections[name].recv(),
+                "speedup": 1 / timing["ratio"],
             }
         )
-        process.join()
     return results
 
 
 def training_table(results: list[dict[str, Any]], peaks: dict[str, float]) -> str:
-    lines = ["| loop | images/s (quartiles) | speed-up | GFLOP/image | GFLOP/s (of products) | first step | memory |"]
-    lines.append("| --- " * 7 + "|")
+    """Table of the results, with the share of what products of matrices reach."""
+    rows = []
     for row in results:
         low, high = row["quartiles"]
         cells = [row["loop"], f"{row['images_per_second']:.1f} ({low:.1f}-{high:.1f})", f"{row['speedup']:.2f}"]
@@ -119,5 +112,6 @@ def training_table(results: list[dict[str, Any]], peaks: dict[str, float]) -> st
             cells += [f"{row['first_step_seconds']:.1f} s", f"{row['peak_memory_bytes'] / 1e6:,.0f} MB"]
         else:
             cells += ["", "", f"{row['first_step_seconds']:.1f} s", ""]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    columns = ["loop", "images/s (quartiles)", "speed-up", "GFLOP/image", "GFLOP/s (of products)"]
+    return markdown_table([*columns, "first step", "memory"], rows)
