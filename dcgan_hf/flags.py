@@ -101,7 +101,7 @@ def check_values(args: Any) -> None:
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
-    kinds = typing.get_args(hint) or (hint,)
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     expected = [kind for kind in kinds if kind in _KINDS]
     if not expected or isinstance(value, dict) or type(value) in expected:
         return
@@ -134,9 +134,9 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
 def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
     """Returns " Did you mean ...?" with the nearest of the allowed words, or nothing if none is near."""
     choices = [str(choice) for choice in allowed]
-    near = difflib.get_close_matches(str(word), choices, n=1, cutoff=0.7)
-    # People shorten names: `batch` for `train_batch_size`.
-    near = near or [choice for choice in choices if str(word) in choice]
+    # People shorten names: `batch_size` for `train_batch_size`, `lr` for `learning_rate`.
+    near = [choice for choice in choices if f"_{word}" in choice]
+    near = near or [choice for choice in choices if word == "".join(part[:1] for part in choice.split("_"))]
     near = near or difflib.get_close_matches(str(word), choices, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 

@@ -22,7 +22,7 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
-from ..flags import did_you_mean
+from ..flags import choices_of, did_you_mean
 from ..version import __version__
 
 
@@ -77,7 +77,7 @@ class Command:
         flags = {f"--{name}" for name, hint in self.hints.items() if hint is bool}
         joined: list[str] = []
         for word in words:
-            if joined and joined[-1].replace("-", "_").replace("__", "--", 1) in flags and word in _TRUTH:
+            if joined and joined[-1].replace("-", "_").replace("__", "--", 1) in flags and word.lower() in _TRUTH:
                 joined[-1] += f"={word}"
             else:
                 joined.append(word)
@@ -168,6 +168,9 @@ def describe(error: CycloptsError, words: list[str]) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.argument.name} needs a value. See `dcgan {words[0]} --help`."
     if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
-        kind = _KINDS.get(error.target_type, "of another kind")
-        return f"{error.argument.name} {error.token.value}: must be {kind}."
+        word, choices = error.token.value, [str(choice) for choice in choices_of(error.target_type)]
+        allowed = (
+            f"one of {', '.join(choices)}.{did_you_mean(word, choices)}" if choices else _KINDS[error.target_type]
+        )
+        return f"{error.argument.name} {word}: must be {allowed.removesuffix('.')}" + "." * (not allowed.endswith("?"))
     return " ".join(str(error).split())

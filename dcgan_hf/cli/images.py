@@ -32,14 +32,13 @@ class _EnlargingModelArguments(_TypedModelArguments):
 @command("generate", _TypedModelArguments, GenerationArguments, DeviceArguments)
 def generate(given: dict[str, Any]) -> None:
     """Write many images of a model to a folder. Repeat the command to go on after an interruption."""
-    model, args = pick(_TypedModelArguments, given), pick(GenerationArguments, given)
+    args = pick(GenerationArguments, given)
     from ..inference.generate import generate
-    from ..inference.pipelines import load_pipeline
     from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import connected_processes, is_main_process
+    from ..processes import is_main_process
+    from .models import loaded
 
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANPipeline, model.model, model.revision, model.dtype).to(device)
+    with loaded(DCGANPipeline, given, instead="upscale") as pipe:
         folder = generate(pipe, args)
         if is_main_process():
             print(f"{args.num_images:,} images: {folder}")
@@ -49,13 +48,12 @@ def generate(given: dict[str, Any]) -> None:
 def upscale(given: dict[str, Any]) -> None:
     """Enlarge image files and folders. Repeat the command to go on after an interruption."""
     model, args = pick(_EnlargingModelArguments, given), pick(UpscalingArguments, given)
-    from ..inference.pipelines import load_pipeline
     from ..inference.upscale import upscale
     from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-    from ..processes import connected_processes, is_main_process
+    from ..processes import is_main_process
+    from .models import loaded
 
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANSuperResolutionPipeline, model.model, model.revision, model.dtype).to(device)
+    with loaded(DCGANSuperResolutionPipeline, {"model": model.model} | given, instead="generate") as pipe:
         done = upscale(pipe, model.inputs, args)
         if is_main_process():
             print(f"{done.num_images:,} large images, {done.num_made:,} of them new: {done.folder}", flush=True)

@@ -46,13 +46,12 @@ def explain(given: dict[str, Any]) -> None:
     if not folder.is_dir() and "output_dir" not in given:
         raise ValueError(f"`output_dir` must be given for a model of the Hub, such as {model.model}.")
     args = pick(ExplanationArguments, {"output_dir": str(folder / EXPLANATION_FOLDER)} | given)
-    from ..inference.pipelines import load_pipeline, model_name
+    from ..inference.pipelines import model_name
     from ..interpretability.explain import explain
     from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import connected_processes
+    from .models import loaded
 
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANPipeline, model.model, model.revision).to(device)
+    with loaded(DCGANPipeline, given) as pipe:
         page, directions = explain(pipe, args, model_name(model.model), folder)
     directions.save_pretrained(folder if folder.is_dir() else page.parent)  # with which it is published
     print(f"Page: {page}")
@@ -61,20 +60,17 @@ def explain(given: dict[str, Any]) -> None:
 @command("invert", ModelArguments, _PhotoArguments, SearchArguments, DeviceArguments)
 def invert(given: dict[str, Any]) -> None:
     """Find the latents of photos: what a model would have to be given to draw them."""
-    model, args = pick(ModelArguments, given), pick(_PhotoArguments, given)
-    search = pick(SearchArguments, given)
+    args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
     import PIL.Image
     import torch
 
     from ..inference.generate import parse_classes
-    from ..inference.pipelines import load_pipeline
     from ..interpretability.inversion import invert, save_inversion
     from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import connected_processes
+    from .models import loaded
 
     photos = [PIL.Image.open(path) for path in args.photos]
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANPipeline, model.model, model.revision).to(device)
+    with loaded(DCGANPipeline, given) as pipe:
         classes: Any = parse_classes(pipe, args.class_labels) if args.class_labels else None
         if classes is not None and len(classes) == 1:
             classes = classes * len(photos)
@@ -89,15 +85,13 @@ def invert(given: dict[str, Any]) -> None:
 def demo(given: dict[str, Any]) -> None:
     """Start a page to play with a model, or write and publish it as a Space."""
     model, args = pick(ModelArguments, given), pick(_DemoArguments, given)
-    from ..inference.pipelines import load_pipeline
     from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
     from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import connected_processes
+    from .models import loaded
 
     name = Path(model.model).absolute().name
     title = args.title or name
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANPipeline, model.model, model.revision).to(device)
+    with loaded(DCGANPipeline, given) as pipe:
         if args.output_dir or args.push_to_hub:
             _make_space(pipe, model.model, title, args)
         else:

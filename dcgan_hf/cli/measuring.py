@@ -48,13 +48,13 @@ def evaluate(given: dict[str, Any]) -> None:
     given = _place_report(model.model, given)
     args = pick(EvaluationArguments, given)
     from ..evaluation.evaluate import evaluate
-    from ..inference.pipelines import load_pipeline, model_name
+    from ..inference.pipelines import model_name
     from ..model_folder import REPORT_FOLDER
     from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import connected_processes, is_main_process
+    from ..processes import is_main_process
+    from .models import loaded
 
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANPipeline, model.model, model.revision).to(device)
+    with loaded(DCGANPipeline, given, instead="evaluate-super-resolution") as pipe:
         findings = evaluate(pipe, args, model_name(model.model))
         if is_main_process():
             print(*findings.metrics, *findings.probes, sep="\n")
@@ -76,13 +76,13 @@ def evaluate_super_resolution(given: dict[str, Any]) -> None:
     args = pick(SuperResolutionEvaluationArguments, given)
     from ..evaluation.evaluate_super_resolution import evaluate_super_resolution
     from ..evaluation.upscaling import quality_table
-    from ..inference.pipelines import load_pipeline, model_name
+    from ..inference.pipelines import model_name
     from ..model_folder import REPORT_FOLDER
     from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-    from ..processes import connected_processes, is_main_process
+    from ..processes import is_main_process
+    from .models import loaded
 
-    with connected_processes(pick(DeviceArguments, given).use_cpu) as device:
-        pipe = load_pipeline(DCGANSuperResolutionPipeline, model.model, model.revision).to(device)
+    with loaded(DCGANSuperResolutionPipeline, given, instead="evaluate") as pipe:
         comparison = evaluate_super_resolution(pipe, args, model_name(model.model))
         if is_main_process():
             print(quality_table(comparison.rows))

@@ -22,6 +22,10 @@ from ..processes import first_on_its_machine
 Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
 
 
+class OtherPipelineError(ValueError):
+    """Error of a saved pipeline that is of another kind than the one that is needed."""
+
+
 def load_pipeline(
     pipeline_class: type[Pipeline], model: str, revision: str | None = None, dtype: str = "float32"
 ) -> Pipeline:
@@ -30,12 +34,12 @@ def load_pipeline(
 
     Raises:
         OSError: if there is no such model.
-        ValueError: if it is a pipeline of another kind.
+        OtherPipelineError: if it is a pipeline of another kind.
     """
     folder = _folder_of(model, revision)
     saved_class = saved_pipeline_class(folder)
     if saved_class is not pipeline_class:
-        raise ValueError(
+        raise OtherPipelineError(
             f"`model={model}` is a {saved_class.__name__} ({saved_class.task}), not a {pipeline_class.__name__}"
             f" ({pipeline_class.task})."
         )

@@ -3,9 +3,10 @@ import json
 import pytest
 import yaml
 
-from dcgan_hf.training.arguments import parse_training_arguments, to_flag
+from dcgan_hf.training.generation_arguments import DCGANTrainingArguments
+from dcgan_hf.training.recipes import arguments_from_recipe
 
-from ..train_utils import RECIPES, SCRIPTS, TINY, read_log, run_script, save_classifier
+from ..train_utils import SCRIPTS, TINY, read_log, run_script, save_classifier
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_wrong_use(ladder, tmp_path):
         climb(ladder, "--rungs", "plane")
     with pytest.raises(RuntimeError, match="The run 'plain' with seed 3 failed, see .*output.txt"):
         climb(ladder, "--output_dir", tmp_path, "--learning_rate", "-1")
-    assert "`learning_rate` must be positive" in (tmp_path / "plain-3" / "output.txt").read_text()
+    assert "error: --learning_rate must be positive" in (tmp_path / "plain-3" / "output.txt").read_text()
 
 
 @pytest.mark.parametrize("path", sorted((SCRIPTS / "ladders").glob("*.yaml")), ids=lambda path: path.stem)
@@ -63,8 +64,6 @@ def test_the_rungs_make_sense(path):
     ladder = yaml.safe_load(path.read_text())
     assert ladder["rungs"]
     for flags in ladder["rungs"].values():
-        argv = []
-        for flag, value in (ladder["common"] | flags).items():
-            value = str(SCRIPTS.parent / value) if flag == "config" else value
-            argv += to_flag(flag, value)
-        assert parse_training_arguments(argv, RECIPES / "digits.yaml").eval_steps == 0.25
+        flags = ladder["common"] | flags
+        recipe = flags.pop("config")
+        assert arguments_from_recipe(DCGANTrainingArguments, recipe, flags).eval_steps == 0.25

@@ -1,0 +1,191 @@
+"""The command: its help, how flags are read, and how mistakes end."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+
+import PIL.Image
+import pytest
+import torch
+import yaml
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
+from dcgan_hf.cli.command import COMMANDS
+from dcgan_hf.cli.main import main
+from dcgan_hf.training.generation_arguments import DCGANTrainingArguments
+from dcgan_hf.training.recipes import arguments_from_recipe, read_recipe, recipe_names
+from dcgan_hf.training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+
+from ..models.test_super_resolution import make_generator
+from ..train_utils import ROOT, SCRIPTS, run_command, tiny_flags
+
+
+def help_of(capsys, *words):
+    assert main([*words, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def last_line(capsys, *words):
+    """Status and last line on stderr."""
+    status = main([str(word) for word in words])
+    return status, capsys.readouterr().err.splitlines()[-1]
+
+
+def test_help_shows_each_flag_once_in_groups(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, command in COMMANDS.items():
+        text = help_of(capsys, name)
+        for field in command.fields.values():
+            shown = field.name.upper() if field.metadata["positional"] else f"--{field.name}"
+            assert len(re.findall(rf"^│ \*?\s*{shown}(?=\s)", text, flags=re.MULTILINE)) == 1, (name, field.name)
+            assert field.metadata["help"].strip().endswith("."), (name, field.name)
+    text = help_of(capsys, "train")
+    titles = re.findall(r"^╭─ (\w+)", text, flags=re.MULTILINE)
+    assert titles[0] == "Common" and titles[-1] == "Machine" and len(titles) == len(set(titles)) >= 9
+    assert text.index("--dataset_name") < text.index("--train_batch_size") < text.index("--adam_beta1")
+    assert "[default: 128]" in text and "hinge" in text
+    for name in COMMANDS:
+        assert name in help_of(capsys)
+
+
+@pytest.mark.parametrize("start", [["-m", "dcgan_hf", "train"], [str(SCRIPTS / "train_super_resolution.py")]])
+def test_help_does_not_wait_for_torch(start):
+    code = """
+import runpy, sys
+sys.argv = [*sys.argv[1:], "--help"]
+sys.orig_argv = ["python", *sys.argv]
+try:
+    if sys.argv[0] == "-m":
+        runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=False)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit:
+    pass
+heavy = {"torch", "transformers", "diffusers", "datasets", "accelerate", "sklearn", "gradio"} & {*sys.modules}
+assert not heavy, heavy
+"""
+    words = ["-m", "dcgan_hf", "train"] if start[0] == "-m" else start
+    result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT)
+    # As a module, the word after it is the command.
+    assert result.returncode == 0, result.stderr
+
+
+def test_recipes_are_listed_with_hardware_and_time(capsys):
+    run_command("recipes")
+    text = capsys.readouterr().out
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        assert f"--config {name}\n" in text
+        assert recipe["hardware"] in text and str(recipe["time"]) in text and recipe["description"] in text
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_are_arguments(name):
+    is_super_resolution = "scale_factor" in read_recipe(name)
+    arguments_class = DCGANSuperResolutionTrainingArguments if is_super_resolution else DCGANTrainingArguments
+    change = {"num_blocks": 2} if is_super_resolution else {"norm_eps": 1e-4}
+    args = arguments_from_recipe(arguments_class, name, {"seed": 7, "generator_config": change})
+    recipe = read_recipe(name)
+    assert args.seed == 7 and args.resolution == recipe["resolution"]
+    # Networks are overridden field by field.
+    fields = yaml.safe_load(args.generator_config)
+    assert fields == recipe.get("generator_config", {}) | change
+
+
+MISTAKES = [
+    ("train --resolution 50", "--resolution 50: use 48 or 52"),
+    ("train --epochs 3", "--epochs: there is no such flag. Did you mean '--num_epochs'?"),
+    ("train --batch-size 3", "--batch-size: there is no such flag. Did you mean '--train_batch_size'?"),
+    ("train --lr 1", "--lr: there is no such flag. Did you mean '--learning_rate'?"),
+    ("trian", "there is no command 'trian'. Did you mean 'train'?"),
+    ("train --loss hinges", "--loss hinges: must be one of bce, .*, wasserstein. Did you mean 'hinge'?"),
+    ("train --resolution abc", "--resolution abc: must be a whole number."),
+    ("train --learning_rate fast", "--learning_rate fast: must be a number."),
+    ("train --resolution 0", "--resolution must be at least 1, got 0"),
+    ("train --use_ema maybe", "'maybe': nothing takes this value. See `dcgan train --help`."),
+    ("train --max_train_steps", "--max_train_steps needs a value. See `dcgan train --help`."),
+    ("train --config stron", "--config stron: neither a file nor a recipe. Did you mean 'strong'?"),
+    ("train --dataset_name ./nothing", "--dataset_name ./nothing: no such folder"),
+    ("train --discriminator_config {", "--discriminator_config must be a JSON object, got '{'"),
+    ("train --resume_from_checkpoint checkpoint-7", "--resume_from_checkpoint checkpoint-7 is not a checkpoint"),
+    ("train --r1_penalty 1", "--r1_penalty needs a discriminator that treats each image separately"),
+    (
+        "train --save_best",
+        "--save_best, --early_stopping_patience and --eval_split have no effect without --eval_steps",
+    ),
+    ("train-super-resolution --resolution 15", "--resolution must be a multiple of --scale_factor 2, got 15"),
+    ("generate", "MODEL needs a value. See `dcgan generate --help`."),
+    ("generate org/nothing", "MODEL org/nothing: 'org/nothing' is neither a local folder nor a model on the Hub"),
+    ("upscale nothing.jpg", "INPUTS nothing.jpg: there is no such file or folder"),
+    ("evaluate org/model", "--dataset_name needs a value. See `dcgan evaluate --help`."),
+    ("push nothing", "FOLDER nothing: there is no such folder"),
+    ("export org/model", "--output_dir must be given for a model of the Hub, such as org/model"),
+    ("invert org/model nothing.png", "PHOTOS nothing.png: there is no such file"),
+    ("convert folder", "FILES folder: give checkpoints, then the folder for the pipeline"),
+]
+
+
+@pytest.mark.parametrize("words, message", MISTAKES)
+def test_mistakes_end_in_one_line(words, message, capsys, tmp_path, monkeypatch, hub):
+    monkeypatch.chdir(tmp_path)
+    status, line = last_line(capsys, *words.split())
+    assert status == 2 and re.match(f"error: {message}", line), line
+    assert not list(tmp_path.rglob("*.safetensors")) and "Traceback" not in line
+
+
+def test_a_process_ends_with_the_error_and_debug_shows_where(tmp_path):
+    command = [sys.executable, "-m", "dcgan_hf", "train", "--resolution", "50"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 2 and result.stderr.startswith("error: --resolution 50: use 48 or 52")
+    assert result.stdout == "" and len(result.stderr.splitlines()) == 1
+    result = subprocess.run([*command, "--debug"], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1 and "Traceback" in result.stderr and "make_config" in result.stderr
+
+
+def test_truth_values(tmp_path):
+    entry = COMMANDS["train"]
+    assert entry.join_truth_values(["train", "--use_ema", "False", "--seed", "1"]) == [
+        *("train", "--use_ema=False", "--seed", "1")
+    ]
+    assert entry.join_truth_values(["--class_names", "true", "false"]) == ["--class_names", "true", "false"]
+    flags = [flag for flag in tiny_flags(tmp_path, max_train_steps=1) if "use_ema" not in flag]
+    run_command("train", *flags, "--use-ema", "false", "--diff_augment", "color", "cutout")
+    args = yaml.safe_load((tmp_path / "training_args.json").read_text())
+    assert args["use_ema"] is False and args["diff_augment"] == ["color", "cutout"] and args["random_flip"] is True
+
+
+def save_models(folder):
+    torch.manual_seed(0)
+    config = {"image_size": 16, "hidden_size": 4}
+    networks = DCGANGenerator(DCGANGeneratorConfig(**config)), DCGANDiscriminator(DCGANDiscriminatorConfig(**config))
+    DCGANPipeline(*networks).save_pretrained(folder / "draws")
+    from dcgan_hf import DCGANSuperResolutionPipeline
+
+    DCGANSuperResolutionPipeline(make_generator(num_channels=3)).save_pretrained(folder / "enlarges")
+
+
+def test_a_model_of_another_kind_is_named(tmp_path, capsys):
+    save_models(tmp_path)
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    for words, command in (
+        (("generate", "enlarges"), "upscale"),
+        (("upscale", "photo.png", "--model", "draws"), "generate"),
+        (("evaluate", "enlarges", "--dataset_name", "photos"), "evaluate-super-resolution"),
+        (("evaluate-super-resolution", "draws", "--dataset_name", "photos"), "evaluate"),
+        (("explain", "enlarges"), None),
+    ):
+        words = [tmp_path / word if (tmp_path / word).exists() else word for word in words]
+        status, line = last_line(capsys, *words)
+        assert status == 2 and ("is a DCGANSuperResolutionPipeline" in line or "is a DCGANPipeline" in line)
+        assert command is None or f"`dcgan {command}`" in line, line
+
+
+def test_each_argument_is_known_in_one_place():
+    """What an argument says of itself decides on a resumed run and on the card."""
+    for arguments_class in (DCGANTrainingArguments, DCGANSuperResolutionTrainingArguments):
+        for field in dataclasses.fields(arguments_class):
+            assert set(field.metadata) == {"help", "group", "range", "on_resume", "on_card", "positional"}
+        private = {"output_dir", "cache_dir", "hub_model_id", "resume_from_checkpoint", "report_to"}
+        shown = {field.name for field in dataclasses.fields(arguments_class) if field.metadata["on_card"]}
+        assert not shown & private

@@ -1,0 +1,167 @@
+"""Files and folders that a model enlarges."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from dcgan_hf import DCGANSuperResolutionPipeline
+from dcgan_hf.inference.arguments import UpscalingArguments
+from dcgan_hf.inference.upscale import upscale
+
+from ..models.test_super_resolution import make_generator
+from ..train_utils import run_command
+
+
+def save_model(folder, num_channels=3):
+    torch.manual_seed(num_channels)
+    DCGANSuperResolutionPipeline(make_generator(num_channels=num_channels)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A file, and a folder with images of several formats, modes and sizes, in subfolders, and other things."""
+    rng = np.random.default_rng(0)
+
+    def save(path, mode="RGB", size=(12, 9)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
+        pixels = rng.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8).squeeze()
+        PIL.Image.fromarray(pixels).save(path)
+
+    save(tmp_path / "photo.jpg")
+    save(tmp_path / "folder" / "a.png", "RGBA")
+    save(tmp_path / "folder" / "b.webp", size=(20, 31))
+    save(tmp_path / "folder" / "deep" / "a.png", "L")
+    (tmp_path / "folder" / "notes.txt").write_text("no image")
+    (tmp_path / "folder" / ".hidden.png").write_bytes(b"no image")
+    return tmp_path
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
+
+
+def flags(model, photos, out="out"):
+    return [photos / "photo.jpg", photos / "folder", "--model", model, "--output_dir", photos / out, "--use_cpu"]
+
+
+def test_files_and_folders(model, photos, capsys):
+    run_command("upscale", *flags(model, photos))
+    assert "4 large images, 4 of them new" in capsys.readouterr().out
+    out = photos / "out"
+    assert sorted(contents(out)) == ["a.png", "b.png", "deep/a.png", "photo.png"]
+    pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
+    for large, small in (("photo.png", "photo.jpg"), ("a.png", "folder/a.png"), ("deep/a.png", "folder/deep/a.png")):
+        small, large = PIL.Image.open(photos / small), PIL.Image.open(out / large)
+        assert large.size == (2 * small.width, 2 * small.height) and large.mode == small.mode
+        assert np.array_equal(pipe(small).images[0], large)
+
+
+def test_it_goes_on_where_it_was_stopped(model, photos, capsys):
+    run_command("upscale", *flags(model, photos))
+    before = contents(photos / "out")
+    kept = photos / "out" / "photo.png"
+    made = kept.stat().st_mtime_ns
+    (photos / "out" / "b.png").unlink()
+    (photos / "out" / "b.part").write_bytes(b"half")
+    run_command("upscale", *flags(model, photos))
+    assert contents(photos / "out") == before and kept.stat().st_mtime_ns == made
+    assert not list((photos / "out").glob("*.part"))
+    assert "4 large images, 1 of them new" in capsys.readouterr().out
+    # A photograph that changed is enlarged again.
+    PIL.Image.new("RGB", (5, 5)).save(photos / "photo.jpg")
+    os.utime(photos / "photo.jpg", ns=(made + 10**9, made + 10**9))
+    run_command("upscale", *flags(model, photos))
+    assert PIL.Image.open(kept).size == (10, 10)
+    assert {name: before[name] for name in ("a.png", "b.png", "deep/a.png")}.items() <= contents(
+        photos / "out"
+    ).items()
+
+
+def test_a_killed_command_leaves_complete_files_only(model, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(200):
+        PIL.Image.new("RGB", (64, 64), (i, 0, 0)).save(folder / f"{i:03d}.png")
+    words = ["upscale", folder, "--model", model, "--output_dir", tmp_path / "out", "--use_cpu", "--batch_size", "2"]
+    command = [sys.executable, "-m", "dcgan_hf", *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list((tmp_path / "out").glob("*.png"))) < 5:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    there = contents(tmp_path / "out")
+    assert len(there) >= 5
+    for name in there:
+        PIL.Image.open(tmp_path / "out" / name).load()
+    run_command(*words)
+    assert len(contents(tmp_path / "out")) == 200 and there.items() <= contents(tmp_path / "out").items()
+
+
+def test_two_processes_make_the_same(model, photos):
+    run_command("upscale", *flags(model, photos))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
+    result = subprocess.run(
+        [*launch, "upscale", *map(str, flags(model, photos, "two"))], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert contents(photos / "two") == contents(photos / "out")
+
+
+def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
+    (photos / "folder" / "broken.png").write_bytes((photos / "folder" / "a.png").read_bytes()[:60])
+    with pytest.raises(ValueError, match="could not be read: .*broken.png"):
+        run_command("upscale", *flags(model, photos))
+    assert sorted(contents(photos / "out")) == ["a.png", "b.png", "deep/a.png", "photo.png"]
+    assert "4 large images, 4 of them new" in capsys.readouterr().out
+
+
+def test_a_grey_model_leaves_colours_out(photos, tmp_path):
+    pipe = DCGANSuperResolutionPipeline.from_pretrained(save_model(tmp_path / "grey", num_channels=1))
+    done = upscale(
+        pipe, [photos / "folder"], UpscalingArguments(output_dir=str(tmp_path / "out"), image_format="webp")
+    )
+    assert (done.num_images, done.num_made) == (1, 1) and len(done.unreadable) == 2
+    assert all("it has colours" in reason for reason in done.unreadable)
+    assert PIL.Image.open(tmp_path / "out" / "deep" / "a.webp").size == (24, 18)
+
+
+def test_wrong_use(model, photos, tmp_path):
+    pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
+
+    def run(*inputs, **options):
+        return upscale(pipe, inputs, UpscalingArguments(**{"output_dir": tmp_path / "out"} | options))
+
+    with pytest.raises(ValueError, match="`inputs=.*nothing.jpg`: there is no such file"):
+        run(photos / "nothing.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="there are no images in this folder"):
+        run(tmp_path / "empty")
+    PIL.Image.new("RGB", (4, 4)).save(photos / "photo.png")
+    with pytest.raises(ValueError, match="photo.jpg and .*photo.png would both become"):
+        run(photos / "photo.jpg", photos / "photo.png")
+    with pytest.raises(ValueError, match="holds .*photo.png, which would be overwritten"):
+        run(photos / "photo.png", output_dir=photos)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+        run(photos / "photo.jpg", batch_size=0)
+    assert not (tmp_path / "out").exists()
+    run(photos / "photo.jpg")
+    with pytest.raises(ValueError, match="holds images made with {'image_format': 'png'}, now it is .*'webp'"):
+        run(photos / "photo.jpg", image_format="webp")
+    # What an earlier call wrote into a folder is not enlarged again.
+    inside = photos / "folder" / "large"
+    for _ in range(2):
+        assert run(photos / "folder", output_dir=inside).num_images == 3
