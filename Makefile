@@ -2,31 +2,42 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Versions that are installed; `constraints-oldest.txt` has the lower bounds of pyproject.toml.
+CONSTRAINTS ?= constraints.txt
+FOR_TRAINING = $(VENV)/.installed-for-training
 INSTALLED = $(VENV)/.installed
 
-.PHONY: help train test quality style clean
+.PHONY: help train test test-oldest quality style clean
 
 help:
-	@echo "make train    train a DCGAN on handwritten digits (ARGS='--seed 1' adds flags)"
-	@echo "make test     run the tests (ARGS='-k pipeline' adds flags of pytest)"
-	@echo "make quality  check format, lint and types"
-	@echo "make style    format, and mend what the linter can"
-	@echo "make clean    remove the environment and caches"
+	@echo "make train        train a DCGAN on handwritten digits (ARGS='--seed 1' adds flags)"
+	@echo "make test         run the tests (ARGS='-k pipeline' adds flags of pytest)"
+	@echo "make test-oldest  run the tests with the oldest versions that are supported"
+	@echo "make quality      check format, lint and types"
+	@echo "make style        format, and mend what the linter can"
+	@echo "make clean        remove the environments and caches"
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(FOR_TRAINING): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[train]"
+	touch $@
+
+$(INSTALLED): $(FOR_TRAINING)
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
 	# For tests: a generator that others trained, and Inception. Their code needs packages that we do not, without which
 	# torchmetrics must not find the latter.
 	$(BIN)/python -m pip install --quiet --no-deps gan-face-generate==1.1.1
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torch-fidelity torch-fidelity==0.4.0
 	touch $@
 
-train: $(INSTALLED)
-	$(BIN)/accelerate launch scripts/train.py $(ARGS)
+train: $(FOR_TRAINING)
+	$(BIN)/dcgan train $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
 
 quality: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -38,4 +49,4 @@ style: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

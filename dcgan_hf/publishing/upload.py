@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from diffusers import DiffusionPipeline
 from huggingface_hub import (
     CommitOperationAdd,
@@ -34,6 +33,9 @@ from .examples import save_examples
 
 
 logger = logging.getLogger(__name__)
+
+# The client's errors, of an answer or of none: httpx's with huggingface_hub 1, httpx2's with 2.
+HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
 
 # Seconds to wait before trying again. The client tries again itself where it uploads, but not where it makes the commit.
 _WAITS = (2, 8)
@@ -186,7 +188,7 @@ def persistently(function: Callable[[], Any], repo_id: str) -> Any:
     for wait in _WAITS:
         try:
             return function()
-        except httpx2.HTTPError as error:
+        except HTTPError as error:
             if not _may_pass(error):
                 raise
             wait = max(wait, _retry_after(error))
@@ -211,7 +213,7 @@ def _may_pass(error: BaseException) -> bool:
     """Whether an error is of the kind that goes away: no answer, too many requests, another commit at that moment."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
-    return isinstance(error, httpx2.TransportError)
+    return isinstance(error, HTTPError)
 
 
 def _retry_after(error: BaseException) -> int:
