@@ -135,8 +135,9 @@ def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:
 def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
     """The flag of a field, as the parser wants it."""
     alternatives = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-    if isinstance(hint, types.UnionType):  # `None` cannot be typed, and a dictionary is typed as JSON
-        hint = str if len(alternatives) > 1 else alternatives[0]
+    if isinstance(hint, types.UnionType):  # a dictionary is typed as JSON
+        typed = str if len(alternatives) > 1 else alternatives[0]
+        hint = typed | None if field.default is None else typed
     group = field.metadata["group"]
     is_missing = field.default is dataclasses.MISSING
     described = Parameter(
@@ -144,6 +145,7 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
         group=Group(group, sort_key=_GROUPS.index(group)),
         negative=(),
         consume_multiple=True,
+        allow_repeating=True,  # the last one counts
         show_default=not (field.default is None or field.default is False or is_missing),
     )
     return inspect.Parameter(

@@ -47,7 +47,7 @@ def convert(given: dict[str, Any]) -> None:
 
     pipe, found = pipeline_from_original(checkpoints)
     pipe.save_pretrained(folder)
-    for name, network in found.items():
+    for name, network in found:
         size = network.config.image_size
         print(f"{name}: {type(network).__name__}, {size}x{size} pixels, {network.num_parameters():,} parameters")
     print(f'Pipeline: {folder}  ->  DCGANPipeline.from_pretrained("{folder}")')

@@ -47,6 +47,12 @@ class LinearProbe:
     num_features: int
     strength: float
 
+    def __str__(self) -> str:
+        return (
+            f"Linear SVM on {self.features}: {self.accuracy:.1%} of {self.num_test_images:,} images, with"
+            f" {self.num_train_images:,} labels"
+        )
+
 
 @torch.inference_mode()
 def discriminator_features(discriminator: DCGANDiscriminator, images: torch.Tensor) -> np.ndarray:

@@ -78,7 +78,7 @@ def _folder_of(model: str, revision: str | None) -> Path:
 
 def pipeline_from_original(
     checkpoints: Sequence[str | Path],
-) -> tuple[DCGANPipeline, dict[str, DCGANGenerator | DCGANDiscriminator]]:
+) -> tuple[DCGANPipeline, list[tuple[str, DCGANGenerator | DCGANDiscriminator]]]:
     r"""
     Makes a pipeline of checkpoints that other DCGAN code wrote, in one file or in several.
 
@@ -87,22 +87,23 @@ def pipeline_from_original(
             Files with weights. Without a discriminator the pipeline has only the generator, which is all that sampling needs.
 
     Returns:
-        `tuple[DCGANPipeline, dict]`: the pipeline, and the networks by the place where they were found.
+        `tuple[DCGANPipeline, list]`: the pipeline, and the place and the network of each that was found.
 
     Raises:
         ValueError: if there is no generator in them, or two networks of a kind.
     """
-    found = {
-        f"{path}{': ' + name if name else ''}": network
+    found = [
+        (f"{path}{': ' + name if name else ''}", network)
         for path in checkpoints
         for name, network in networks_from_original(path).items()
-    }
+    ]
     chosen: list[Any] = []
     for network_class in DCGANPipeline.network_classes.values():
-        places = [place for place, network in found.items() if isinstance(network, network_class)]
-        if len(places) > 1:
-            raise ValueError(f"Give the checkpoint of one {network_class.__name__}, got {' and '.join(places)}.")
-        chosen.append(found[places[0]] if places else None)
+        of_class = [(place, network) for place, network in found if isinstance(network, network_class)]
+        if len(of_class) > 1:
+            places = " and ".join(place for place, _ in of_class)
+            raise ValueError(f"Give the checkpoint of one {network_class.__name__}, got {places}.")
+        chosen.append(of_class[0][1] if of_class else None)
     if chosen[0] is None:
         raise ValueError(f"No generator in {', '.join(map(str, checkpoints))}, only a discriminator.")
     return DCGANPipeline(*chosen), found

@@ -143,6 +143,15 @@ def test_a_process_ends_with_the_error_and_debug_shows_where(tmp_path):
     assert result.returncode == 1 and "Traceback" in result.stderr and "make_config" in result.stderr
 
 
+def test_the_last_of_a_repeated_flag_counts(tmp_path, capsys):
+    """Also where pydantic is imported, with which the parser then checks the values."""
+    import pydantic  # noqa: F401
+
+    assert last_line(capsys, "train", "--resolution", "64", "--resolution", "50")[1].startswith(
+        "error: --resolution 50"
+    )
+
+
 def test_truth_values(tmp_path):
     entry = COMMANDS["train"]
     assert entry.join_truth_values(["train", "--use_ema", "False", "--seed", "1"]) == [

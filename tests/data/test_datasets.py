@@ -413,7 +413,7 @@ def test_unknown_column(parquet_file, argument, streaming):
 
 
 def test_streaming_needs_class_labels(tar_file):
-    with pytest.raises(ValueError, match="`label_column=cls` is no `ClassLabel`.*without `--streaming`"):
+    with pytest.raises(ValueError, match="`label_column=cls` is no `ClassLabel`.*without `streaming`"):
         load_image_dataset(tar_file, label_column="cls", with_labels=True, streaming=True)
 
 

@@ -1,4 +1,4 @@
-"""Features, measurements and scripts/evaluate.py. The formulas are in test_metrics.py."""
+"""Features, measurements, and commands that measure. The formulas are in test_metrics.py."""
 
 import dataclasses
 import importlib
@@ -29,13 +29,15 @@ from dcgan_hf.evaluation.features import (
     InceptionFeatures,
     load_feature_network,
 )
-from dcgan_hf.evaluation.images import decode_images, features_of, generate_images
-from dcgan_hf.evaluation.records import Metric, measure, read_metrics, write_metrics
+from dcgan_hf.evaluation.images import decode_images, features_of
+from dcgan_hf.evaluation.measure import measure
+from dcgan_hf.evaluation.records import Metric, read_metrics, write_metrics
 from dcgan_hf.evaluation.report import find_memorized
+from dcgan_hf.inference.generate import generate_images
 from dcgan_hf.interpretability.attributes import describe_attributes
 
 from ..inference.test_generate import save_model
-from ..train_utils import SCRIPTS, run_script, save_classifier, train_here
+from ..train_utils import run_command, save_classifier, train_here
 
 
 CPU = torch.device("cpu")
@@ -169,7 +171,7 @@ def test_features_are_kept_for_the_same_images_and_weights_only(tmp_path):
 @pytest.mark.parametrize("num_classes", [0, 3])
 def test_images_are_those_of_generated_files(tmp_path, num_classes):
     model = save_model(tmp_path / "model", **({"num_classes": num_classes} if num_classes else {}))
-    run_script("generate", model, "--num_images", 20, "--seed", 5, "--output_dir", tmp_path / "files", "--use_cpu")
+    run_command("generate", model, "--num_images", 20, "--seed", 5, "--output_dir", tmp_path / "files", "--use_cpu")
     pipe = DCGANPipeline.from_pretrained(model)
     pipe.generator.to(memory_format=torch.channels_last)
     pipe.generator.fuse()
@@ -261,11 +263,11 @@ def test_copies_are_found():
     assert (memorization.neighbors[:, 0] == memorization.suspects + 400).all()
 
 
-# ---- scripts ----
+# ---- commands ----
 
 
 def evaluate(*flags, cache_dir):
-    run_script("evaluate", *flags, "--use_cpu", "--cache_dir", cache_dir)
+    run_command("evaluate", *flags, "--use_cpu", "--feature_cache_dir", cache_dir)
 
 
 def test_a_folder_is_evaluated(classifier, tmp_path):
@@ -285,8 +287,8 @@ def test_a_folder_is_evaluated(classifier, tmp_path):
     results = {result.metric_type: result for result in ModelCard(card).data.eval_results}
     assert results["frechet_distance"].metric_value == pytest.approx(metrics["frechet_distance"].value)
     # On two processes the same.
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    command = [*launch, SCRIPTS / "evaluate.py", *flags, "--use_cpu", "--cache_dir", tmp_path / "other-cache"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
+    command = [*launch, "evaluate", *flags, "--use_cpu", "--feature_cache_dir", tmp_path / "other-cache"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     for metric in read_metrics(tmp_path / "run"):
@@ -310,15 +312,17 @@ def test_a_model_of_the_hub_is_evaluated(hub, token, classifier, tmp_path, monke
 
 def test_wrong_use_is_told_before_work(classifier, tmp_path):
     model = save_model(tmp_path / "model")
-    for flags, message in (
-        (("--output_dir", "x"), "are for models of the Hub"),
-        (("--push_to_hub",), "are for models of the Hub"),
-        (("--num_images", 0), "`num_images` must be at least 1, got 0"),
-        (("--num_images", 5, "--features", classifier), "5 generated and 1,797 real images are too few for the 12"),
-        (("--dataset_split", "test"), "no split 'test'"),
+    options = {"dataset_name": "digits", "features": classifier}
+    for changes, message in (
+        ({"output_dir": "x"}, "`output_dir=x` is for models of the Hub"),
+        ({"push_to_hub": True}, "`push_to_hub=True` is for models of the Hub"),
+        ({"num_images": 0}, "`num_images` must be at least 1, got 0"),
+        ({"num_images": 5}, "5 generated and 1,797 real images are too few for the 12"),
+        ({"dataset_split": "test"}, "no split 'test'"),
     ):
         with pytest.raises(ValueError, match=message):
-            evaluate(model, "--dataset_name", "digits", "--features", classifier, *flags, cache_dir=tmp_path)
+            flags = [f"--{name}={value}".removesuffix("=True") for name, value in (options | changes).items()]
+            evaluate(model, *flags, cache_dir=tmp_path)
     assert not (model / "metrics.json").exists() and not (model / "evaluation").exists()
 
 
@@ -326,7 +330,7 @@ def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
     folder = tmp_path / "digits-classifier"
     names = ["nought", *(str(i) for i in range(1, 10))]
     flags = ("--num_epochs", 3, "--resolution", 16, "--class_names", *names, "--use_cpu")
-    run_script("train_classifier", *flags, "--output_dir", folder)
+    run_command("train-classifier", *flags, "--output_dir", folder)
     accuracy = float(capsys.readouterr().out.split("Accuracy: ")[1].split("%")[0])
     assert accuracy > 60
     network = load_feature_network(str(folder), CPU)
@@ -339,7 +343,7 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
         monkeypatch.setitem(procedural_faces.NUM_IMAGES, split, number)
     data = ("--dataset_name", "procedural_faces", "--test_split", "test", "--resolution", 16)
     flags = ("--label_column", "background", "skin", "--num_epochs", 3, "--train_batch_size", 32, "--use_cpu")
-    run_script("train_classifier", *data, *flags, "--output_dir", tmp_path / "faces")
+    run_command("train-classifier", *data, *flags, "--output_dir", tmp_path / "faces")
     printed = capsys.readouterr().out
     network = load_feature_network(str(tmp_path / "faces"), CPU)
     assert network.class_names is None and network.label_names == [
@@ -353,9 +357,9 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
         images, labels = decode_images(test, Decoder(3, 16, "crop", num_workers=1, skip_bad_images=False))
         accuracies[column] = (describe_attributes(network, images).value(column) == labels.numpy()).mean()
         assert f"{column} {accuracies[column]:.1%}" in printed
-    assert f"Accuracy: {np.mean(list(accuracies.values())):.1%} of 50 images. By label: background" in printed
+    assert f"Accuracy: {np.mean(list(accuracies.values())):.1%}. By label: background" in printed
     assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # by chance: 0.25
     with pytest.raises(ValueError, match="`class_names` are for one `label_column`, got 2 of them"):
-        run_script("train_classifier", "--label_column", "skin", "hat", "--class_names", "a", "b")
+        run_command("train-classifier", "--label_column", "skin", "hat", "--class_names", "a", "b")
     with pytest.raises(ValueError, match=r"`label_column` must be different columns, got \['hat', 'hat'\]"):
-        run_script("train_classifier", *data, "--label_column", "hat", "hat")
+        run_command("train-classifier", *data, "--label_column", "hat", "hat")

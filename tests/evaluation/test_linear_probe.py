@@ -9,7 +9,7 @@ from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.evaluation.linear_probe import discriminator_features, linear_probe, probe_discriminator
 
-from ..train_utils import run_script, save_classifier, train_here
+from ..train_utils import run_command, save_classifier, train_here
 
 
 def clusters(number, distance, num_classes=3, num_features=5, seed=0):
@@ -89,12 +89,12 @@ def run(tmp_path_factory):
     return folder
 
 
-def test_the_script_reports_it(run, capsys):
+def test_the_command_reports_it(run, capsys):
     flags = ["--dataset_name", run / "data", "--features", run / "classifier", "--num_images", 100, "--use_cpu"]
-    flags += ["--cache_dir", run / "cache", "--linear_probe"]
-    with pytest.raises(ValueError, match="must be tested on other images: `--dataset_split test`"):
-        run_script("evaluate", run / "run", *flags)
-    run_script("evaluate", run / "run", *flags, "--dataset_split", "test")
+    flags += ["--feature_cache_dir", run / "cache", "--linear_probe"]
+    with pytest.raises(ValueError, match="must be tested on other images: `dataset_split=test`"):
+        run_command("evaluate", run / "run", *flags)
+    run_command("evaluate", run / "run", *flags, "--dataset_split", "test")
     report = (run / "run" / "evaluation" / "report.md").read_text()
     assert "## What the discriminator has learned" in report and "| discriminator | 384 | 1,257 | " in report
     assert "| pixels | 256 | 1,000 |" in report and "Linear SVM on discriminator: " in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""PSNR, SSIM, baselines and scripts/evaluate_super_resolution.py."""
+"""PSNR, SSIM, baselines and the command that measures with them."""
 
 import json
 import math
@@ -43,7 +43,7 @@ from dcgan_hf.evaluation.upscaling import (
     ssim,
 )
 
-from ..train_utils import run_script, save_classifier
+from ..train_utils import run_command, save_classifier
 
 
 def random_images(number, channels=3, height=16, width=16):
@@ -328,7 +328,7 @@ def test_the_picture_has_a_row_for_each_method():
     assert (np.asarray(picture)[2:258, -258:-2] == large[1][:, 7:263, 72:328].permute(1, 2, 0).numpy()).all()
 
 
-# ---- the script ----
+# ---- the command ----
 
 
 def save_images(folder, images, **columns):
@@ -347,14 +347,14 @@ def as_pictures(images):
 
 
 def evaluate(model, dataset, *flags):
-    run_script(
-        "evaluate_super_resolution", model, f"--dataset_name={dataset}", "--dataset_split=train", "--use_cpu", *flags
+    run_command(
+        "evaluate-super-resolution", model, f"--dataset_name={dataset}", "--dataset_split=train", "--use_cpu", *flags
     )
 
 
 def test_images_of_a_classifiers_classes_are_measured(model, classifier, tmp_path, capsys):
     data = save_images(tmp_path / "data", photos(30, size=24), label=[i % 10 for i in range(30)])
-    flags = [f"--features={classifier}", "--label_column=label", f"--cache_dir={tmp_path / 'cache'}"]
+    flags = [f"--features={classifier}", "--label_column=label", f"--feature_cache_dir={tmp_path / 'cache'}"]
     evaluate(model, data, *flags, "--resize_mode=crop", "--num_images=20")
     table = capsys.readouterr().out.split("Report")[0].strip().splitlines()
     assert table[0] == "| method | PSNR (dB) | SSIM | Frechet distance | recognised |"
@@ -404,9 +404,9 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     "flags, message",
     [
         (["--num_images=0"], "`num_images` must be at least 1, got 0"),
-        (["--output_dir=elsewhere"], "`output_dir` is for models of the Hub"),
+        (["--output_dir=elsewhere"], "`output_dir=elsewhere` is for models of the Hub"),
         (["--low_resolution_column=small", "--resize_mode=pad"], "needs `resize_mode=none`, got `pad`"),
-        (["--resolution=16"], "`resolution=16` is for `resize_mode` `crop` or `pad`, got `none`"),
+        (["--resolution=16"], "`resolution=16` is for `resize_mode=crop` or `pad`, got `none`"),
         (["--resize_mode=crop", "--resolution=15"], "that the scale factor 2 divides, got 15"),
         (["--label_column=label"], "`label_column=label` needs a classifier as `features`"),
         (["--features=CLASSIFIER"], "10 generated and 10 real images are too few for the 12 features of 'classifier'"),

@@ -17,7 +17,7 @@ from dcgan_hf.interpretability.attribution import attribute
 from dcgan_hf.interpretability.latent_space import Directions, factorized_directions, interpolate
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline, seeds
-from ..train_utils import run_script
+from ..train_utils import run_command
 
 
 gr = pytest.importorskip("gradio")
@@ -243,7 +243,7 @@ def test_space_of_a_local_model(tmp_path, conditional):
     conditional.save_pretrained(model)
     Directions(torch.eye(8)[:1], ["fur"]).save_pretrained(model)
     (model / "optimizer.bin").write_text("private")
-    run_script("demo", model, "--output_dir", space, "--title", 'The "three" animals')
+    run_command("demo", model, "--output_dir", space, "--title", 'The "three" animals')
     page = runpy.run_path(str(space / "app.py"))["demo"]
     assert page.title == 'The "three" animals' and tabs_of(page)[-1] == "Discriminator"
     assert page.config["components"] and "fur" in json.dumps(page.config["components"])
@@ -258,17 +258,17 @@ def test_space_of_a_local_model(tmp_path, conditional):
     # Written again: what is not there any more goes, the page of its owner stays.
     (space / "dcgan_hf" / "old.py").write_text("")
     (space / "README.md").write_text("My own")
-    run_script("demo", model, "--output_dir", space)
+    run_command("demo", model, "--output_dir", space)
     assert not (space / "dcgan_hf" / "old.py").exists() and (space / "README.md").read_text() == "My own"
 
 
 def test_a_space_is_published(hub, token, tmp_path, pipe):
     pipe.push_to_hub("org/dcgan")
     space = tmp_path / "space"
-    run_script("demo", "org/dcgan", "--output_dir", space)
+    run_command("demo", "org/dcgan", "--output_dir", space)
     for private in (space / ".env", space / "dcgan_hf" / "notes.txt"):
         private.write_text("private")
-    run_script("demo", "org/dcgan", "--output_dir", space, "--push_to_hub")
+    run_command("demo", "org/dcgan", "--output_dir", space, "--push_to_hub")
     files = hub.files("spaces/org/dcgan")
     assert header_of(files["README.md"].decode())["models"] == ["org/dcgan"]
     assert {"app.py", "requirements.txt", "LICENSE", "dcgan_hf/pipeline_dcgan.py"} <= files.keys()
@@ -295,11 +295,11 @@ def test_publishing_a_space_again(hub, token, tmp_path, pipe, monkeypatch):
     pipe.save_pretrained(tmp_path / "dcgan")
     flags = (tmp_path / "dcgan", "--push_to_hub", "--hub_model_id", "org/look", "--hub_private_repo")
     hub.fail("POST .*/commit/", status=500, headers={"Retry-After": "0"})
-    run_script("demo", *flags)
+    run_command("demo", *flags)
     assert hub.is_private("spaces/org/look") and "model/generator/model.safetensors" in hub.files("spaces/org/look")
     for name, content in (("README.md", b"---\nsdk: gradio\n---\nMy own"), ("dcgan_hf/old.py", b"old = 1")):
         upload_file(path_or_fileobj=content, path_in_repo=name, repo_id="org/look", repo_type="space")
-    run_script("demo", *flags)
+    run_command("demo", *flags)
     files = hub.files("spaces/org/look")
     assert files["README.md"].endswith(b"My own") and "dcgan_hf/old.py" not in files and "app.py" in files
 
@@ -308,11 +308,11 @@ def test_folders_with_other_things_are_left_alone(tmp_path, pipe):
     pipe.save_pretrained(tmp_path / "dcgan")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match="must be a new folder or that of a Space, but it holds other things"):
-        run_script("demo", tmp_path / "dcgan", "--output_dir", tmp_path)
+        run_command("demo", tmp_path / "dcgan", "--output_dir", tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
-    run_script("demo", tmp_path / "dcgan", "--output_dir", tmp_path / "space")
+    run_command("demo", tmp_path / "dcgan", "--output_dir", tmp_path / "space")
     with pytest.raises(ValueError, match="must not hold the model, which is .*space/model"):
-        run_script("demo", tmp_path / "space" / "model", "--output_dir", tmp_path / "space")
+        run_command("demo", tmp_path / "space" / "model", "--output_dir", tmp_path / "space")
     with pytest.raises(OSError, match="neither a local folder nor"):
-        run_script("demo", "org/none", "--output_dir", tmp_path / "new")
+        run_command("demo", "org/none", "--output_dir", tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -21,7 +21,7 @@ from dcgan_hf.interpretability.samples import Subject
 from dcgan_hf.interpretability.units import remaining_difference, switched_off
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline
-from ..train_utils import run_script, save_classifier, train_here
+from ..train_utils import run_command, run_script, save_classifier, train_here
 
 
 def save_attribute_classifier(folder, pipe, labels=("shape: round", "shape: long", "color: light", "color: dark")):
@@ -105,11 +105,11 @@ def test_the_page_escapes_and_needs_no_other_file(tmp_path):
     assert PIL.Image.open(tmp_path / "images" / "1-2-1.png").size == (32, 32)
 
 
-def test_the_script_explains_a_run(tmp_path):
+def test_the_command_explains_a_run(tmp_path):
     train_here(tmp_path / "run", max_train_steps=4)
     classifier = save_attribute_classifier(tmp_path / "classifier", DCGANPipeline.from_pretrained(tmp_path / "run"))
     flags = ["--dataset_name", "digits", "--max_real_images", 100, "--num_images", 200, "--use_cpu"]
-    run_script("explain", tmp_path / "run", *flags, "--classifier", classifier)
+    run_command("explain", tmp_path / "run", *flags, "--classifier", classifier)
     folder = tmp_path / "run" / "explanation"
     page = (folder / "explanation.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "http" not in re.sub(r'src="[^"]*"', "", page)
@@ -135,9 +135,9 @@ def test_the_script_explains_a_run(tmp_path):
     assert len(Directions.from_pretrained(tmp_path / "run").names) >= 10
 
 
-def test_the_script_without_data_on_a_model_with_classes(tmp_path):
+def test_the_command_without_data_on_a_model_with_classes(tmp_path):
     make_pipeline(num_classes=3, with_discriminator=False).save_pretrained(tmp_path / "dcgan")
-    run_script("explain", tmp_path / "dcgan", "--num_images", 200, "--output_dir", tmp_path / "out", "--use_cpu")
+    run_command("explain", tmp_path / "dcgan", "--num_images", 200, "--output_dir", tmp_path / "out", "--use_cpu")
     titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "out" / "explanation.html").read_text())
     assert titles == ["Samples", "Walks between samples", "Directions in latent space", "Inversion"]
 
@@ -162,6 +162,6 @@ def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
 
 def test_wrong_use(tmp_path):
     with pytest.raises(ValueError, match="`output_dir` must be given for a model of the Hub, such as org/dcgan"):
-        run_script("explain", "org/dcgan")
-    with pytest.raises(ValueError, match="`num_images` must be at least 200, to find directions and units, got 50"):
-        run_script("explain", tmp_path, "--num_images", 50)
+        run_command("explain", "org/dcgan")
+    with pytest.raises(ValueError, match="`num_images` must be at least 200, got 50"):
+        run_command("explain", tmp_path, "--num_images", 50)

@@ -11,12 +11,14 @@ from dcgan_hf import (
     DCGANGeneratorConfig,
     DCGANPipeline,
 )
+from dcgan_hf.interpretability.arguments import SearchArguments
 from dcgan_hf.interpretability.inversion import invert, prepare_images
 
-from ..train_utils import run_script
+from ..train_utils import run_command
 
 
 QUICK = {"num_steps": 3, "num_restarts": 2, "num_candidates": 4}
+SEARCH = SearchArguments(**QUICK)
 
 
 def make_pipe(with_discriminator=True, norm_type="batch", **config):
@@ -52,7 +54,8 @@ def test_images_of_the_generator_are_found_again(feature_weight):
     pipe = make_pipe()
     latents = torch.randn(6, 6)
     images = pipe(latents=latents, output_type="pt").images
-    found = invert(pipe, images, num_steps=100, num_restarts=4, feature_weight=feature_weight, num_candidates=256)
+    search = SearchArguments(num_steps=100, num_restarts=4, feature_weight=feature_weight, num_candidates=256)
+    found = invert(pipe, images, search=search)
     assert (found.psnr >= 30).float().mean() >= 0.9
     assert found.latents.shape == (6, 6) and found.latents.dtype == torch.float32
     again = draw(pipe, found.latents)
@@ -75,7 +78,7 @@ def test_other_networks_and_they_stay_as_they_were(config):
         for name, value in network.state_dict().items()
     }
     images = [PIL.Image.new("RGB", (30, 20), color) for color in ("gray", "white")]
-    found = invert(pipe, images, labels, feature_weight=0.5, **QUICK)
+    found = invert(pipe, images, labels, SearchArguments(feature_weight=0.5, **QUICK))
     assert pipe.generator.training and not pipe.discriminator.training
     for network in (pipe.generator, pipe.discriminator):
         assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
@@ -91,9 +94,7 @@ def test_more_steps_and_restarts_are_never_worse():
         invert(
             pipe,
             images,
-            num_steps=1,
-            num_restarts=number,
-            num_candidates=64,
+            search=SearchArguments(num_steps=1, num_restarts=number, num_candidates=64),
             generator=torch.Generator().manual_seed(0),
         )
         for number in (1, 4)
@@ -104,7 +105,8 @@ def test_more_steps_and_restarts_are_never_worse():
     values = psnr(draw(pipe, candidates), prepare_images(pipe, images))
     assert one.psnr.item() == pytest.approx(values.max(), abs=1e-3)
     assert torch.equal(one.latents[0], candidates[values.argmax()])
-    longer = invert(pipe, images, num_steps=20, num_candidates=64, generator=torch.Generator().manual_seed(0))
+    search = SearchArguments(num_steps=20, num_candidates=64)
+    longer = invert(pipe, images, search=search, generator=torch.Generator().manual_seed(0))
     assert longer.psnr > one.psnr
 
 
@@ -116,19 +118,19 @@ def test_start_and_early_stop():
     start = torch.stack([latents[0], torch.zeros(6)])
     seen = []
     handle = pipe.generator.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
-    arguments = {"num_steps": 6, "num_restarts": 1, "num_candidates": 1, "initial_latents": start}
-    found = invert(pipe, images, target_psnr=45.0, **arguments)
+    arguments = {"num_steps": 6, "num_restarts": 1, "num_candidates": 1}
+    found = invert(pipe, images, search=SearchArguments(target_psnr=45.0, **arguments), initial_latents=start)
     handle.remove()
     assert torch.equal(found.latents[0], latents[0]) and found.psnr[0] > 45
     assert seen == [1, 2, 1, 1, 1, 1, 1, 2]  # a candidate; both; the other alone; both results
-    alone = invert(pipe, images[1:], **arguments | {"initial_latents": start[1:]})
+    alone = invert(pipe, images[1:], search=SearchArguments(**arguments), initial_latents=start[1:])
     torch.testing.assert_close(found.latents[1:], alone.latents, atol=1e-4, rtol=1e-4)
 
 
 def test_a_fused_generator_stays_fused():
     pipe = make_pipe()
     images = pipe(batch_size=2, output_type="pt").images
-    arguments = QUICK | {"initial_latents": torch.zeros(2, 6)}
+    arguments = {"search": SEARCH, "initial_latents": torch.zeros(2, 6)}
     found = invert(pipe, images, generator=torch.Generator().manual_seed(0), **arguments)
     pipe.generator.fuse()
     layers = dict(pipe.generator.named_modules())
@@ -140,20 +142,19 @@ def test_a_fused_generator_stays_fused():
 def test_many_images_go_through_in_chunks(monkeypatch):
     pipe = make_pipe()
     images = pipe(batch_size=5, output_type="pt").images
-    options = QUICK | {"generator": torch.Generator().manual_seed(1)}
-    together = invert(pipe, images, **options)
+    together = invert(pipe, images, search=SEARCH, generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr("dcgan_hf.interpretability.inversion._MAX_PIXELS_PER_BACKWARD", 2 * 2 * 16**2)
-    apart = invert(pipe, images, **options | {"generator": torch.Generator().manual_seed(1)})
+    apart = invert(pipe, images, search=SEARCH, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(together.latents, apart.latents, atol=1e-4, rtol=1e-4)
 
 
 def test_progress_bar(capsys):
     pipe = make_pipe()
     images = pipe(latents=torch.zeros(1, 6), output_type="pt").images
-    invert(pipe, images, **QUICK)
+    invert(pipe, images, search=SEARCH)
     assert not capsys.readouterr().err
     pipe.set_progress_bar_config(disable=False)
-    invert(pipe, images, initial_latents=torch.zeros(1, 6), target_psnr=40.0, **QUICK)
+    invert(pipe, images, search=SearchArguments(target_psnr=40.0, **QUICK), initial_latents=torch.zeros(1, 6))
     assert "3/3" in capsys.readouterr().err  # although it stopped at once
 
 
@@ -191,14 +192,9 @@ def test_padding_is_that_of_training():
     [
         ({}, {"images": []}, "`images` must hold at least one image, got none"),
         ({}, {"images": torch.full((1, 16, 16), -0.5)}, r"must lie in \[0, 1\], got \[-0.5"),
-        ({}, {"num_steps": 0}, "`num_steps` must be at least 1, got 0"),
-        ({}, {"num_restarts": 0}, "`num_restarts` must be at least 1, got 0"),
-        ({}, {"num_candidates": 1}, "`num_candidates` must be at least `num_restarts=2`, got 1"),
-        ({}, {"learning_rate": 0}, "`learning_rate` must be positive, got 0"),
-        ({}, {"feature_weight": -1}, "`feature_weight` must not be negative, got -1"),
         (
             {"with_discriminator": False},
-            {"feature_weight": 1},
+            {"search": SearchArguments(feature_weight=1, **QUICK)},
             "`feature_weight` must be 0, as the pipeline has no discr",
         ),
         ({}, {"initial_latents": torch.zeros(2, 6)}, r"must have shape \(1, 6\), got \(2, 6\)"),
@@ -210,19 +206,34 @@ def test_padding_is_that_of_training():
 )
 def test_wrong_use(config, wrong, message):
     with pytest.raises(ValueError, match=message):
-        invert(make_pipe(**config), **QUICK | {"images": PIL.Image.new("L", (16, 16))} | wrong)
+        invert(make_pipe(**config), **{"images": PIL.Image.new("L", (16, 16)), "search": SEARCH} | wrong)
 
 
-# ---- the script ----
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"num_steps": 0}, "`num_steps` must be at least 1, got 0"),
+        ({"num_restarts": 0}, "`num_restarts` must be at least 1, got 0"),
+        ({"num_candidates": 1}, "`num_candidates` must be at least `num_restarts=2`, got 1"),
+        ({"learning_rate": 0}, "`learning_rate` must be positive, got 0"),
+        ({"feature_weight": -1}, "`feature_weight` must be at least 0, got -1"),
+    ],
+)
+def test_searches_that_cannot_be(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        SearchArguments(**QUICK | wrong)
 
 
-def test_script(tmp_path, capsys):
+# ---- the command ----
+
+
+def test_command(tmp_path, capsys):
     make_pipe(num_classes=2).save_pretrained(tmp_path / "model")
     photos = [tmp_path / f"{color}.png" for color in ("white", "black")]
     for photo in photos:
         PIL.Image.new("RGB", (20, 24), photo.stem).save(photo)
     flags = ("--num_steps", 3, "--num_restarts", 1, "--use_cpu", "--output_dir", tmp_path / "out")
-    run_script("invert", tmp_path / "model", *photos, *flags, "--class_labels", "1")
+    run_command("invert", tmp_path / "model", *photos, *flags, "--class_labels", "1")
     found = load_file(tmp_path / "out" / "latents.safetensors")
     assert found["latents"].shape == (2, 6) and found["class_labels"].tolist() == [1, 1]
     pipe = DCGANPipeline.from_pretrained(tmp_path / "model")
@@ -235,9 +246,9 @@ def test_script(tmp_path, capsys):
     assert picture.height == 2 * 16 + 3 * 2 and picture.getpixel((picture.width - 2 * 16, 8)) == 255
 
     for wrong, message in (
-        ((tmp_path / "none.png",), "`photos` must be image files, got .*none.png"),
+        ((tmp_path / "none.png",), "`photos=.*none.png`: there is no such file"),
         ((photos[0],), "`class_labels` must be given"),
         ((photos[0], "--class_labels", "2"), "ids from 0 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
-            run_script("invert", tmp_path / "model", *wrong, "--use_cpu")
+            run_command("invert", tmp_path / "model", *wrong, "--use_cpu")

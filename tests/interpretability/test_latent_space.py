@@ -18,7 +18,7 @@ from dcgan_hf.interpretability.latent_space import (
     principal_directions,
     set_coordinate,
 )
-from dcgan_hf.publishing.upload import publish_folder
+from dcgan_hf.publishing.upload import Publication, publish_folder
 
 
 def make_generator(**config):
@@ -143,7 +143,7 @@ def test_directions_move_save_and_load(hub, token, tmp_path):
     loaded = Directions.from_pretrained(tmp_path)
     assert loaded.names == directions.names and torch.equal(loaded.vectors, directions.vectors)
     create_repo("org/dcgan")
-    publish_folder(tmp_path, "org/dcgan")
+    publish_folder(tmp_path, "org/dcgan", Publication())
     assert DIRECTIONS_FILE in hub.files("org/dcgan")
     assert torch.equal(Directions.from_pretrained("org/dcgan").vectors, directions.vectors)
 

@@ -24,7 +24,6 @@ from dcgan_hf import (
 from dcgan_hf.conversion import networks_from_original
 
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_checkpoint.py"
 WIDTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 # The last size in front of the latents, or behind the image: 4 in the tutorial.
 SIZES = st.integers(1, 5)
@@ -366,11 +365,11 @@ def test_there_is_no_such_file():
 
 
 def convert(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
+    command = [sys.executable, "-m", "dcgan_hf", "convert", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-def test_the_script(tmp_path):
+def test_the_command(tmp_path):
     generator, discriminator = sequential_generator(), sequential_discriminator()
     torch.save(state_dict(generator), tmp_path / "netG.pth")
     torch.save({"netD": state_dict(discriminator)}, tmp_path / "netD.pth")
@@ -382,7 +381,7 @@ def test_the_script(tmp_path):
     assert_same(pipe.discriminator, discriminator)
 
 
-def test_the_script_writes_nothing_unless_it_can_finish(tmp_path):
+def test_the_command_writes_nothing_unless_it_can_finish(tmp_path):
     torch.save(state_dict(sequential_generator()), tmp_path / "netG.pth")
     torch.save(state_dict(sequential_discriminator()), tmp_path / "netD.pth")
     for inputs, message in (

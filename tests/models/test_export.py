@@ -15,7 +15,7 @@ from dcgan_hf.publishing.upload import publish_pipeline
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline
 from ..publishing.test_model_card import assert_without_gaps, code_of
-from ..train_utils import run_script
+from ..train_utils import run_command
 from .test_super_resolution import make_generator
 
 
@@ -51,7 +51,7 @@ def test_half_precision_has_half_the_size(tmp_path, capsys):
     make_pipeline().save_pretrained(tmp_path / "dcgan")
     sizes = {}
     for dtype in ("float32", "float16"):
-        run_script("export_onnx", tmp_path / "dcgan", "--dtype", dtype, "--output_dir", tmp_path / dtype)
+        run_command("export", tmp_path / "dcgan", "--dtype", dtype, "--output_dir", tmp_path / dtype)
         sizes[dtype] = (tmp_path / dtype / "model.onnx.data").stat().st_size
         assert f"{tmp_path / dtype / 'model.onnx'} (" in capsys.readouterr().out
     assert sizes["float16"] < 0.6 * sizes["float32"]
@@ -64,9 +64,9 @@ def test_half_precision_has_half_the_size(tmp_path, capsys):
     assert not (tmp_path / "dcgan" / "onnx").exists()
 
 
-def test_the_script_writes_beside_the_model_and_publishing_takes_it_along(hub, token, tmp_path):
+def test_the_command_writes_beside_the_model_and_publishing_takes_it_along(hub, token, tmp_path):
     make_pipeline(num_classes=3).save_pretrained(tmp_path / "dcgan")
-    run_script("export_onnx", tmp_path / "dcgan")
+    run_command("export", tmp_path / "dcgan")
     assert "onnx/model.onnx" in (tmp_path / "dcgan" / "README.md").read_text()
     publish_pipeline(DCGANPipeline.from_pretrained(tmp_path / "dcgan"), tmp_path / "dcgan", "org/dcgan")
     published = {name for name in hub.files("org/dcgan") if name.startswith("onnx/")}
@@ -86,15 +86,15 @@ def test_the_script_writes_beside_the_model_and_publishing_takes_it_along(hub, t
         rtol=0,
     )
     # From the Hub elsewhere, and into nothing by default.
-    run_script("export_onnx", "org/dcgan", "--output_dir", tmp_path / "elsewhere")
+    run_command("export", "org/dcgan", "--output_dir", tmp_path / "elsewhere")
     assert onnxruntime.InferenceSession(tmp_path / "elsewhere" / "model.onnx").get_inputs()[0].name == "latents"
     with pytest.raises(ValueError, match="`output_dir` must be given for a model of the Hub, such as org/dcgan"):
-        run_script("export_onnx", "org/dcgan")
+        run_command("export", "org/dcgan")
 
 
 def test_super_resolution_is_exported_alike(hub, token, tmp_path):
     DCGANSuperResolutionPipeline(make_generator(scale_factor=2)).save_pretrained(tmp_path / "x2")
-    run_script("export_onnx", tmp_path / "x2")
+    run_command("export", tmp_path / "x2")
     pipe = DCGANSuperResolutionPipeline.from_pretrained(tmp_path / "x2")
     publish_pipeline(pipe, tmp_path / "x2", "org/x2")
     assert "onnx/model.onnx" in hub.files("org/x2")
@@ -106,7 +106,7 @@ def test_super_resolution_is_exported_alike(hub, token, tmp_path):
 
 def test_a_graph_of_earlier_networks_goes(tmp_path):
     make_pipeline().save_pretrained(tmp_path)
-    run_script("export_onnx", tmp_path)
+    run_command("export", tmp_path)
     remove_stale_files(tmp_path)
     assert not (tmp_path / "onnx").exists() and (tmp_path / "generator").is_dir()
 

@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-import httpx2
 import numpy as np
 import pytest
+import requests
 from datasets import load_dataset
 from huggingface_hub import CommitOperationDelete, HfApi, ModelCard, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
@@ -16,6 +16,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from PIL import Image
+
+from dcgan_hf.publishing.upload import HTTPError
 
 
 OWNER, STRANGER = "hf_testtokenoftheowner", "hf_testtokenofastranger"
@@ -227,19 +229,19 @@ def test_cut_upload(hub, api, repo, folder):
     (folder / "generator" / "model.safetensors").write_bytes(WEIGHTS[::-1])
     hub.fail("PUT .*/lfs-objects/", cut_after=len(WEIGHTS) // 2)
     hub.fail("POST .*/commit/", cut_after=10)
-    with pytest.raises(httpx2.TransportError):  # The PUT is repeated, the commit is not.
+    with pytest.raises(HTTPError):  # The PUT is repeated, the commit is not.
         api.upload_folder(repo_id=repo, folder_path=folder)
     assert [request.length for request in hub.requests if request.method == "PUT"][1:] == [51200, 102400]
     assert hub.files(repo)["generator/model.safetensors"] == WEIGHTS
     hub.fail("POST .*/commit/", cut_reply=0)
-    with pytest.raises(httpx2.TransportError):
+    with pytest.raises(HTTPError):
         api.upload_folder(repo_id=repo, folder_path=folder)
     assert hub.files(repo)["generator/model.safetensors"] == WEIGHTS[::-1]  # It was the answer that got lost.
 
 
 def test_wrong_upload_is_not_kept(hub, api):
     url = api.create_repo("org/model")
-    response = httpx2.put(f"{url}/lfs-objects/{'0' * 64}", content=iter([b"not", b"this"]))
+    response = requests.put(f"{url}/lfs-objects/{'0' * 64}", data=iter([b"not", b"this"]))
     assert response.status_code == 400
     assert hub.requests[-1].headers["transfer-encoding"] == "chunked"
 

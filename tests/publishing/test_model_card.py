@@ -12,11 +12,11 @@ import torch
 import yaml
 from huggingface_hub import DatasetCard, ModelCard, model_info
 
-from dcgan_hf import DCGANPipeline
+from dcgan_hf import DCGANPipeline, DCGANTrainingArguments
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.publishing.card import render_model_card
 from dcgan_hf.publishing.upload import publish_pipeline
-from dcgan_hf.training.arguments import parse_training_arguments
+from dcgan_hf.training.recipes import arguments_from_recipe
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline
 from ..train_utils import ROOT, train_here
@@ -47,6 +47,10 @@ def run(hub, token, tmp_path):
     return tmp_path / "run"
 
 
+def card_of(folder, **facts):
+    return render_model_card(DCGANPipeline.from_pretrained(folder), folder, "org/digits", **facts)
+
+
 def code_of(card):
     return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
 
@@ -58,7 +62,7 @@ def assert_without_gaps(card):
 
 
 def test_the_metadata_is_valid_and_complete(hub, run):
-    card = render_model_card(run, "org/digits", base_model="org/parent")
+    card = card_of(run, base_model="org/parent")
     card.validate()  # by the Hub's own rules
     data = yaml.safe_load(str(card).split("---")[1])
     assert data["library_name"] == "dcgan-hf" and data["pipeline_tag"] == "unconditional-image-generation"
@@ -79,7 +83,7 @@ def test_the_metadata_is_valid_and_complete(hub, run):
 
 
 def test_the_facts_are_those_of_the_run(run):
-    card = str(render_model_card(run, "org/digits"))
+    card = str(card_of(run))
     assert_without_gaps(card)
     pipe = DCGANPipeline.from_pretrained(run)
     for network in (pipe.generator, pipe.discriminator):
@@ -104,9 +108,9 @@ def test_a_data_set_of_the_hub_is_linked_with_its_license(hub, token, tmp_path):
 
 
 def test_the_settings_on_the_card_are_a_recipe(run, tmp_path):
-    card = str(render_model_card(run, "org/digits"))
+    card = str(card_of(run))
     (tmp_path / "recipe.yaml").write_text(re.search(r"```yaml\n(.*?)```", card, flags=re.DOTALL)[1])
-    told = vars(parse_training_arguments([f"--config={tmp_path / 'recipe.yaml'}"], tmp_path))
+    told = vars(arguments_from_recipe(DCGANTrainingArguments, tmp_path / "recipe.yaml"))
     used = json.loads((run / "training_args.json").read_text())
     elsewhere = {"output_dir", "use_cpu", "num_cpu_threads"}
     logs = {name for name in used if name.startswith(("hub_", "push_")) or name.endswith(("_steps", "_batch_size"))}
@@ -117,7 +121,7 @@ def test_the_settings_on_the_card_are_a_recipe(run, tmp_path):
 
 def test_what_is_not_known_is_left_out(tmp_path):
     make_pipeline(with_discriminator=False).save_pretrained(tmp_path)
-    card = str(render_model_card(tmp_path, "dcgan"))
+    card = str(card_of(tmp_path))
     assert_without_gaps(card)
     for heading in ("## Training", "## Evaluation", "## License", "Gallery", "images/grid.png", "discriminator alone"):
         assert heading not in card

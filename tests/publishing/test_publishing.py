@@ -1,6 +1,5 @@
 """Publishing, over HTTP with the real client: what arrives, and what the user sees when it does not."""
 
-import dataclasses
 import json
 import logging
 import re
@@ -11,12 +10,13 @@ import pytest
 import torch
 from huggingface_hub.errors import HfHubHTTPError
 
-from dcgan_hf import DCGANPipeline
+from dcgan_hf import DCGANPipeline, DCGANSuperResolutionPipeline
 from dcgan_hf.publishing import upload
-from dcgan_hf.publishing.card import GENERATED, PAGE_KINDS
+from dcgan_hf.publishing.card import GENERATED
 
+from ..models.test_super_resolution import make_generator
 from ..pipelines.test_pipeline_dcgan import SAVED_FILES, make_pipeline
-from ..train_utils import ROOT, checkpoints, fingerprint, run_script, train_elsewhere, train_here
+from ..train_utils import ROOT, checkpoints, fingerprint, run_command, train_elsewhere, train_here
 
 
 PIPELINE_FILES = {
@@ -29,8 +29,8 @@ PIPELINE_FILES = {
 RUN_FILES = PIPELINE_FILES | {"training.gif"}
 
 
-def push_script(*flags):
-    run_script("push_to_hub", *flags)
+def push(*flags):
+    run_command("push", *flags)
 
 
 def train_and_push(output_dir, **changes):
@@ -91,29 +91,27 @@ def test_a_variant_is_added_to_what_is_there(hub, token):
 
 def test_a_card_that_its_owner_changed_stays(hub, token, tmp_path):
     make_pipeline().save_pretrained(tmp_path)
-    push_script(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
+    push(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
     assert b"license: mit" in hub.files("org/dcgan")["README.md"]
-    push_script(tmp_path, "--hub_model_id", "org/dcgan", "--license", "apache-2.0")
+    push(tmp_path, "--hub_model_id", "org/dcgan", "--license", "apache-2.0")
     assert b"license: apache-2.0" in hub.files("org/dcgan")["README.md"]
     card = (tmp_path / "README.md").read_text()
     (tmp_path / "README.md").write_text(card.replace(GENERATED, "My own words."))
-    push_script(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
+    push(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
     own = hub.files("org/dcgan")["README.md"]
     assert b"My own words." in own and b"license: apache-2.0" in own
     (tmp_path / "README.md").unlink()
-    push_script(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
+    push(tmp_path, "--hub_model_id", "org/dcgan", "--license", "mit")
     assert hub.files("org/dcgan")["README.md"] == own
 
 
-def test_a_kind_without_examples_shows_what_the_run_has_drawn(hub, token, tmp_path, monkeypatch):
-    kind = dataclasses.replace(PAGE_KINDS["DCGANPipeline"], task="image-to-image", tags=["dcgan"], save_examples=None)
-    monkeypatch.setitem(PAGE_KINDS, "DCGANPipeline", kind)
+def test_a_kind_without_examples_shows_what_the_run_has_drawn(hub, token, tmp_path):
     comparison = tmp_path / "images" / "comparison.png"
     comparison.parent.mkdir()
     comparison.write_bytes(b"drawn by the run")
     publisher = upload.RunPublisher(tmp_path, "org/run", private=False, license=None)
-    publisher.publish_in_background(make_pipeline(), [comparison], step=1)
-    pipe = make_pipeline()
+    publisher.publish_in_background(DCGANSuperResolutionPipeline(make_generator()), [comparison], step=1)
+    pipe = DCGANSuperResolutionPipeline(make_generator(trained=False))
     pipe.save_pretrained(tmp_path)
     publisher.finish(pipe, step=2)
     assert [title for title, _ in hub.commits("org/run")] == ["Training, step 2", "Training, step 1", "initial commit"]
@@ -123,19 +121,19 @@ def test_a_kind_without_examples_shows_what_the_run_has_drawn(hub, token, tmp_pa
         assert b"pipeline_tag: image-to-image" in files["README.md"]
 
 
-def test_push_script(hub, token, tmp_path, capsys):
+def test_the_command(hub, token, tmp_path, capsys):
     with pytest.raises(ValueError, match="holds no saved pipeline: there is no model_index.json"):
-        push_script(tmp_path)
+        push(tmp_path)
     (tmp_path / "model_index.json").write_text('{"_class_name": "OtherPipeline"}')
     with pytest.raises(ValueError, match="must be one of .*'DCGANPipeline'.*, got 'OtherPipeline'"):
-        push_script(tmp_path)
+        push(tmp_path)
     folder = tmp_path / "my-dcgan"
     make_pipeline().save_pretrained(folder)
-    push_script(folder, "--card_only", "--base_model", "org/parent")
+    push(folder, "--card_only", "--base_model", "org/parent")
     assert hub.repos == [] and "base_model: org/parent" in (folder / "README.md").read_text()
-    push_script(folder, "--hub_private_repo", "--commit_message", "By hand")
+    push(folder, "--hub_private_repo", "--commit_message", "By hand")
     assert hub.is_private("org/my-dcgan") and hub.commits("org/my-dcgan")[0][0] == "By hand"
-    push_script(folder, "--create_pr", "--license", "mit")
+    push(folder, "--create_pr", "--license", "mit")
     assert re.findall(r"Published: (.*)", capsys.readouterr().out)[-1].endswith("/discussions/1")
 
 
@@ -145,7 +143,7 @@ def test_a_folder_of_the_first_version_can_be_published(hub, token, tmp_path):
     for path in folder.rglob("*.*"):
         (tmp_path / path.relative_to(folder)).parent.mkdir(exist_ok=True)
         (tmp_path / path.relative_to(folder)).write_bytes(path.read_bytes())
-    push_script(tmp_path, "--hub_model_id", "org/first")
+    push(tmp_path, "--hub_model_id", "org/first")
     assert hub.files("org/first").keys() == PIPELINE_FILES
     loaded = DCGANPipeline.from_pretrained("org/first")
     assert fingerprint_of(first) == fingerprint_of(loaded)
@@ -291,16 +289,16 @@ def later(hub, folder, log):
     assert checkpoints(folder)[-1] == "checkpoint-4"
     DCGANPipeline.from_pretrained(folder)
     assert "Nothing is lost: the model is complete in" in log.text
-    command = re.search(r"python scripts/push_to_hub.py (.*)", log.text)[1]
+    command = re.search(r"dcgan push (.*)", log.text)[1]
     hub.heal()
-    push_script(*shlex.split(command))
+    push(*shlex.split(command))
     assert hub.files("org/run").keys() == RUN_FILES
 
 
 def test_a_run_survives_without_a_network(hub, token, naps, log, tmp_path):
     with hub.down():
         train_and_push(tmp_path / "a run", hub_strategy="every_save", checkpointing_steps=2, hub_private_repo=True)
-    assert "The Hub cannot be asked now, training begins without: ConnectError: " in log.text
+    assert "The Hub cannot be reached, training starts anyway: ConnectError: " in log.text
     assert "Step 2 is not published: ConnectError: " in log.text and "Not published: ConnectError: " in log.text
     later(hub, tmp_path / "a run", log)
     assert hub.is_private("org/run")
@@ -311,7 +309,7 @@ def test_a_run_does_not_wait_for_ever(hub, token, log, tmp_path, monkeypatch):
     monkeypatch.setattr(upload, "_PATIENCE_AT_END", 0.2)
     hub.fail("POST /api/repos/create", times=None, delay=3.0)
     train_and_push(tmp_path / "run")
-    assert "training begins without: no answer" in log.text and "Not published: no answer" in log.text
+    assert "training starts anyway: no answer" in log.text and "Not published: no answer" in log.text
     later(hub, tmp_path / "run", log)
 
 
@@ -337,7 +335,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub, token, naps, log, tmp_p
     train_and_push(tmp_path / "run", hub_strategy="every_save", checkpointing_steps=2, report_to="tensorboard")
     hub.fail(COMMIT, status=403)
     with pytest.raises(HfHubHTTPError) as refusal:
-        push_script(tmp_path / "run", "--hub_model_id", "org/run", "--license", "mit")
+        push(tmp_path / "run", "--hub_model_id", "org/run", "--license", "mit")
     assert token not in f"{refusal.value} {refusal.value!r}" + log.text + "".join(capfd.readouterr())
     assert any(token in request.headers.get("authorization", "") for request in hub.requests)
     for content in hub.files("org/run").values():

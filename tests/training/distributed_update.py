@@ -12,9 +12,8 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.augmentation import NUM_RANDOM_NUMBERS
-from dcgan_hf.training.losses import LOSSES
-from dcgan_hf.training.penalties import PenaltyWeights
-from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
+from dcgan_hf.training.losses import LOSSES, PenaltyWeights
+from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch
 
 
 def make_networks(norm_type):

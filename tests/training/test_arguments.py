@@ -2,25 +2,23 @@ import dataclasses
 import json
 
 import pytest
-import yaml
 
-from dcgan_hf import DCGANDiscriminator, DCGANGenerator, DCGANSuperResolutionGenerator
-from dcgan_hf.training.arguments import (
-    HARMLESS_ARGUMENTS,
+from dcgan_hf import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DCGANSuperResolutionGenerator,
+    DCGANSuperResolutionTrainingArguments,
     DCGANTrainingArguments,
-    TrainingArguments,
-    parse_training_arguments,
 )
-from dcgan_hf.training.super_resolution_arguments import SuperResolutionTrainingArguments
+from dcgan_hf.flags import names_where
+from dcgan_hf.training.arguments import TrainingArguments
+from dcgan_hf.training.recipes import arguments_from_recipe, read_recipe
 
-from ..train_utils import RECIPES
+from ..train_utils import RECIPES, run_command
 
 
-DIGITS = RECIPES / "digits.yaml"
-
-
-def parse(*argv):
-    return parse_training_arguments(list(argv), default_config=DIGITS)
+def from_file(path, **changes):
+    return arguments_from_recipe(DCGANTrainingArguments, path, changes)
 
 
 def test_defaults_are_the_papers():
@@ -30,34 +28,42 @@ def test_defaults_are_the_papers():
     assert (args.resolution, args.latent_dim, args.hidden_size) == (64, 100, 64)
 
 
-def test_without_a_dataset_the_digits_recipe_is_used():
-    assert parse().output_dir == "dcgan-digits"
-    assert parse("--num_epochs", "2").max_train_steps is None
-    assert parse("--seed", "3").resolution == 32
-    assert parse("--dataset_name", "org/name").resolution == 64
-    assert parse("--dataset-name=org/name").output_dir == "dcgan-model"
+def test_without_a_dataset_the_digits_recipe_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = ("--hidden_size=4", "--latent_dim=4", "--max_train_steps=1", "--use_cpu")
+    run_command("train", *tiny, "--seed", 3, "--use_ema", "false")
+    run_command("train", *tiny, "--dataset-name=digits", "--num_epochs", 2)
+    from_recipe, from_flags = (
+        json.loads((tmp_path / name / "training_args.json").read_text()) for name in ("dcgan-digits", "dcgan-model")
+    )
+    assert (from_recipe["dataset_name"], from_recipe["resolution"], from_recipe["seed"]) == ("digits", 32, 3)
+    assert (from_recipe["num_epochs"], from_recipe["hidden_size"], from_recipe["use_ema"]) == (107, 4, False)
+    assert (from_flags["dataset_name"], from_flags["resolution"], from_flags["num_epochs"]) == ("digits", 64, 2)
+    assert from_file("digits", num_epochs=2).max_train_steps is None
+    assert DCGANTrainingArguments(dataset_name="org/name").resolution == 64
 
 
-def test_flags_override_the_file(tmp_path):
+def test_changes_override_the_file(tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("dataset_name: org/name\nresolution: 28\nuse_ema: true\nlearning_rate: 1e-4\n")
-    args = parse("--config", str(file), "--resolution", "32")
+    args = from_file(file, resolution=32)
     assert (args.dataset_name, args.resolution, args.use_ema, args.learning_rate) == ("org/name", 32, True, 1e-4)
-    assert parse("--config", str(file), "--use_ema", "false").use_ema is False
+    assert from_file(file, use_ema=False).use_ema is False
 
 
 def test_nested_and_empty_values_of_a_file(tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("max_train_steps:\ngenerator_config:\n  norm_type: group\n  num_groups: 8\n")
-    args = parse("--config", str(file))
+    args = from_file(file)
     assert args.max_train_steps is None
     generator, discriminator = args.network_configs(3, None)
     assert (generator.norm_type, generator.num_groups) == ("group", 8)
     assert discriminator.norm_type == "batch"
 
 
-def test_flags_override_single_fields_of_a_network():
-    args = parse("--config", str(RECIPES / "article.yaml"), "--generator_config", '{"use_bias": false}')
+@pytest.mark.parametrize("fields", ['{"use_bias": false}', {"use_bias": False}])
+def test_changes_override_single_fields_of_a_network(fields):
+    args = from_file("article", generator_config=fields)
     generator, discriminator = args.network_configs(3, None)
     assert generator.use_bias is False and generator.stem_hidden_sizes == [128, 128, 100]
     assert discriminator.use_bias is True
@@ -66,7 +72,11 @@ def test_flags_override_single_fields_of_a_network():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"resolution": 18}, "`image_size=18` has no default `strides`"),
+        (
+            {"resolution": 18},
+            "`resolution=18`: use 16 or 20, or describe the layers of both networks, such as .*strides",
+        ),
+        ({"resolution": 50}, "`resolution=50`: use 48 or 52, or describe the layers of both networks"),
         ({"generator_config": '{"image_size": 32}'}, "must not have .'image_size'., which other arguments decide"),
         ({"discriminator_config": '{"id2label": {}}'}, "must not have .'id2label'., which other arguments decide"),
         ({"label_column": "kind"}, "`label_column=kind` has no effect without `class_conditional`"),
@@ -79,16 +89,20 @@ def test_arguments_that_make_no_sense(arguments, message):
 
 def test_networks_are_described_in_one_form(tmp_path):
     (tmp_path / "recipe.yaml").write_text('generator_config: \'{"use_bias":true, "norm_type": "none"}\'\n')
-    from_file = parse("--config", str(tmp_path / "recipe.yaml"))
-    from_flag = parse("--dataset_name=digits", '--generator_config={"norm_type": "none", "use_bias": true}')
-    assert from_file.generator_config == from_flag.generator_config
+    described = [
+        from_file(tmp_path / "recipe.yaml"),
+        DCGANTrainingArguments(generator_config='{"norm_type": "none", "use_bias": true}'),
+        DCGANTrainingArguments(generator_config={"norm_type": "none", "use_bias": True}),
+    ]
+    assert len({args.generator_config for args in described}) == 1
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("resolutoin: 32", r"has \['resolutoin'\], which are not arguments"),
-        ("generator_config: [1]", r"`generator_config` must be a JSON object, got '\[1\]'"),
+        ("resolutoin: 32", "has 'resolutoin', which is not an argument of this training. Did you mean 'resolution'?"),
+        ("generator_config: [1]", r"`generator_config` must be a JSON object, got \[1\]"),
+        ("generator_config: '[1]'", r"`generator_config` must be a JSON object, got '\[1\]'"),
         ("a: b: c", "is not YAML: mapping values are not allowed here"),
         ("- 1", "must hold `argument: value` lines"),
         ("", "must hold `argument: value` lines, got None"),
@@ -97,32 +111,39 @@ def test_networks_are_described_in_one_form(tmp_path):
 def test_bad_files(tmp_path, content, message):
     (tmp_path / "recipe.yaml").write_text(content)
     with pytest.raises(ValueError, match=message):
-        parse("--config", str(tmp_path / "recipe.yaml"))
+        from_file(tmp_path / "recipe.yaml")
 
 
-def test_values_of_a_file_are_checked_like_flags(tmp_path, capsys):
-    (tmp_path / "recipe.yaml").write_text("loss: mse\n")
-    with pytest.raises(SystemExit):
-        parse("--config", str(tmp_path / "recipe.yaml"))
-    assert "invalid choice: 'mse'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("loss: hing", "`loss=hing` must be one of 'bce', 'least_squares', 'hinge', .*. Did you mean 'hinge'?"),
+        ("resolution: wide", "`resolution=wide` must be a whole number"),
+        ("label_smoothing: 0.7", "`label_smoothing` must lie between 0 and 0.5, got 0.7"),
+    ],
+)
+def test_values_of_a_file_are_checked_like_others(tmp_path, content, message):
+    (tmp_path / "recipe.yaml").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        from_file(tmp_path / "recipe.yaml")
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes(recipe):
+    content = read_recipe(recipe.stem)
     args: TrainingArguments
-    if "scale_factor" in yaml.safe_load(recipe.read_text()):
-        args = parse_training_arguments(["--config", str(recipe)], recipe, SuperResolutionTrainingArguments)
+    if "scale_factor" in content:
+        args = arguments_from_recipe(DCGANSuperResolutionTrainingArguments, recipe)
         configs = args.network_configs(args.num_channels or 3)
         networks = (DCGANSuperResolutionGenerator, DCGANDiscriminator)
     else:
-        args = parse("--config", str(recipe))
+        args = from_file(recipe)
         configs = args.network_configs(args.num_channels or 3, ["a", "b"] if args.class_conditional else None)
         networks = (DCGANGenerator, DCGANDiscriminator)
     assert args.output_dir == f"dcgan-{recipe.stem.replace('_', '-')}"
     for network, config in zip(networks, configs):
         assert network(config).num_parameters() > 0
-    text = recipe.read_text()
-    assert "# Hardware: " in text and "Expected time" in text
+    assert all(content[name] for name in ("description", "hardware", "time"))
 
 
 def test_class_names_reach_both_networks():
@@ -130,10 +151,11 @@ def test_class_names_reach_both_networks():
         assert config.num_classes == 2 and config.id2label == {0: "cat", 1: "dog"}
 
 
-@pytest.mark.parametrize("arguments_class", [DCGANTrainingArguments, SuperResolutionTrainingArguments])
+@pytest.mark.parametrize("arguments_class", [DCGANTrainingArguments, DCGANSuperResolutionTrainingArguments])
 def test_every_argument_has_a_help_text_and_is_json(arguments_class):
     args = arguments_class()
     assert all(field.metadata["help"] for field in dataclasses.fields(args))
     assert json.loads(json.dumps(dataclasses.asdict(args))) == dataclasses.asdict(args)
-    if arguments_class is DCGANTrainingArguments:
-        assert {field.name for field in dataclasses.fields(args)} >= HARMLESS_ARGUMENTS
+    fixed, free = (names_where(arguments_class, on_resume=kind) for kind in ("fixed", "free"))
+    assert {"resolution", "hidden_size", "generator_config", "discriminator_config", "use_ema"} <= fixed
+    assert {"output_dir", "max_train_steps", "checkpointing_steps", "eval_steps", "cache_dir"} <= free

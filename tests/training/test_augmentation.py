@@ -3,9 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dcgan_hf.data.loaders import Shard
 from dcgan_hf.training.augmentation import AUGMENTATIONS, NUM_RANDOM_NUMBERS, diff_augment
-from dcgan_hf.training.batches import prepare_batches
-from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
+from dcgan_hf.training.batches import normal_latents, prepare_batches
+from dcgan_hf.training.updates import UPDATE_STRATEGIES
 
 from .test_update_strategies import gan_for, make_batches, weights
 
@@ -105,7 +106,8 @@ def test_all_that_the_discriminator_sees_is_augmented(name, loss):
 def test_numbers_depend_on_seed_and_step_not_on_the_number_of_processes():
     def numbers(step, process, processes, size):
         raw = [{"pixel_values": torch.zeros(size, 1, 16, 16, dtype=torch.uint8)}]
-        (batch,) = prepare_batches(raw, 5, 7, step, process, processes, augments=True, interpolates=True)
+        shard = Shard(size, 7, process, processes)
+        (batch,) = prepare_batches(raw, step, shard, normal_latents(5), augments=True, interpolates=True)
         return torch.cat([batch.augmentation.flatten(0, 1).T.flatten(), batch.interpolation]), batch
 
     _, whole = numbers(3, 0, 1, 8)

@@ -5,13 +5,18 @@ import math
 import pytest
 import torch
 
-from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf import (
+    DCGANDiscriminator,
+    DCGANDiscriminatorConfig,
+    DCGANGenerator,
+    DCGANGeneratorConfig,
+    DCGANTrainingArguments,
+)
 from dcgan_hf.interpretability.history import draw_history, load_history
-from dcgan_hf.training.arguments import DCGANTrainingArguments
 from dcgan_hf.training.augmentation import NUM_RANDOM_NUMBERS
 from dcgan_hf.training.diagnostics import collect_diagnostics
 from dcgan_hf.training.failures import diagnose
-from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
+from dcgan_hf.training.updates import UPDATE_STRATEGIES
 
 from ..train_utils import fingerprint, read_log, train_elsewhere, train_here
 from .test_update_strategies import gan_for, make_batches, make_gan

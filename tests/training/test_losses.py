@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from dcgan_hf.training.losses import LOSSES, SMOOTHABLE_LOSSES, make_loss
+from dcgan_hf.training.arguments import SMOOTHABLE_LOSSES
+from dcgan_hf.training.losses import LOSSES, make_loss
 
 
 real, fake = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([-3.0, 0.0, 1.0])

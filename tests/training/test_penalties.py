@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from dcgan_hf.training.cpu_convolutions import FastConvolutions
-from dcgan_hf.training.penalties import PenaltyWeights, interpolated_penalty, squared_gradients, zero_centered_penalty
-from dcgan_hf.training.update_strategies import UPDATE_STRATEGIES
+from dcgan_hf.training.losses import PenaltyWeights, interpolated_penalty, squared_gradients, zero_centered_penalty
+from dcgan_hf.training.updates import UPDATE_STRATEGIES
 
 from .test_update_strategies import make_batches, make_gan, weights
 

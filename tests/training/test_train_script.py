@@ -386,7 +386,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"max_train_samples": 40}, "The data set has 40 images, which do not fill a batch of 64"),
         ({"class_names": "a"}, r"`class_names=\['a'\]` has no effect without `class_conditional`"),
         ({"class_names": "a", "class_conditional": True}, "a different name for each of the 10 classes"),
-        ({"diff_augment": "colour"}, "Choose from: .* Did you mean \"color\""),
+        ({"diff_augment": "colour"}, 'Choose from: .* Did you mean "color"'),
         (
             {"r1_penalty": 1},
             "`r1_penalty` needs a discriminator that treats each image separately, got `norm_type=batch`",

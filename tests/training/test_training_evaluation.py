@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.records import read_metrics
 
-from ..train_utils import checkpoints, fingerprint, read_log, run_script, save_classifier, train_elsewhere, train_here
+from ..train_utils import checkpoints, fingerprint, read_log, run_command, save_classifier, train_elsewhere, train_here
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_what_is_measured_is_what_evaluating_the_saved_model_gives(tmp_path, eva
     assert {result.metric_type for result in card.data.eval_results} == metrics.keys()
 
     flags = ("--dataset_name", "digits", "--features", classifier, "--num_images", 100, "--use_cpu")
-    run_script("evaluate", tmp_path / "run", *flags, "--cache_dir", tmp_path / "cache")
+    run_command("evaluate", tmp_path / "run", *flags, "--feature_cache_dir", tmp_path / "cache")
     again = {metric.type: metric for metric in read_metrics(tmp_path / "run")}
     for name, metric in metrics.items():
         if name != "kernel_distance":  # on more subsets

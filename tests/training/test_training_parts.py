@@ -14,15 +14,16 @@ import torch
 from accelerate import Accelerator
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.data.loaders import Shard
 from dcgan_hf.data.seeding import PURPOSES, seeded_generator
 from dcgan_hf.pictures import MAX_GIF_FRAMES, save_animation
-from dcgan_hf.training.batches import prepare_batches
+from dcgan_hf.training.batches import normal_latents, prepare_batches
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
 from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality, diversity
-from dcgan_hf.training.interruption import StopSignals
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.running_statistics import RunningStatistics
-from dcgan_hf.training.samples import SampleGrid
+from dcgan_hf.training.samples import SampleGrid, remove_later_samples, sample_path
+from dcgan_hf.training.session import StopSignals
 from dcgan_hf.training.trackers import JSONLTracker
 
 
@@ -48,17 +49,22 @@ def raw_batch(size=4, channels=1, label=None):
     return {"pixel_values": images} | ({"class_labels": torch.full((size,), label)} if label is not None else {})
 
 
+def prepare(raw_batches, latent_dim=1, seed=0, step=0, process_index=0, num_processes=1, random_flip=False):
+    shard = Shard(len(raw_batches[0]["pixel_values"]), seed, process_index, num_processes)
+    return prepare_batches(raw_batches, step, shard, normal_latents(latent_dim), random_flip)
+
+
 def test_pixels_are_normalised():
     raw = {"pixel_values": torch.tensor([0, 255, 51]).to(torch.uint8).reshape(3, 1, 1, 1)}
-    (batch,) = prepare_batches([raw], latent_dim=5, seed=0, step=0)
+    (batch,) = prepare([raw], latent_dim=5)
     torch.testing.assert_close(batch.pixel_values.flatten(), torch.tensor([-1.0, 1.0, -0.6]))
     assert batch.latents.shape == (3, 5) and batch.class_labels is None
 
 
 def test_flips_mirror_about_half_of_the_images():
     raw = raw_batch(size=400)
-    (batch,) = prepare_batches([raw], latent_dim=1, seed=0, step=0, random_flip=True)
-    (plain,) = prepare_batches([raw], latent_dim=1, seed=0, step=0)
+    (batch,) = prepare([raw], random_flip=True)
+    (plain,) = prepare([raw])
     mirrored = (batch.pixel_values == plain.pixel_values.flip(-1)).flatten(1).all(1)
     same = (batch.pixel_values == plain.pixel_values).flatten(1).all(1)
     assert (mirrored ^ same).all() and 150 < mirrored.sum() < 250
@@ -66,16 +72,16 @@ def test_flips_mirror_about_half_of_the_images():
 
 def test_random_numbers_do_not_depend_on_the_division_into_processes_and_micro_batches():
     raw = raw_batch(size=4)
-    whole = prepare_batches([raw_batch(size=8)], latent_dim=3, seed=1, step=2)[0].latents
-    parts = [prepare_batches([raw], 3, seed=1, step=2, process_index=i, num_processes=2)[0].latents for i in (0, 1)]
+    whole = prepare([raw_batch(size=8)], latent_dim=3, seed=1, step=2)[0].latents
+    parts = [prepare([raw], 3, seed=1, step=2, process_index=i, num_processes=2)[0].latents for i in (0, 1)]
     assert torch.equal(torch.cat(parts), whole)
-    accumulated = prepare_batches([raw, raw], latent_dim=3, seed=1, step=2)
+    accumulated = prepare([raw, raw], latent_dim=3, seed=1, step=2)
     assert torch.equal(torch.cat([batch.latents for batch in accumulated]), whole)
-    assert not torch.equal(prepare_batches([raw_batch(size=8)], latent_dim=3, seed=1, step=3)[0].latents, whole)
+    assert not torch.equal(prepare([raw_batch(size=8)], latent_dim=3, seed=1, step=3)[0].latents, whole)
 
 
 def test_latents_are_normal():
-    (batch,) = prepare_batches([raw_batch(size=2000)], latent_dim=50, seed=0, step=0)
+    (batch,) = prepare([raw_batch(size=2000)], latent_dim=50)
     assert abs(batch.latents.mean()) < 0.02 and abs(batch.latents.std() - 1) < 0.02
 
 
@@ -179,21 +185,28 @@ def test_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     "num_images, num_classes, columns, rows", [(9, 0, 3, 3), (10, 0, 4, 3), (1, 0, 1, 1), (7, 3, 3, 3)]
 )
-def test_grid(tmp_path, num_images, num_classes, columns, rows):
+def test_grid(num_images, num_classes, columns, rows):
     config = DCGANGeneratorConfig(image_size=16, hidden_size=4, num_channels=1, latent_dim=5, num_classes=num_classes)
     generator = DCGANGenerator(config).train()
-    grid = SampleGrid(num_images, seed=0, latent_dim=5, num_classes=num_classes)
-    path = grid.save(generator, tmp_path / "a", step=7)
-    assert path == tmp_path / "a" / "step-0000007.png"
-    image = PIL.Image.open(path)
+    grid = SampleGrid(torch.randn(num_images, 5), num_classes)
+    image = grid.draw(generator)
     assert image.mode == "L" and image.size == (columns * 18 + 2, rows * 18 + 2)
-    assert grid.save(generator, tmp_path / "again", step=0).read_bytes() == path.read_bytes()
+    assert grid.draw(generator).tobytes() == image.tobytes()
     assert generator.training
     # The first image is where it belongs.
     generator.eval()
     labels = grid.class_labels[:1] if num_classes else None
     first = generator(grid.latents[:1], labels).pixel_values[0, 0] / 2 + 0.5
     np.testing.assert_allclose(np.asarray(image)[2:18, 2:18], (first.detach() * 255).round(), atol=1)
+
+
+def test_grids_of_later_steps_are_removed_and_no_others(tmp_path):
+    assert sample_path(tmp_path, 7) == tmp_path / "step-0000007.png"
+    for step in (7, 9, 12_345_678):
+        sample_path(tmp_path, step).touch()
+    (tmp_path / "mine.png").touch()
+    remove_later_samples(tmp_path, 8)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-0000007.png", "mine.png"}
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.is_saturating])

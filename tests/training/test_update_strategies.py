@@ -7,7 +7,7 @@ from accelerate.state import AcceleratorState
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.losses import LOSSES
-from dcgan_hf.training.update_strategies import GAN, UPDATE_STRATEGIES, Batch
+from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch
 
 
 def make_gan(
