@@ -25,6 +25,8 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from accelerate import PartialState  # noqa: E402
+from accelerate.state import AcceleratorState, GradientState  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +41,14 @@ def _clean_up():
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _accelerate_begins_anew():
+    """Accelerators that a test made allow no other precision after them. (Those of the package leave nothing behind.)"""
+    yield
+    for singleton in (PartialState, AcceleratorState, GradientState):
+        singleton._reset_state()
 
 
 @pytest.fixture

@@ -30,14 +30,14 @@ def test_freed_memory_is_used_again():
         "import resource, torch\n"
         "from dcgan_hf.hardware import kept_memory\n"
         "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "def measure():\n"
-        "    for _ in range(30): torch.ones(2**24)\n"  # 64 MB
+        "def measure(size, warm_up):\n"
+        "    for _ in range(warm_up): torch.ones(size)\n"
         "    before = faults()\n"
-        "    for _ in range(5): torch.ones(2**24)\n"
+        "    for _ in range(5): torch.ones(size)\n"
         "    print(faults() - before)\n"
-        "measure()\n"
-        "with kept_memory(): measure()\n"
-        "measure()\n"
+        "measure(2**24, 30)\n"  # 64 MB
+        "with kept_memory(): measure(2**24, 30)\n"
+        "measure(2**27, 1)\n"  # no gap that was left behind is as large
     )
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     before, kept, after = map(int, output.split())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts.exceptions import CycloptsError
 
-# Imported for the commands that they define, in the order of `--help`.
+# Imported for the commands that they define.
 from . import images, looking, measuring, sharing, training  # noqa: F401, I001
 from .command import COMMANDS, Command, app, describe
 

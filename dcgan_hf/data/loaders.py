@@ -283,7 +283,7 @@ def endless_batches(
 
 
 def images_per_second(loader: Loader, seconds: float = 2.0) -> float:
-    """Speed of a loader with nothing else to do, measured for some seconds."""
+    """Measures the speed of a loader that has nothing else to do, for some seconds."""
     num_images, batches = 0, endless_batches(loader)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:

@@ -124,7 +124,7 @@ def describe_attributes(network: ClassifierFeatures, images: torch.Tensor) -> At
 
     Args:
         network ([`ClassifierFeatures`]):
-            The classifier, of exclusive classes or of several attributes (scripts/train_classifier.py trains both).
+            The classifier, of exclusive classes or of several attributes ([`train_classifier`] trains both).
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             The images, grey or RGB, of any size.
     """

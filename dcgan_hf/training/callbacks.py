@@ -174,7 +174,8 @@ class MessageCallback(TrainerCallback):
             f" waited for images {statistics.waiting_share:.1%} of the time"
         )
         if not args.streaming and state.step == state.max_steps:
-            speed = images_per_second(trainer.loader) * trainer.accelerator.num_processes
+            seconds = min(2.0, 0.1 * state.seconds)
+            speed = images_per_second(trainer.loader, seconds) * trainer.accelerator.num_processes
             logger.info(f"Loader alone: {speed:,.0f} images/s")
         if task.bad_images:
             logger.warning(f"Images that could not be read: {len(task.bad_images)}")

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Networks that a trainer is given instead of making them."""
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from diffusers import DiffusionPipeline
@@ -43,6 +44,16 @@ def given_networks(networks: Networks | None) -> tuple[nn.Module | None, nn.Modu
     if networks is None:
         return None, None
     return (networks.generator, networks.discriminator) if isinstance(networks, DiffusionPipeline) else networks
+
+
+def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:
+    """Raises a `ValueError` if one is a plain module, which `from_pretrained` could not build."""
+    for network in networks:
+        if isinstance(network, OwnNetwork) or (network is not None and not isinstance(network, PreTrainedModel)):
+            raise ValueError(
+                "`networks`: a plain `nn.Module` cannot be published, as nobody could load it. Make it a"
+                " `PreTrainedModel` with a configuration."
+            )
 
 
 def fit_network(network: nn.Module | None, config: PreTrainedConfig, network_class: Any) -> PreTrainedModel:

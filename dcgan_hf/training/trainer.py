@@ -50,7 +50,7 @@ from .checkpointing import (
 from .diagnostics import collect_diagnostics
 from .engine import Engine, Loss, Optimizers, own_shard
 from .failures import check_finite
-from .networks import Networks
+from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, recipe_of, write_results
 from .running_statistics import RunningStatistics
 from .samples import remove_later_samples, sample_path
@@ -137,10 +137,12 @@ class Trainer:
         return self._pipeline
 
     def save_model(self, output_dir: str | Path | None = None) -> None:
-        """Saves the pipeline and its model card, by default in `args.output_dir`."""
+        """Saves the pipeline and its model card, by default in `args.output_dir`. There is no card if a network
+        is a plain module, since a card tells how to load it."""
         folder = Path(output_dir or self.output_dir)
         self.pipeline.save_pretrained(folder)
-        write_model_page(self.pipeline, folder, self._repo_id)
+        if not any(isinstance(network, OwnNetwork) for network in self.pipeline.components.values()):
+            write_model_page(self.pipeline, folder, self._repo_id)
 
     def push_to_hub(self, commit_message: str | None = None, token: str | None = None) -> str:
         r"""
@@ -155,6 +157,7 @@ class Trainer:
         Returns:
             `str`: address of the commit.
         """
+        check_others_can_load(self.pipeline.components.values())
         publication = Publication(commit_message, self.args.hub_private_repo or None, token)
         return publish_pipeline(self.pipeline, self.output_dir, self._repo_id, publication)
 
@@ -189,6 +192,8 @@ class Trainer:
         """Opens the data, makes or loads the networks and, when nothing can be wrong any more, the folder and the logs."""
         args, accelerator = self.args, self.accelerator
         self.publisher = None
+        if args.push_to_hub:
+            check_others_can_load(given_networks(self.networks))
         if args.push_to_hub and accelerator.is_main_process:
             self.publisher = RunPublisher(self.output_dir, self._repo_id, args.hub_private_repo, args.hub_license)
         self.task = self.make_task(self.networks, self.update)
@@ -379,12 +384,11 @@ class Trainer:
             self._sample(saved_step)
             save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
             self._pipeline.set_progress_bar_config(disable=True)
-            self._pipeline.save_pretrained(self.output_dir)
             remove_stale_files(self.output_dir)
             if self.metrics:
                 write_metrics(self.metrics, self.output_dir)
             self._draw_for_card(self._pipeline)
-            write_model_page(self._pipeline, self.output_dir, self._repo_id)
+            self.save_model()
         self._call("on_train_end")
         if self.publisher is not None:
             self.publisher.finish(self._pipeline, state.step)
