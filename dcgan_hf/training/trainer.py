@@ -381,7 +381,8 @@ class Trainer:
         )
         self._pipeline = self.task.make_pipeline(*networks)
         if accelerator.is_main_process:
-            self._sample(saved_step)
+            if not sample_path(self.output_dir / SAMPLES_FOLDER, saved_step).is_file():
+                self._sample(saved_step)
             save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
             self._pipeline.set_progress_bar_config(disable=True)
             remove_stale_files(self.output_dir)
