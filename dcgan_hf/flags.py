@@ -29,6 +29,7 @@ def flag(
     on_resume: Literal["fixed", "warn", "free"] = "warn",
     on_card: bool | Literal["name"] = False,
     positional: bool = False,
+    part: str | None = None,
 ) -> Any:
     r"""
     Declares an argument.
@@ -50,6 +51,8 @@ def flag(
             shows the last component only.
         positional (`bool`, *optional*, defaults to `False`):
             Whether a command takes it without its name.
+        part (`str`, *optional*):
+            Part of a trainer that it describes. It has no effect if the trainer is given one: `"loss"`.
     """
     metadata = {
         "help": help,
@@ -58,6 +61,7 @@ def flag(
         "on_resume": on_resume,
         "on_card": on_card,
         "positional": positional,
+        "part": part,
     }
     return field(default=default, metadata=metadata)
 
@@ -134,9 +138,10 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
 def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
     """Returns " Did you mean ...?" with the nearest of the allowed words, or nothing if none is near."""
     choices = [str(choice) for choice in allowed]
-    # People shorten names: `batch_size` for `train_batch_size`, `lr` for `learning_rate`.
-    near = [choice for choice in choices if f"_{word}" in choice]
-    near = near or [choice for choice in choices if word == "".join(part[:1] for part in choice.split("_"))]
+    # People shorten names: `lr` for `learning_rate`, `norm` for `norm_type`, `batch_size` for `train_batch_size`.
+    near = [choice for choice in choices if word == "".join(part[:1] for part in choice.split("_"))]
+    near = near or [choice for choice in choices if choice.startswith(f"{word}_")]
+    near = near or [choice for choice in choices if f"_{word}" in choice]
     near = near or difflib.get_close_matches(str(word), choices, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 

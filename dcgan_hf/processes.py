@@ -32,6 +32,11 @@ def is_main_process() -> bool:
     return process_index() == 0
 
 
+def bar_options() -> dict[str, Any]:
+    """Returns tqdm's options for a progress bar of the main process. (`disable=False` would override `TQDM_DISABLE`.)"""
+    return {} if is_main_process() else {"disable": True}
+
+
 def wait_for_everyone() -> None:
     """Waits until all processes have come here."""
     if dist.is_initialized():

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import PIL.Image
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dcgan_hf import DCGANGeneratorConfig, DCGANPipeline, TrainerCallback
 from dcgan_hf.training.callbacks import default_callbacks
@@ -94,7 +95,7 @@ def test_no_example_is_long():
 
 def test_all_examples_train(sections):
     runs = {name: run for section in sections.values() for name, run in section.runs.items()}
-    assert len(runs) == 10
+    assert len(runs) == 11
     for name, run in runs.items():
         assert torch.isfinite(run.after).all() and not torch.equal(run.before, run.after), name
         assert len(run.latents) == (1 if name == "own-stop" else 3)
@@ -204,6 +205,11 @@ def test_callbacks(sections):
     norms = {entry["step"]: entry["generator_norm"] for entry in read_log("own-log") if "generator_norm" in entry}
     assert norms.keys() == {1, 2, 3}
     assert norms[3] == pytest.approx(section.runs["own-log"].after.norm().item())
+
+    assert section.calls["LogFeatureMaps.on_sample"] == 3
+    events = EventAccumulator(os.path.join("own-maps", "logs", "dcgan_hf"))
+    events.Reload()
+    assert [event.step for event in events.Images("feature maps")] == [1, 2, 3]
 
     assert section.calls["StopWhenGood.on_evaluate"] == 1
     assert section.names.state.step == 1 < section.names.state.max_steps

@@ -56,6 +56,6 @@ def upscale(given: dict[str, Any]) -> None:
     with loaded(DCGANSuperResolutionPipeline, {"model": model.model} | given, instead="generate") as pipe:
         done = upscale(pipe, model.inputs, args)
         if is_main_process():
-            print(f"{done.num_images:,} large images, {done.num_made:,} of them new: {done.folder}", flush=True)
+            print(f"Large images: {done.num_images:,}, {done.num_made:,} of them new, in {done.folder}", flush=True)
     if done.unreadable:
         raise ValueError(f"could not be read: {', '.join(done.unreadable)}")

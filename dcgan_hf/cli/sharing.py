@@ -78,7 +78,7 @@ def export(given: dict[str, Any]) -> None:
 
 @command("push", _PushArguments)
 def push(given: dict[str, Any]) -> None:
-    """Publish a model on the Hub: networks, code that loads them, example images and model card, nothing else."""
+    """Publish a model on the Hub: networks, code that loads them, images, model card, measurements, ONNX graph."""
     args = pick(_PushArguments, given)
     folder = Path(args.folder)
     if not folder.is_dir():

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Commands that train."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +14,26 @@ from ..training.super_resolution_arguments import DCGANSuperResolutionTrainingAr
 from .command import command, pick
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(kw_only=True)
 class _RecipeArguments:
     config: str | None = flag(
-        None, "Recipe to begin with: its name (`dcgan recipes`) or a YAML file. Flags override it.", group="Common"
+        None,
+        "Recipe to begin with: its name (`dcgan recipes`) or a YAML file. Flags override it. By default, if there is no"
+        " `--dataset_name`, 'digits' (to draw) or 'photos_x2' (to enlarge).",
+        group="Common",
     )
 
 
 def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe: str) -> Any:
-    config = given.pop("config", None)
-    if config is None and "dataset_name" not in given:
-        config = default_recipe
-    return arguments_class(**given) if config is None else arguments_from_recipe(arguments_class, config, given)
+    recipe = given.pop("config", None if "dataset_name" in given else default_recipe)
+    if recipe is None:
+        return arguments_class(**given)
+    args = arguments_from_recipe(arguments_class, recipe, given)
+    logger.info(f"Recipe: {recipe}")
+    return args
 
 
 @command("train", _RecipeArguments, DCGANTrainingArguments)

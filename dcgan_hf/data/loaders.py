@@ -22,6 +22,7 @@ import torch
 from datasets.distributed import split_dataset_by_node
 from tqdm.auto import tqdm
 
+from ..processes import bar_options
 from .datasets import ImageDataset
 from .decoding import Decoder
 from .seeding import derived_seed, seeded_generator
@@ -105,7 +106,7 @@ class ResidentLoader:
         dataset = image_dataset.dataset
         shape = (len(dataset), decoder.num_channels, decoder.resolution, decoder.resolution)
         images, labels, kept = np.empty(shape, np.uint8), [], 0
-        progress_bar = tqdm(total=len(dataset), desc="Decoding images", unit="img", disable=shard.process_index > 0)
+        progress_bar = tqdm(total=len(dataset), desc="Decoding images", unit="img", **bar_options())
         for start in range(0, len(dataset), 1024):
             examples = _examples(dataset, range(start, min(start + 1024, len(dataset))))
             arrays = [array for future in decoder.submit(examples) for array in future.result()]

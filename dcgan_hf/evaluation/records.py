@@ -60,3 +60,8 @@ def write_metrics(metrics: list[Metric], folder: Path) -> None:
 def read_metrics(folder: Path) -> list[Metric]:
     """The measurements in the folder's `metrics.json`, if there is one."""
     return [Metric(**metric) for metric in read_json(folder / METRICS_FILE)]
+
+
+def by_name(metrics: list[Metric]) -> dict[str, float]:
+    """Returns measurements as logs have them: `"eval_frechet_distance"`."""
+    return {f"eval_{metric.type}": metric.value for metric in metrics}

@@ -29,6 +29,10 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
     """
     there = read_json(folder / settings_name)
     changed = [name for name, value in settings.items() if there and there.get(name) != value]
+    if "weights" in changed:
+        raise ValueError(
+            f"`output_dir={folder}` holds images made with another model: choose another folder, or delete it."
+        )
     if changed:
         before, now = ({name: values.get(name) for name in changed} for values in (there, settings))
         raise ValueError(f"`output_dir={folder}` holds images made with {before}, now it is {now}.")

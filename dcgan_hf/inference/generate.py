@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
-from ..processes import gather, is_main_process, num_processes, process_index, wait_for_everyone
+from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import GenerationArguments
 from .folder import claim_folder, save_image
 from .pipelines import ready_to_draw, weights_fingerprint
@@ -65,7 +65,7 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
 
     # Batches have the same images whatever the number of processes: products of matrices round as their size wants it.
     starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
-    progress_bar = tqdm(total=args.num_images, unit="img", disable=not is_main_process())
+    progress_bar = tqdm(total=args.num_images, unit="img", **bar_options())
     with ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
         for start in starts:
             numbers = range(start, min(start + args.batch_size, args.num_images))
@@ -168,6 +168,6 @@ def divide_work(
 ) -> list[Any]:
     """Returns the results of all portions of `number` images, in order. Each process does its share."""
     own = range(0, number, portion)[process_index() :: num_processes()]
-    progress_bar = tqdm(own, desc=title, disable=not (show_progress and is_main_process()))
+    progress_bar = tqdm(own, desc=title, **(bar_options() if show_progress else {"disable": True}))
     results = [(start, work(start, min(start + portion, number))) for start in progress_bar]
     return [result for _, result in sorted(gather(results), key=lambda item: item[0])]

@@ -12,6 +12,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
+from .. import registration  # noqa: F401  # both kinds of pipelines
 from ..conversion import networks_from_original
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline

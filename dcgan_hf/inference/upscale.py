@@ -13,7 +13,7 @@ import PIL.Image
 from tqdm.auto import tqdm
 
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-from ..processes import gather, is_main_process, num_processes, process_index
+from ..processes import bar_options, gather, num_processes, process_index
 from .arguments import UpscalingArguments
 from .folder import claim_folder, save_image
 from .pipelines import quiet, weights_fingerprint
@@ -89,9 +89,7 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
     missing = [(small, large) for large, small in targets.items() if not _is_newer(large, small)]
     own = missing[process_index() :: num_processes()]
     unreadable: list[str] = []
-    progress_bar = tqdm(
-        total=len(targets), initial=len(targets) - len(missing), unit="img", disable=not is_main_process()
-    )
+    progress_bar = tqdm(total=len(targets), initial=len(targets) - len(missing), unit="img", **bar_options())
     enlarging = quiet(pipe)
     with ThreadPoolExecutor(4) as pool:
         for start in range(0, len(own), args.batch_size):

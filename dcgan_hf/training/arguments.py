@@ -53,7 +53,9 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     train_batch_size: int = flag(
         128, "Images of a batch, on each process.", group="Common", range="[2, inf)", on_card=True
     )
-    learning_rate: float = flag(2e-4, "Adam's learning rate.", group="Common", range="(0, inf)", on_card=True)
+    learning_rate: float = flag(
+        2e-4, "Adam's learning rate.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
+    )
     use_ema: bool = flag(
         False,
         "Sample from and save an exponential moving average of the generator.",
@@ -107,7 +109,12 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
 
     hidden_size: int = flag(
-        64, "Width of the convolutions next to the image.", group="Networks", on_resume="fixed", on_card=True
+        64,
+        "Width of the convolutions next to the image.",
+        group="Networks",
+        on_resume="fixed",
+        on_card=True,
+        part="networks",
     )
     generator_config: str | dict[str, Any] = flag(
         "{}",
@@ -115,6 +122,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         group="Networks",
         on_resume="fixed",
         on_card=True,
+        part="networks",
     )
     discriminator_config: str | dict[str, Any] = flag(
         "{}",
@@ -122,10 +130,11 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         group="Networks",
         on_resume="fixed",
         on_card=True,
+        part="networks",
     )
 
     loss: Literal["bce", "least_squares", "hinge", "relativistic", "wasserstein"] = flag(
-        "bce", "Loss. 'bce' is the paper's.", group="Loss", on_card=True
+        "bce", "Loss. 'bce' is the paper's.", group="Loss", on_card=True, part="loss"
     )
     label_smoothing: float | None = flag(
         None,
@@ -133,10 +142,11 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         group="Loss",
         range="(0, 0.5)",
         on_card=True,
+        part="loss",
     )
     r1_penalty: float | None = flag(
         None,
-        "Weight of a penalty on the discriminator's gradients at real images, such as 0.1.",
+        "Weight of a penalty on the gradients at real images, such as 0.1, of a discriminator without batch normalisation.",
         group="Loss",
         range="(0, inf)",
         on_card=True,
@@ -161,14 +171,23 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         group="Optimization",
         range="(0, inf)",
         on_card=True,
+        part="optimizers",
     )
     lr_scheduler: Literal["constant", "linear", "cosine"] = flag(
         "constant", "Decay of the learning rates, to 0 at the end of training.", group="Optimization", on_card=True
     )
-    adam_beta1: float = flag(0.5, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True)
-    adam_beta2: float = flag(0.999, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True)
-    adam_weight_decay: float = flag(0.0, "Adam's weight decay.", group="Optimization", range="[0, inf)", on_card=True)
-    adam_epsilon: float = flag(1e-8, "Adam's epsilon.", group="Optimization", range="(0, inf)", on_card=True)
+    adam_beta1: float = flag(
+        0.5, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+    )
+    adam_beta2: float = flag(
+        0.999, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+    )
+    adam_weight_decay: float = flag(
+        0.0, "Adam's weight decay.", group="Optimization", range="[0, inf)", on_card=True, part="optimizers"
+    )
+    adam_epsilon: float = flag(
+        1e-8, "Adam's epsilon.", group="Optimization", range="(0, inf)", on_card=True, part="optimizers"
+    )
     ema_half_life: int = flag(
         10_000,
         "Images after which a past generator counts half in the average.",

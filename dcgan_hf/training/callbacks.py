@@ -14,7 +14,7 @@ from transformers.utils import is_in_notebook
 from ..data.loaders import images_per_second
 from ..hardware import describe_hardware
 from ..model_folder import ANIMATION_FILE, CARD_FILE, SAMPLES_FOLDER
-from ..processes import is_main_process
+from ..processes import bar_options
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState
 from .failures import diagnose, diagnose_quality
@@ -84,7 +84,7 @@ class ProgressCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         self.progress_bar = tqdm(
-            total=state.max_steps, initial=state.step, desc="Training", disable=not is_main_process(), smoothing=0
+            total=state.max_steps, initial=state.step, desc="Training", smoothing=0, **bar_options()
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -109,8 +109,6 @@ class FailureCallback(TrainerCallback):
         self.diagnosis, self.best = None, (state.best_value, state.best_step)
 
     def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if "logits_std" not in logs:  # the discriminator does not take part, or the update strategy is somebody's own
-            return
         is_saturating = kwargs["trainer"].engine.gan.loss.is_saturating
         previous, self.diagnosis = self.diagnosis, diagnose(logs, state.step, is_saturating)
         if self.diagnosis != previous:

@@ -36,6 +36,19 @@ def own_shard(args: TrainingArguments, accelerator: Accelerator) -> Shard:
     return Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
 
 
+def check_parts(loss: Any, optimizers: Any) -> None:
+    """Raises a `ValueError` for a loss or optimizers of another kind than an [`Engine`] takes."""
+    is_pair = isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss))
+    if not (loss is None or isinstance(loss, GANLoss) or is_pair):
+        raise ValueError(
+            f"`loss` must be a `GANLoss`, or the discriminator's and the generator's function, got {loss!r}."
+        )
+    is_pair = isinstance(optimizers, tuple) and len(optimizers) == 2
+    is_function = callable(optimizers) and not isinstance(optimizers, type)
+    if not (optimizers is None or is_pair or is_function):
+        raise ValueError(f"`optimizers` must be two, or a function that makes one for a network, got {optimizers!r}.")
+
+
 class Engine:
     r"""
     Networks, and all that an update of them needs.

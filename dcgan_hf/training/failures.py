@@ -61,6 +61,8 @@ def diagnose(statistics: dict[str, float], step: int, is_saturating: bool = True
     Returns:
         `str` or `None`: a sentence for the log, or `None` if nothing is wrong.
     """
+    if not {"logits_std", "diversity", "discriminator_loss"} <= statistics.keys():
+        return None  # the discriminator does not take part, or the update is somebody's own
     if statistics["logits_std"] < 1e-4:
         return (
             "The discriminator is dead: it gives every image, real or generated, the same logit, so the generator cannot"

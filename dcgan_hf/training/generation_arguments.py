@@ -70,6 +70,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         " without batch normalisation.",
         group="Optimization",
         on_card=True,
+        part="update",
     )
 
     eval_features: str = flag(

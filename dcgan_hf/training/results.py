@@ -5,10 +5,13 @@
 import importlib.metadata
 import json
 import platform
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import datasets
+import torch
 from accelerate import Accelerator
 from huggingface_hub import DatasetCard
 
@@ -16,7 +19,7 @@ from ..data.datasets import ImageDataset
 from ..flags import names_where
 from ..hardware import describe_hardware
 from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, write_json
-from .arguments import NETWORK_ARGUMENTS
+from .arguments import NETWORK_ARGUMENTS, TrainingArguments
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
@@ -54,7 +57,23 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
     return {name: value for name, value in facts.items() if value}
 
 
-def recipe_of(arguments_class: type, arguments: dict[str, Any], dataset_name: str) -> dict[str, Any]:
+def effective_arguments(
+    args: TrainingArguments, accelerator: Accelerator, num_channels: int, num_steps: int
+) -> dict[str, Any]:
+    """Returns the arguments of a run, with what they depend on besides."""
+    return asdict(args) | {
+        "mixed_precision": accelerator.mixed_precision,
+        "device": accelerator.device.type,
+        "num_cpu_threads": torch.get_num_threads(),
+        "num_channels": num_channels,
+        # A run that goes on must end where the rates were to be 0.
+        "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+    }
+
+
+def recipe_of(
+    arguments_class: type, arguments: dict[str, Any], dataset_name: str | None, own_parts: Sequence[str] = ()
+) -> dict[str, Any]:
     r"""
     Returns the arguments of a run that may be published, as a recipe to repeat it.
 
@@ -63,12 +82,16 @@ def recipe_of(arguments_class: type, arguments: dict[str, Any], dataset_name: st
             Class of the arguments.
         arguments (`dict[str, Any]`):
             The arguments, with what they depend on besides the flags.
-        dataset_name (`str`):
-            Name of the data set that may be published.
+        dataset_name (`str`, *optional*):
+            Name of the data set that may be published. `None` if it came from memory.
+        own_parts (`Sequence[str]`, *optional*):
+            Parts that the trainer was given, whose arguments had no effect.
     """
     # The number of updates overrides that of epochs.
     left_out = {"num_epochs"} if arguments.get("max_train_steps") else set()
-    recipe = {"dataset_name": dataset_name}
+    for part in own_parts:
+        left_out |= names_where(arguments_class, part=part)
+    recipe = {} if dataset_name is None else {"dataset_name": dataset_name}
     for name, value in arguments.items():
         if name in left_out or value in (None, "{}"):
             continue

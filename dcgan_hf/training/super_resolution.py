@@ -80,8 +80,6 @@ class SuperResolutionTask:
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
     ) -> Loader:
         args = self.args
-        if train_dataset is not None and eval_dataset is None and args.eval_split is not None:
-            raise ValueError(f"`eval_split={args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`.")
         with first_on_its_machine():  # which downloads, for all processes of a machine
             images, small_images = self._open(train_dataset, args.dataset_split)
             measured = images, small_images

@@ -39,7 +39,9 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         on_resume="fixed",
         on_card=True,
     )
-    learning_rate: float = flag(4e-4, "Adam's learning rate.", group="Common", range="(0, inf)", on_card=True)
+    learning_rate: float = flag(
+        4e-4, "Adam's learning rate.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
+    )
 
     resize_mode: Literal["crop", "pad", "random_crop"] = flag(
         "random_crop",
@@ -119,7 +121,9 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         group="Loss",
         on_card="name",
     )
-    adam_beta1: float = flag(0.9, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True)
+    adam_beta1: float = flag(
+        0.9, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+    )
 
     eval_features: str | None = flag(
         None,

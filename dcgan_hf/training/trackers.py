@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, on_main_process
 
 
@@ -55,6 +56,12 @@ class JSONLTracker(GeneralTracker):
     def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step} | values) + "\n")
+
+
+def start_trackers(accelerator: Accelerator, arguments: dict[str, Any]) -> None:
+    """Opens the logs of a run, with its arguments as far as trackers take them."""
+    plain = {name: value for name, value in arguments.items() if isinstance(value, bool | int | float | str)}
+    accelerator.init_trackers("dcgan_hf", plain)
 
 
 def log_image(trackers: list[GeneralTracker], name: str, image: PIL.Image.Image, step: int) -> None:

@@ -9,20 +9,18 @@ The training loop. What differs between trainings is in the trainer's task, an u
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 import transformers
-from accelerate import Accelerator
 from diffusers import DiffusionPipeline
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data.loaders import endless_batches
-from ..evaluation.records import Metric, write_metrics
+from ..evaluation.records import Metric, by_name, write_metrics
 from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
@@ -48,14 +46,15 @@ from .checkpointing import (
     save_checkpoint,
 )
 from .diagnostics import collect_diagnostics
-from .engine import Engine, Loss, Optimizers, own_shard
+from .engine import Engine, Loss, Optimizers, check_parts, own_shard
 from .failures import check_finite
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
-from .results import describe_dataset, recipe_of, write_results
+from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
 from .samples import remove_later_samples, sample_path
 from .session import StopSignals, session
-from .task import Dataset, RawBatch, Task
+from .task import Dataset, Task
+from .trackers import start_trackers
 from .updates import UpdateStrategy
 
 
@@ -67,8 +66,6 @@ class Trainer:
 
     arguments_class: ClassVar[type[TrainingArguments]]
     task: Task
-    accelerator: Accelerator
-    engine: Engine
 
     def __init__(
         self,
@@ -82,16 +79,22 @@ class Trainer:
         callbacks: Sequence[transformers.TrainerCallback] = (),
     ):
         self.args = args or self.arguments_class()
+        check_parts(loss, optimizers)
+        if train_dataset is not None and eval_dataset is None and self.args.eval_split is not None:
+            raise ValueError(
+                f"`eval_split={self.args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`."
+            )
         self.train_dataset = train_dataset
         self.eval_dataset = eval_dataset
         self.networks = networks
         self.loss = loss
         self.update = update
         self.optimizers = optimizers
+        parts = {"networks": networks, "loss": loss, "update": update, "optimizers": optimizers}
+        self.own_parts = [name for name, part in parts.items() if part is not None]
         self.callbacks = [*default_callbacks(), *callbacks]
         self.output_dir = Path(self.args.output_dir)
         self.state = TrainerState()
-        self.control = TrainerControl()
         self._pipeline: DiffusionPipeline | None = None
 
     def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> Task:
@@ -179,12 +182,13 @@ class Trainer:
             `dict[str, float]`: measurements by name, such as `"eval_frechet_distance"`.
         """
         with connected_processes(self.args.use_cpu) as device:
+            generator = self.pipeline.to(device).generator
             evaluation = self.task.evaluation or self.task.make_evaluation(device)
-            metrics = evaluation.measure(self.pipeline.to(device).generator)
+            metrics = evaluation.measure(generator)
             if is_main_process():
                 write_metrics(metrics, self.output_dir)
                 update_card(self.pipeline, self.output_dir)
-        return _by_name(metrics)
+        return by_name(metrics)
 
     # ---- a run, from its beginning to its end ----
 
@@ -204,27 +208,27 @@ class Trainer:
             raise ValueError(f"{args.num_epochs} epoch(s) have fewer batches than an update takes: train for more.")
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
-        # With what they depend on besides the flags. A run that goes on must end where the rates were to be 0.
-        self.arguments = asdict(args) | {
-            "dataset_name": args.dataset_name if self.train_dataset is None else None,
-            "mixed_precision": accelerator.mixed_precision,
-            "device": accelerator.device.type,
-            "num_cpu_threads": torch.get_num_threads(),
-            "num_channels": self.task.num_channels,
-            "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
-        }
+        self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
+        if self.train_dataset is not None:
+            self.arguments["dataset_name"] = None
         self.state = TrainerState()
         if resume is not None:
             fixed, free = (names_where(self.arguments_class, on_resume=kind) for kind in ("fixed", "free"))
             self.state = load_checkpoint(accelerator, resume, self.arguments, fixed, free)
             if args.save_best:
                 self.state.forget_best_unless_in(self.output_dir)
+            if self.state.step >= num_steps:
+                logger.warning(
+                    f"Nothing is left to train: {resume} is after {self.state.step} of {num_steps} updates."
+                )
         self.state.max_steps = num_steps
         self.engine.start(num_steps, self.state.step)
         dataset = describe_dataset(self.task.image_dataset, self.arguments["dataset_name"])
+        dataset_name = dataset["name"] if self.train_dataset is None else None
         self.facts: dict[str, Any] = {
             "dataset": dataset,
-            "recipe": recipe_of(self.arguments_class, self.arguments, dataset["name"]),
+            "own_parts": self.own_parts,
+            "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
         }
 
         # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
@@ -233,8 +237,7 @@ class Trainer:
             remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
             write_json(self.arguments, self.output_dir / ARGUMENTS_FILE)
         accelerator.wait_for_everyone()
-        plain = {name: value for name, value in self.arguments.items() if isinstance(value, bool | int | float | str)}
-        accelerator.init_trackers("dcgan_hf", plain)
+        start_trackers(accelerator, self.arguments)
         self.task.start_samples(self.loader, shard)
         self.resumed_from = resume
 
@@ -253,8 +256,10 @@ class Trainer:
         batches = endless_batches(self.loader, state.epoch, state.batch)
         while not self.ends and not self.control.should_training_stop:
             with self.statistics.waiting():
-                raw_batches = list(self._next_batches(batches))
-            self.statistics.add(engine.update(raw_batches, state.step), num_images=engine.images_per_update)
+                taken = list(islice(batches, self.task.batches_per_update))
+            state.epoch, state.batch, _ = taken[-1]
+            statistics = engine.update([raw_batch for *_, raw_batch in taken], state.step)
+            self.statistics.add(statistics, num_images=engine.images_per_update)
             state.step += 1
             self._decide()
             if self.control.should_log:
@@ -269,11 +274,6 @@ class Trainer:
                 if self.control.should_save or self.control.should_training_stop:
                     self._save()
         batches.close()
-
-    def _next_batches(self, batches: Iterator[tuple[int, int, RawBatch]]) -> Iterator[RawBatch]:
-        for _ in range(self.task.batches_per_update):
-            self.state.epoch, self.state.batch, raw_batch = next(batches)
-            yield raw_batch
 
     def _is_due(self, steps: int | None) -> bool:
         return steps is not None and self.state.step % steps == 0
@@ -301,10 +301,9 @@ class Trainer:
         state, control, engine = self.state, self.control, self.engine
         means, stops = self.statistics.reduce(self.accelerator, self.wants_stop)
         control.should_training_stop |= stops
-        looks_at_weights = (
-            control.should_save or control.should_training_stop or control.should_evaluate
-        ) or self._is_due(self.args.diagnostics_steps)
-        networks = (engine.generator, engine.discriminator) if looks_at_weights else ()
+        matters = control.should_save or control.should_training_stop or control.should_evaluate
+        matters = matters or self._is_due(self.args.diagnostics_steps)
+        networks = (engine.generator, engine.discriminator) if matters else ()
         check_finite(means, state.step, networks, partial(list_checkpoints, self.output_dir))
         self.means = means
         logs = means | {"epoch": state.epoch, "learning_rate": engine.learning_rate}
@@ -318,13 +317,12 @@ class Trainer:
         self.metrics, self.measured_step = evaluation.measure(self.engine.sampled_generator), state.step
         score = evaluation.score(self.metrics)
         state.note_measurement(score.value, evaluation.greater_is_better)
-        values = _by_name(self.metrics)
+        values = by_name(self.metrics)
         self.accelerator.log(values, step=state.step)
         logger.info(f"Step {state.step}, {score}, best {state.best_value:.4g} at {state.best_step}")
         self._call("on_evaluate", metrics=values, score=score)
         self.ends = self.ends or state.worse_measurements >= self.patience
-        is_best = self.args.save_best and state.best_step == state.step
-        control.should_save = control.should_save or self.ends or is_best
+        control.should_save |= self.ends or (self.args.save_best and state.best_step == state.step)
 
     def _sample(self, step: int) -> None:
         path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
@@ -399,7 +397,3 @@ class Trainer:
         for callback in self.callbacks:
             if event != "on_sample" or isinstance(callback, TrainerCallback):
                 getattr(callback, event)(self.args, self.state, self.control, trainer=self, **facts)
-
-
-def _by_name(metrics: list[Metric]) -> dict[str, float]:
-    return {f"eval_{metric.type}": metric.value for metric in metrics}

@@ -194,7 +194,7 @@ def test_each_argument_is_known_in_one_place():
     """What an argument says of itself decides on a resumed run and on the card."""
     for arguments_class in (DCGANTrainingArguments, DCGANSuperResolutionTrainingArguments):
         for field in dataclasses.fields(arguments_class):
-            assert set(field.metadata) == {"help", "group", "range", "on_resume", "on_card", "positional"}
+            assert set(field.metadata) == {"help", "group", "range", "on_resume", "on_card", "positional", "part"}
         private = {"output_dir", "cache_dir", "hub_model_id", "resume_from_checkpoint", "report_to"}
         shown = {field.name for field in dataclasses.fields(arguments_class) if field.metadata["on_card"]}
         assert not shown & private

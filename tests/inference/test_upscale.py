@@ -60,7 +60,7 @@ def flags(model, photos, out="out"):
 
 def test_files_and_folders(model, photos, capsys):
     run_command("upscale", *flags(model, photos))
-    assert "4 large images, 4 of them new" in capsys.readouterr().out
+    assert "Large images: 4, 4 of them new" in capsys.readouterr().out
     out = photos / "out"
     assert sorted(contents(out)) == ["a.png", "b.png", "deep/a.png", "photo.png"]
     pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
@@ -80,7 +80,7 @@ def test_it_goes_on_where_it_was_stopped(model, photos, capsys):
     run_command("upscale", *flags(model, photos))
     assert contents(photos / "out") == before and kept.stat().st_mtime_ns == made
     assert not list((photos / "out").glob("*.part"))
-    assert "4 large images, 1 of them new" in capsys.readouterr().out
+    assert "Large images: 4, 1 of them new" in capsys.readouterr().out
     # A photograph that changed is enlarged again.
     PIL.Image.new("RGB", (5, 5)).save(photos / "photo.jpg")
     os.utime(photos / "photo.jpg", ns=(made + 10**9, made + 10**9))
@@ -126,7 +126,7 @@ def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
     with pytest.raises(ValueError, match="could not be read: .*broken.png"):
         run_command("upscale", *flags(model, photos))
     assert sorted(contents(photos / "out")) == ["a.png", "b.png", "deep/a.png", "photo.png"]
-    assert "4 large images, 4 of them new" in capsys.readouterr().out
+    assert "Large images: 4, 4 of them new" in capsys.readouterr().out
 
 
 def test_a_grey_model_leaves_colours_out(photos, tmp_path):

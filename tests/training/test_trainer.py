@@ -23,6 +23,7 @@ from dcgan_hf import (
     DCGANTrainingArguments,
     TrainerCallback,
 )
+from dcgan_hf.modeling_dcgan import DCGANGeneratorOutput
 
 from ..train_utils import checkpoints, fingerprint, read_log, save_classifier
 
@@ -288,6 +289,85 @@ def test_networks_of_a_pipeline_are_trained_further(tmp_path):
     wrong = DCGANTrainingArguments(output_dir=str(tmp_path / "third"), **TINY | {"resolution": 32})
     with pytest.raises(ValueError, match="`networks`: the DCGANGenerator has `image_size=16`, .* call for 32"):
         DCGANTrainer(wrong, pictures(), networks=first.pipeline).train()
+
+
+def mean_loss(*logits):
+    return sum(values.square().mean() for values in logits)
+
+
+def test_the_card_tells_of_own_parts_and_not_of_what_they_replace(tmp_path):
+    def sgd(network):
+        return torch.optim.SGD(network.parameters(), lr=0.01)
+
+    arguments = DCGANTrainingArguments(output_dir=str(tmp_path), **TINY)
+    DCGANTrainer(arguments, pictures(), loss=(mean_loss, mean_loss), optimizers=sgd).train()
+    card = (tmp_path / "README.md").read_text()
+    assert "The trainer was given its own loss, optimizers. The other settings, as a file" in card
+    recipe = card.split("```yaml\n")[1].split("```")[0]
+    assert "resolution: 16" in recipe and "update_strategy: alternating" in recipe
+    for name in ("loss:", "learning_rate", "adam_beta1", "dataset_name"):
+        assert name not in recipe, name
+
+
+def test_an_update_may_return_nothing(tmp_path):
+    def update(gan, batches):
+        gan.generator_optimizer.step()
+        return {}
+
+    DCGANTrainer(DCGANTrainingArguments(output_dir=str(tmp_path), **TINY), pictures(), update=update).train()
+    assert "Losses at the end" not in (tmp_path / "README.md").read_text()
+
+
+def test_plain_modules_have_no_card_and_are_not_published(tmp_path, hub, token):
+    class Generator(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 256)
+
+        def forward(self, latents, class_labels=None):
+            pixels = self.layer(latents).tanh().unflatten(1, (1, 16, 16))
+            return DCGANGeneratorOutput(pixel_values=pixels)
+
+    arguments = DCGANTrainingArguments(output_dir=str(tmp_path / "run"), **TINY)
+    trainer = DCGANTrainer(arguments, pictures(), networks=(Generator(), None))
+    trainer.train()
+    assert len(trainer.pipeline(batch_size=3).images) == 3 and not (tmp_path / "run" / "README.md").exists()
+    with pytest.raises(ValueError, match="a plain `nn.Module` cannot be published"):
+        trainer.push_to_hub()
+    arguments = DCGANTrainingArguments(output_dir=str(tmp_path / "other"), push_to_hub=True, **TINY)
+    with pytest.raises(ValueError, match="a plain `nn.Module` cannot be published"):
+        DCGANTrainer(arguments, pictures(), networks=(Generator(), None)).train()
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "parts, message",
+    [
+        ({"loss": "hinge"}, "`loss` must be a `GANLoss`, or the discriminator's and the generator's function"),
+        ({"loss": mean_loss}, "`loss` must be a `GANLoss`"),
+        ({"optimizers": torch.optim.AdamW}, "`optimizers` must be two, or a function that makes one"),
+        (
+            {"train_dataset": {"train": pictures(2)}},
+            "must be a `datasets.Dataset`, got a `dict`: choose one of its splits",
+        ),
+    ],
+)
+def test_wrong_parts(tmp_path, parts, message):
+    with pytest.raises(ValueError, match=message):
+        DCGANTrainer(DCGANTrainingArguments(output_dir=str(tmp_path / "out"), **TINY), **parts).train()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_needs_a_trained_model_says_so(tmp_path, caplog):
+    trainer = make_trainer(tmp_path)
+    for use in (trainer.evaluate, trainer.save_model, trainer.push_to_hub):
+        with pytest.raises(RuntimeError, match="There is no pipeline before `train` was called"):
+            use()
+    trainer.train()
+    make_trainer(tmp_path, max_train_steps=2).train(resume_from_checkpoint=True)
+    assert "Nothing is left to train" in caplog.text
+    with pytest.raises(ValueError, match="`eval_split=test` is not in `train_dataset`: pass it as `eval_dataset`"):
+        make_trainer(tmp_path, eval_steps=1, eval_split="test")
 
 
 def test_super_resolution_of_a_dataset_in_memory(tmp_path):
