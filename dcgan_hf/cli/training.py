@@ -31,7 +31,7 @@ def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe
     recipe = given.pop("config", None if "dataset_name" in given else default_recipe)
     if recipe is None:
         return arguments_class(**given)
-    args = arguments_from_recipe(arguments_class, recipe, given)
+    args: Any = arguments_from_recipe(arguments_class, recipe, given)
     logger.info(f"Recipe: {recipe}")
     return args
 
