@@ -94,6 +94,8 @@ def check_values(args: Any) -> None:
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
             setattr(args, name, value)
+        if value == "":
+            raise ValueError(f"`{name}` must not be empty.")
         choices = choices_of(hints[name])
         for word in value if isinstance(value, list) else [value]:
             if choices and word not in choices:

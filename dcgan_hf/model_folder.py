@@ -64,8 +64,11 @@ def remove_stale_files(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file, an empty dictionary if there is none."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """Returns the content of a JSON file, an empty dictionary if there is none. Raises a `ValueError` if it is damaged."""
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
 
 
 def write_json(content: Any, path: Path) -> None:

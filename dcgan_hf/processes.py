@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def from_main_process(compute: Callable[[], Any]) -> Any:
 def restored_globals() -> Iterator[None]:
     """
     Puts back what a run changes in its process: Accelerate's singletons, which allow one precision and device a process,
-    random states, number of threads, memory settings, environment. Processes that were connected before stay so.
+    random states, number of threads, memory settings, environment. Processes that a launcher started stay connected.
     """
     singletons = (PartialState, AcceleratorState, GradientState)
     # Accelerate has no public way to begin anew. Its own tests and transformers' `TrainingArguments` do it like this.
@@ -89,7 +90,8 @@ def restored_globals() -> Iterator[None]:
             yield
         finally:
             if dist.is_initialized() and not was_connected:
-                dist.destroy_process_group()
+                # They stay connected for what comes next: a launcher's rendezvous serves once.
+                Finalize(None, dist.destroy_process_group, exitpriority=1)  # `atexit` is not for forked processes
             for singleton, state in zip(singletons, states):
                 singleton._shared_state.clear()
                 singleton._shared_state.update(state)

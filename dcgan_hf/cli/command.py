@@ -8,11 +8,11 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, Token
 from cyclopts.exceptions import (
     CoercionError,
     CycloptsError,
@@ -146,6 +146,7 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
         negative=(),
         consume_multiple=True,
         allow_repeating=True,  # the last one counts
+        converter=_read_whole_number if int in (hint, *typing.get_args(hint)) else None,
         show_default=not (field.default is None or field.default is False or is_missing),
     )
     return inspect.Parameter(
@@ -156,13 +157,22 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
     )
 
 
+def _read_whole_number(hint: Any, tokens: Sequence[Token]) -> int:
+    """Reads a number that the parser would round."""
+    try:
+        return int(tokens[0].value)
+    except ValueError as error:
+        raise CoercionError(token=tokens[0], target_type=int) from error
+
+
 def describe(error: CycloptsError, words: list[str]) -> str:
     """Says what is wrong with words that were typed."""
     if isinstance(error, UnknownCommandError):
         return f"there is no command {words[0]!r}.{did_you_mean(words[0], COMMANDS)} All: {', '.join(COMMANDS)}."
     if isinstance(error, UnknownOptionError):
         typed = (error.token.keyword or error.token.value).split("=")[0]
-        flags = COMMANDS[words[0]].fields if words[0] in COMMANDS else {}
+        fields = COMMANDS[words[0]].fields if words[0] in COMMANDS else {}
+        flags = [name for name, field in fields.items() if not field.metadata["positional"]]
         near = did_you_mean(typed.lstrip("-").replace("-", "_"), flags).replace("'", "'--", 1)
         return f"{typed}: there is no such flag.{near}"
     if isinstance(error, UnusedCliTokensError):

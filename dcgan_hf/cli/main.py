@@ -17,7 +17,7 @@ from . import images, looking, measuring, sharing, training  # noqa: F401, I001
 from .command import COMMANDS, Command, app, describe
 
 
-# A person's mistake, the machine's, or the data's: the message says it all.
+# Errors of a person, the machine or the data, whose message says it all.
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
 
 
@@ -46,14 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # what reads the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (CycloptsError, *_EXPECTED) as error:
+    except Exception as error:
         if shows_traceback:
             raise
         if isinstance(error, CycloptsError):
             message = describe(error, words)
-        else:
+        elif isinstance(error, _EXPECTED) and str(error):
             message = entry.in_words_of_flags(str(error))
-        print(f"error: {message or type(error).__name__}", file=sys.stderr, flush=True)
+        else:  # of a library that was given a damaged file, or a fault of ours
+            message = f"{type(error).__name__}: {error} (`--debug` shows where)"
+        print("error:", *message.split(), file=sys.stderr, flush=True)
         return 2
 
 

@@ -186,8 +186,11 @@ def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> Image
 
 
 def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageDataset:
-    """A data set of at most `number` images, chosen at random, in the order of before. (Streams have no number.)"""
+    """Returns a data set of at most `number` images, chosen at random, in the order of before. Raises a `ValueError` for a
+    stream."""
     dataset: Any = image_dataset.dataset
+    if isinstance(dataset, datasets.IterableDataset):
+        raise ValueError("A stream of images has no length to choose from: a `datasets.Dataset` is needed for this.")
     if number >= len(dataset):
         return image_dataset
     generator = seeded_generator(seed, "subset", 0)

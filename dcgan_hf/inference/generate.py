@@ -61,6 +61,8 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         "truncation": args.truncation,
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
+    if not (folder / SETTINGS_FILE).is_file() and any(folder.glob("*.png")):
+        raise ValueError(f"`output_dir={folder}` holds images that were not generated here: choose another folder.")
     claim_folder(folder, SETTINGS_FILE, settings)
 
     # Batches have the same images whatever the number of processes: products of matrices round as their size wants it.

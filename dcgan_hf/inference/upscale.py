@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Files and folders of images, enlarged by a model, from one process or several."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
+import PIL.ImageOps
 from tqdm.auto import tqdm
 
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -22,6 +25,7 @@ from .pipelines import quiet, weights_fingerprint
 logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "upscaling_args.json"
+_RECORD = "upscaled-{}.jsonl"  # of each process: what was made of what
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
@@ -49,8 +53,8 @@ class Upscaled:
 
 def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], args: UpscalingArguments) -> Upscaled:
     r"""
-    Enlarges files, and all images in folders and their subfolders. A large image that is newer than its small one is not made
-    again, so an interrupted call can be repeated, and goes on where it stopped. Files that cannot be read are left out.
+    Enlarges files, and all images in folders and their subfolders. A large image is not made again unless its small
+    one has changed, so an interrupted call can be repeated, and goes on where it stopped. Files that cannot be read are left out.
 
     Args:
         pipe ([`DCGANSuperResolutionPipeline`]):
@@ -85,13 +89,20 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
         "image_format": args.image_format,
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
+    made = _made_before(folder)
+    for large in targets:
+        if large.exists() and large not in made:
+            raise ValueError(f"`output_dir={folder}` holds {large}, which was not made here and would be overwritten.")
     claim_folder(folder, SETTINGS_FILE, settings)
-    missing = [(small, large) for large, small in targets.items() if not _is_newer(large, small)]
+    missing = [
+        (small, large) for large, small in targets.items() if not (large.is_file() and made[large] == _state(small))
+    ]
     own = missing[process_index() :: num_processes()]
     unreadable: list[str] = []
     progress_bar = tqdm(total=len(targets), initial=len(targets) - len(missing), unit="img", **bar_options())
     enlarging = quiet(pipe)
-    with ThreadPoolExecutor(4) as pool:
+    record = folder / _RECORD.format(process_index())
+    with ThreadPoolExecutor(4) as pool, record.open("a") as record_file:
         for start in range(0, len(own), args.batch_size):
             chunk = own[start : start + args.batch_size]
             opened = pool.map(partial(_read, num_channels=pipe.generator.config.num_channels), chunk)
@@ -104,6 +115,10 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
                     read.append((image, large))
             if read:
                 images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
+                for _, large in read:
+                    large.unlink(missing_ok=True)  # of another small image
+                    record_file.write(json.dumps([str(large.relative_to(folder)), _state(targets[large])]) + "\n")
+                record_file.flush()
                 list(pool.map(_write, images, [large for _, large in read], [args.image_format] * len(read)))
             progress_bar.update(min(len(chunk) * num_processes(), len(targets) - progress_bar.n))
     progress_bar.close()
@@ -135,13 +150,20 @@ def _images_in(folder: Path, output_dir: Path) -> Iterator[Path]:
     suffixes = {suffix for suffix, format in PIL.Image.registered_extensions().items() if format in PIL.Image.OPEN}
     for path in sorted(folder.rglob("*")):
         # What an earlier call wrote into the same folder is no input of the next one.
-        is_result = output_dir != folder and path.is_relative_to(output_dir)
+        is_result = output_dir.resolve() != folder.resolve() and path.resolve().is_relative_to(output_dir.resolve())
         if path.suffix.lower() in suffixes and path.is_file() and not is_result and not path.name.startswith("."):
             yield path
 
 
-def _is_newer(large: Path, small: Path) -> bool:
-    return large.is_file() and large.stat().st_mtime >= small.stat().st_mtime
+def _state(small: Path) -> list:
+    """Facts that change if a small image does."""
+    return [str(small.absolute()), small.stat().st_mtime_ns, small.stat().st_size]
+
+
+def _made_before(folder: Path) -> dict[Path, list]:
+    """The state of the small image of each large one that earlier calls made, or were about to make when they ended."""
+    lines = [line for path in sorted(folder.glob(_RECORD.format("*"))) for line in path.read_text().splitlines()]
+    return {folder / large: state for large, state in (json.loads(line) for line in lines if line.endswith("]]"))}
 
 
 def _read(pair: tuple[Path, Path], num_channels: int) -> tuple[PIL.Image.Image | str, Path]:
@@ -149,15 +171,23 @@ def _read(pair: tuple[Path, Path], num_channels: int) -> tuple[PIL.Image.Image |
     small, large = pair
     try:
         with PIL.Image.open(small) as image:
-            has_colors = image.mode not in ("1", "L", "LA", "La", "F") and not image.mode.startswith("I")
+            has_colors = image.mode not in ("1", "L", "LA", "La") and not image.mode.startswith("I")
+            if image.mode == "F":
+                return f"{small} (its pixels are floats, which image files of {large.suffix} do not hold)", large
             if has_colors and num_channels == 1:
                 return f"{small} (it has colours, but the model enlarges grey images)", large
-            return image.copy(), large
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:  # Pillow's of broken files
+            return PIL.ImageOps.exif_transpose(image).copy(), large
+    except Exception as error:  # whatever Pillow raises for damaged files
         return f"{small} ({error})", large
 
 
 def _write(image: PIL.Image.Image, path: Path, image_format: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    is_png = image_format == "png"
-    save_image(image if is_png or image.mode in ("L", "RGB") else image.convert("RGB"), path, image_format)
+    if image_format != "png":
+        if image.mode.startswith("I"):  # 16 bits
+            image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode in ("LA", "RGBA") and image_format == "jpeg":  # transparency is laid on white, as in training
+            opaque = PIL.Image.new("RGB", image.size, "white")
+            opaque.paste(image.convert("RGBA"), mask=image.getchannel("A"))
+            image = opaque
+    save_image(image, path, image_format)

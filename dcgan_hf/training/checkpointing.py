@@ -72,6 +72,11 @@ class TrainerState:
         """Whether this is the process that writes files and messages."""
         return is_main_process()
 
+    @property
+    def is_local_process_zero(self) -> bool:
+        """Whether this is the first process of its machine."""
+        return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
     def note_measurement(self, value: float, greater_is_better: bool = False) -> None:
         """Compares a measurement of the present model with the best one so far."""
         if self.best_value is None or (value > self.best_value if greater_is_better else value < self.best_value):

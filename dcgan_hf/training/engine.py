@@ -36,8 +36,10 @@ def own_shard(args: TrainingArguments, accelerator: Accelerator) -> Shard:
     return Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
 
 
-def check_parts(loss: Any, optimizers: Any) -> None:
+def check_parts(networks: Any, loss: Any, optimizers: Any) -> None:
     """Raises a `ValueError` for a loss or optimizers of another kind than an [`Engine`] takes."""
+    if isinstance(optimizers, tuple) and networks is None:
+        raise ValueError("Two `optimizers` are of certain `networks`: pass these, too, or a function of a network.")
     is_pair = isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss))
     if not (loss is None or isinstance(loss, GANLoss) or is_pair):
         raise ValueError(

@@ -62,9 +62,9 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             accelerator = _make_accelerator(args, output_dir, log)
             try:
                 yield accelerator
+            finally:
                 for tracker in accelerator.trackers:
                     tracker.finish()
-            finally:
                 # A network that is wrapped for distributed training must not outlive the connection: the exit would crash.
                 accelerator.free_memory()
                 gc.collect()

@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -65,7 +66,6 @@ class Trainer:
     """Base of the trainers, see [`DCGANTrainer`] for the arguments. They differ in their task alone."""
 
     arguments_class: ClassVar[type[TrainingArguments]]
-    task: Task
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Trainer:
         callbacks: Sequence[transformers.TrainerCallback] = (),
     ):
         self.args = args or self.arguments_class()
-        check_parts(loss, optimizers)
+        check_parts(networks, loss, optimizers)
         if train_dataset is not None and eval_dataset is None and self.args.eval_split is not None:
             raise ValueError(
                 f"`eval_split={self.args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`."
@@ -101,8 +101,6 @@ class Trainer:
         """Makes what is special about this kind of training."""
         raise NotImplementedError
 
-    # ---- what others use ----
-
     def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainerState:
         r"""
         Trains, saves the pipeline with its model card in `output_dir` and, with `push_to_hub`, publishes it. Afterwards the
@@ -120,7 +118,9 @@ class Trainer:
             ValueError: if something does not go together. Nothing of an earlier run is changed then.
             FloatingPointError: if training diverges. Its checkpoints stay.
         """
-        wanted = resume_from_checkpoint or self.args.resume_from_checkpoint
+        wanted = resume_from_checkpoint if resume_from_checkpoint is not None else self.args.resume_from_checkpoint
+        if wanted and self.args.overwrite_output_dir:
+            raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
         resume = find_checkpoint(self.output_dir, "latest" if wanted is True else str(wanted)) if wanted else None
         if wanted and resume is None:
             logger.warning(f"There is no checkpoint in {str(self.output_dir)!r} to resume from: training begins anew.")
@@ -129,7 +129,7 @@ class Trainer:
             with StopSignals() as self.stop, logging_redirect_tqdm():
                 self._loop()
                 self._finish()
-            del self.engine, self.accelerator  # the networks are in the pipeline
+            del self.engine, self.accelerator
         return self.state
 
     @property
@@ -140,11 +140,10 @@ class Trainer:
         return self._pipeline
 
     def save_model(self, output_dir: str | Path | None = None) -> None:
-        """Saves the pipeline and its model card, by default in `args.output_dir`. There is no card if a network
-        is a plain module, since a card tells how to load it."""
+        """Saves the pipeline, by default in `args.output_dir`, with a model card unless a network is a plain module."""
         folder = Path(output_dir or self.output_dir)
         self.pipeline.save_pretrained(folder)
-        if not any(isinstance(network, OwnNetwork) for network in self.pipeline.components.values()):
+        if self._has_card:
             write_model_page(self.pipeline, folder, self._repo_id)
 
     def push_to_hub(self, commit_message: str | None = None, token: str | None = None) -> str:
@@ -152,10 +151,8 @@ class Trainer:
         Publishes the folder of the run: pipeline, model card, measurements; no checkpoints, logs or private arguments.
 
         Args:
-            commit_message (`str`, *optional*):
-                Message of the commit.
-            token (`str`, *optional*):
-                Access token. By default the one of `hf auth login`.
+            commit_message, token (*optional*):
+                Message of the commit, and access token, by default the one of `hf auth login`.
 
         Returns:
             `str`: address of the commit.
@@ -168,6 +165,10 @@ class Trainer:
     def was_stopped(self) -> bool:
         """Whether a signal or a callback ended the run before its last update."""
         return self.control.should_training_stop and not self.ends
+
+    @property
+    def _has_card(self) -> bool:
+        return not any(isinstance(network, OwnNetwork) for network in self.pipeline.components.values())
 
     @property
     def _repo_id(self) -> str:
@@ -187,10 +188,9 @@ class Trainer:
             metrics = evaluation.measure(generator)
             if is_main_process():
                 write_metrics(metrics, self.output_dir)
-                update_card(self.pipeline, self.output_dir)
+                if self._has_card:
+                    update_card(self.pipeline, self.output_dir)
         return by_name(metrics)
-
-    # ---- a run, from its beginning to its end ----
 
     def _prepare(self, resume: Path | None) -> None:
         """Opens the data, makes or loads the networks and, when nothing can be wrong any more, the folder and the logs."""
@@ -247,8 +247,7 @@ class Trainer:
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
         self.measured_step: int | None = None
-        self.control = TrainerControl()
-        self.wants_stop = False
+        self.control, self.wants_stop = TrainerControl(), False
         self.started = time.perf_counter() - state.seconds
         self.patience = args.early_stopping_patience or math.inf
         self.ends = state.step >= state.max_steps or state.worse_measurements >= self.patience
@@ -267,7 +266,7 @@ class Trainer:
             with self.statistics.paused():
                 if self._is_due(args.diagnostics_steps):
                     self.accelerator.log(collect_diagnostics(engine.gan, engine.batches[-1]), step=state.step)
-                if self.control.should_evaluate:
+                if self.control.should_evaluate and self.task.evaluation is not None:
                     self._evaluate()
                 if self.control.should_sample and self.accelerator.is_main_process:
                     self._sample(state.step)
@@ -329,7 +328,9 @@ class Trainer:
         path.parent.mkdir(parents=True, exist_ok=True)
         image = self.task.draw(self.engine.sampled_generator)
         image.save(path)
+        control = replace(self.control)
         self._call("on_sample", image=image)
+        self.control = control  # the other processes were not asked
 
     def _save(self) -> None:
         """Writes a checkpoint, what is known of the run so far and, if asked for, publishes the model as it is now."""

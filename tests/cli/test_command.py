@@ -101,6 +101,9 @@ MISTAKES = [
     ("trian", "there is no command 'trian'. Did you mean 'train'?"),
     ("train --loss hinges", "--loss hinges: must be one of bce, .*, wasserstein. Did you mean 'hinge'?"),
     ("train --resolution abc", "--resolution abc: must be a whole number."),
+    ("train --max_train_steps 1.9", "--max_train_steps 1.9: must be a whole number."),
+    ("train --output_dir=", "--output_dir must not be empty."),
+    ("generate --model m", "--model: there is no such flag."),
     ("train --learning_rate fast", "--learning_rate fast: must be a number."),
     ("train --resolution 0", "--resolution must be at least 1, got 0"),
     ("train --use_ema maybe", "'maybe': nothing takes this value. See `dcgan train --help`."),
@@ -188,6 +191,16 @@ def test_a_model_of_another_kind_is_named(tmp_path, capsys):
         status, line = last_line(capsys, *words)
         assert status == 2 and ("is a DCGANSuperResolutionPipeline" in line or "is a DCGANPipeline" in line)
         assert command is None or f"`dcgan {command}`" in line, line
+
+
+def test_a_damaged_model_is_a_mistake_too(tmp_path, capsys):
+    save_models(tmp_path)
+    (tmp_path / "draws" / "generator" / "model.safetensors").write_bytes(b"damaged")
+    status, line = last_line(capsys, "generate", tmp_path / "draws", "--output_dir", tmp_path / "out")
+    assert status == 2 and line.startswith("error: SafetensorError: ") and line.endswith("(`--debug` shows where)")
+    (tmp_path / "draws" / "model_index.json").write_text("{}")
+    status, line = last_line(capsys, "generate", tmp_path / "draws", "--output_dir", tmp_path / "out")
+    assert status == 2 and line.startswith("error: ") and not (tmp_path / "out").exists()
 
 
 def test_each_argument_is_known_in_one_place():

@@ -129,6 +129,17 @@ def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
     assert "Large images: 4, 4 of them new" in capsys.readouterr().out
 
 
+def test_modes_that_other_formats_do_not_hold(model, tmp_path):
+    pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
+    PIL.Image.fromarray(np.full((6, 6), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    PIL.Image.new("RGBA", (6, 6), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    PIL.Image.fromarray(np.ones((6, 6), np.float32)).save(tmp_path / "float.tiff")
+    done = upscale(pipe, [tmp_path], UpscalingArguments(output_dir=str(tmp_path / "out"), image_format="jpeg"))
+    deep, clear = (np.asarray(PIL.Image.open(tmp_path / "out" / f"{name}.jpg")) for name in ("deep", "clear"))
+    assert abs(int(deep.mean()) - 40_000 // 256) < 8 and clear.min() > 240
+    assert len(done.unreadable) == 1 and "float.tiff (its pixels are floats" in done.unreadable[0]
+
+
 def test_a_grey_model_leaves_colours_out(photos, tmp_path):
     pipe = DCGANSuperResolutionPipeline.from_pretrained(save_model(tmp_path / "grey", num_channels=1))
     done = upscale(
@@ -161,6 +172,14 @@ def test_wrong_use(model, photos, tmp_path):
     run(photos / "photo.jpg")
     with pytest.raises(ValueError, match="holds images made with {'image_format': 'png'}, now it is .*'webp'"):
         run(photos / "photo.jpg", image_format="webp")
+    # Another photograph of that name, though it is older, and what somebody else has put there.
+    other = tmp_path / "other" / "photo.png"
+    other.parent.mkdir()
+    PIL.Image.new("RGB", (4, 4), "red").save(other)
+    os.utime(other, (0, 0))
+    assert run(other).num_made == 1 and PIL.Image.open(tmp_path / "out" / "photo.png").size == (8, 8)
+    with pytest.raises(ValueError, match="holds .*photo.png, which was not made here and would be overwritten"):
+        run(photos / "photo.jpg", output_dir=tmp_path / "other")
     # What an earlier call wrote into a folder is not enlarged again.
     inside = photos / "folder" / "large"
     for _ in range(2):

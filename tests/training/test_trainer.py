@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+import transformers
 from accelerate import PartialState, debug_launcher, notebook_launcher
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
@@ -186,6 +187,33 @@ def test_launchers(tmp_path):
     assert results["hardware"].startswith("2 processes, each on 1 CPU thread")
     notebook_launcher(train_in_a_process, (str(tmp_path / "notebook"),), num_processes=1, use_port="0")
     assert checkpoints(tmp_path / "notebook") == ["checkpoint-4"]
+
+
+def train_and_evaluate_again(output_dir, classifier):
+    measured = {"eval_features": classifier, "eval_num_images": 30, "discriminator_config": {"norm_type": "none"}}
+    for name in ("first", "second"):
+        trainer = make_trainer(f"{output_dir}/{name}", **measured)
+        trainer.train()
+        assert trainer.evaluate() == trainer.evaluate()
+
+
+def test_several_processes_stay_connected(tmp_path):
+    debug_launcher(train_and_evaluate_again, (str(tmp_path), str(save_classifier(tmp_path / "classifier"))))
+    assert checkpoints(tmp_path / "second") == ["checkpoint-4"]
+
+
+def test_a_sample_callback_stops_nothing(tmp_path):
+    """It is called in the main process alone."""
+
+    class Stop(TrainerCallback):
+        def on_sample(self, args, state, control, **kwargs):
+            control.should_training_stop = control.should_save = True
+
+    arguments = DCGANTrainingArguments(output_dir=str(tmp_path), save_images_steps=1, **TINY)
+    assert DCGANTrainer(arguments, pictures(), callbacks=[Stop(), transformers.PrinterCallback()]).train().step == 4
+    with pytest.raises(ValueError, match="`overwrite_output_dir` would delete what `resume_from_checkpoint` needs"):
+        make_trainer(tmp_path, overwrite_output_dir=True).train(resume_from_checkpoint=True)
+    assert checkpoints(tmp_path) == ["checkpoint-4"]
 
 
 class Recorder(TrainerCallback):
