@@ -63,7 +63,12 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
             inputs["class_labels"] = torch.zeros(2, dtype=torch.long, device=device)
         shapes = {name: {0: any_number["batch"]} for name in inputs}
     with _quiet():
-        return OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))
+        exported = OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))
+    # Nodes say by which line of which file they were made, so where this machine keeps them.
+    for component in exported.components.values():
+        for node in component.program.graph.all_nodes():
+            node.metadata_props.clear()
+    return exported
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dcgan_hf.publishing.upload import publish_pipeline
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline
 from ..publishing.test_model_card import assert_without_gaps, code_of
-from ..train_utils import run_command
+from ..train_utils import ROOT, run_command
 from .test_super_resolution import make_generator
 
 
@@ -54,6 +54,8 @@ def test_half_precision_has_half_the_size(tmp_path, capsys):
         run_command("export", tmp_path / "dcgan", "--dtype", dtype, "--output_dir", tmp_path / dtype)
         sizes[dtype] = (tmp_path / dtype / "model.onnx.data").stat().st_size
         assert f"{tmp_path / dtype / 'model.onnx'} (" in capsys.readouterr().out
+        graph = (tmp_path / dtype / "model.onnx").read_bytes()
+        assert b".py" not in graph and str(ROOT).encode() not in graph  # it is published
     assert sizes["float16"] < 0.6 * sizes["float32"]
     latents = torch.randn(5, 8)
     pixel_values = [
