@@ -104,13 +104,15 @@ def restored_globals() -> Iterator[None]:
 
 
 @contextmanager
-def connected_processes(use_cpu: bool = False) -> Iterator[torch.device]:
+def connected_processes(use_cpu: bool = False, num_cpu_threads: int | None = None) -> Iterator[torch.device]:
     r"""
     Connects the processes of a command, if a launcher started several, and leaves no trace.
 
     Args:
         use_cpu (`bool`, *optional*, defaults to `False`):
             Whether to use the CPU even if there is a GPU.
+        num_cpu_threads (`int`, *optional*):
+            Threads of each process on the CPU. By default the cores divided by the processes.
 
     Yields:
         `torch.device`: the device of this process.
@@ -119,5 +121,5 @@ def connected_processes(use_cpu: bool = False) -> Iterator[torch.device]:
         # Without a GPU, Accelerate connects the processes that torchrun starts only if told to use the CPU.
         device = PartialState(cpu=use_cpu or not torch.accelerator.is_available()).device
         if device.type == "cpu":
-            torch.set_num_threads(cores_of_a_process())
+            torch.set_num_threads(num_cpu_threads or cores_of_a_process())
         yield device

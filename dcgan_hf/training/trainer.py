@@ -182,7 +182,7 @@ class Trainer:
         Returns:
             `dict[str, float]`: measurements by name, such as `"eval_frechet_distance"`.
         """
-        with connected_processes(self.args.use_cpu) as device:
+        with connected_processes(self.args.use_cpu, self.args.num_cpu_threads) as device:
             generator = self.pipeline.to(device).generator
             evaluation = self.task.evaluation or self.task.make_evaluation(device)
             metrics = evaluation.measure(generator)
