@@ -81,7 +81,7 @@ def __dir__() -> list[str]:
 
 
 def _is_the_command() -> bool:
-    """Whether Python was started for the command `dcgan`, whose help must not wait for torch."""
+    """Tells if Python was started for the command `dcgan`, whose help must not wait for torch."""
     program = Path(sys.argv[0])
     if program.name == "-m":  # while Python looks for the module
         return sys.orig_argv[sys.orig_argv.index("-m") + 1] == __name__

@@ -59,7 +59,7 @@ class DCGANSuperResolutionConfig(PortableConfig):
 
     @property
     def receptive_radius(self) -> int:
-        """How many pixels of the small image away, at most, a pixel has an influence on the result."""
+        """Largest distance, in pixels of the small image, at which a pixel has an influence on the result."""
         # The first convolution, those of the blocks, and the last one before upsampling.
         radius, scale = 2.0 + 2 * self.num_blocks, 1
         for step in UPSAMPLING_STEPS[self.scale_factor]:

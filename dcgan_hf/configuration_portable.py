@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""What all configurations have in common: with them is saved the code that loads them where this package is not."""
+"""Base of all configurations: with them is saved the code that loads them where this package is not."""
 
 import ast
 import os

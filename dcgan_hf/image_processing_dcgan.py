@@ -81,7 +81,7 @@ def fit_image(image: PIL.Image.Image, resolution: int, resize_mode: ResizeMode) 
 
 # mypy does not look into transformers, so it does not see that this is a TypedDict.
 class DCGANImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
-    """What [`DCGANImageProcessor`] takes besides the arguments of every image processor."""
+    """Arguments of [`DCGANImageProcessor`] besides the arguments of every image processor."""
 
     num_channels: int
     resize_mode: str

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""What all pipelines have in common: saving with the code that loads them, loading without it, publishing."""
+"""Base of all pipelines: saving with the code that loads them, loading without it, publishing."""
 
 # The file must also work as a copy in a model repository. It imports nothing of ours: from a local folder diffusers
 # takes the files that the pipeline's own file imports, but not those that they import.

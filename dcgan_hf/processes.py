@@ -29,7 +29,7 @@ def process_index() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes files and messages."""
+    """Tells if this is the process that writes files and messages."""
     return process_index() == 0
 
 

@@ -76,7 +76,7 @@ def train_tutorial(images: torch.Tensor, seed: int) -> Training:
 
 
 def train_ours(name: str, images: torch.Tensor, seed: int, num_epochs: int) -> Training:
-    """What a trainer does with a recipe, without its logs and files."""
+    """Trains with a recipe as a trainer does, without logs and files."""
     recipe, changes = LOOPS[name]
     changes = changes | {"seed": seed, "num_epochs": num_epochs, "use_cpu": True}
     engine = make_engine(arguments_from_recipe(DCGANTrainingArguments, recipe, changes), images.shape[1])

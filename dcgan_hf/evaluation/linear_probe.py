@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""What the discriminator has learned about images without labels (Radford et al., 2016, section 5)."""
+"""Linear classifiers of what the discriminator has learned without labels (Radford et al., 2016, section 5)."""
 
 from dataclasses import dataclass, replace
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""What nearest neighbours in a space of features tell about generated images."""
+"""Measures of generated images by nearest neighbours in a space of features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -74,7 +74,8 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
             paths = [folder / f"{number:08d}.png" for number in numbers]
             missing = [index for index, path in enumerate(paths) if not path.exists()]
             if missing:
-                images = _draw(drawing, numbers, args.seed, classes, args.truncation)
+                labels, generators = _labels(classes, numbers), _generators(args.seed, numbers)
+                (images,) = drawing(len(numbers), labels, generators, truncation=args.truncation, return_dict=False)
                 list(pool.map(save_image, [images[index] for index in missing], [paths[index] for index in missing]))
             progress_bar.update(min(len(numbers) * num_processes(), args.num_images - progress_bar.n))
     progress_bar.close()
@@ -103,17 +104,12 @@ def _classes(pipe: DCGANPipeline, labels: list[str] | None) -> list[int] | None:
     return list(range(pipe.generator.config.num_classes)) or None
 
 
-def _draw(
-    pipe: DCGANPipeline,
-    numbers: range,
-    seed: int,
-    class_ids: list[int] | None,
-    truncation: float | None,
-    output_type: str = "pil",
-) -> Any:
-    generators = [torch.Generator().manual_seed(seed + number) for number in numbers]
-    labels: Any = None if class_ids is None else [class_ids[number % len(class_ids)] for number in numbers]
-    return pipe(len(numbers), labels, generators, None, truncation, output_type, return_dict=False)[0]
+def _generators(seed: int, numbers: range) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed + number) for number in numbers]
+
+
+def _labels(class_ids: list[int] | None, numbers: range) -> Any:
+    return None if class_ids is None else [class_ids[number % len(class_ids)] for number in numbers]
 
 
 # Other sizes round differently.
@@ -154,13 +150,13 @@ def generate_images(
     """
 
     def draw(start: int, stop: int) -> torch.Tensor:
+        numbers = range(start, stop)
+        labels, generators = _labels(class_ids, numbers), _generators(seed, numbers)
         if sample_latents is None:
-            return to_bytes(_draw(pipe, range(start, stop), seed, class_ids, truncation, "pt"))
-        generators = [torch.Generator().manual_seed(seed + number) for number in range(start, stop)]
-        latents = torch.cat([sample_latents(1, generator) for generator in generators])
-        labels: Any = class_ids and [class_ids[number % len(class_ids)] for number in range(start, stop)]
-        (images,) = pipe(class_labels=labels, latents=latents, output_type="pt", return_dict=False)
-        return to_bytes(images)
+            source: dict[str, Any] = {"generator": generators, "truncation": truncation}
+        else:
+            source = {"latents": torch.cat([sample_latents(1, generator) for generator in generators])}
+        return to_bytes(pipe(len(numbers), labels, output_type="pt", return_dict=False, **source)[0])
 
     return torch.cat(divide_work(draw, num_images, _AT_ONCE, "Images", show_progress))
 

@@ -61,7 +61,7 @@ def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "flo
 
     Raises:
         OSError: if there is no such model.
-        ValueError: if it is no pipeline of this package.
+        ValueError: if it is not a pipeline of this package.
     """
     folder = _folder_of(model, revision)
     return saved_pipeline_class(folder).from_pretrained(folder, dtype=getattr(torch, dtype))

@@ -4,6 +4,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import PIL.ImageOps
 from tqdm.auto import tqdm
 
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-from ..processes import bar_options, gather, num_processes, process_index
+from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import UpscalingArguments
 from .folder import claim_folder, save_image
 from .pipelines import quiet, weights_fingerprint
@@ -94,6 +95,7 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
         if large.exists() and large not in made:
             raise ValueError(f"`output_dir={folder}` holds {large}, which was not made here and would be overwritten.")
     claim_folder(folder, SETTINGS_FILE, settings)
+    _join_records(folder, made)
     missing = [
         (small, large) for large, small in targets.items() if not (large.is_file() and made[large] == _state(small))
     ]
@@ -117,7 +119,7 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
                 images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
                 for _, large in read:
                     large.unlink(missing_ok=True)  # of another small image
-                    record_file.write(json.dumps([str(large.relative_to(folder)), _state(targets[large])]) + "\n")
+                    record_file.write(_record_line(folder, large, _state(targets[large])))
                 record_file.flush()
                 list(pool.map(_write, images, [large for _, large in read], [args.image_format] * len(read)))
             progress_bar.update(min(len(chunk) * num_processes(), len(targets) - progress_bar.n))
@@ -164,6 +166,22 @@ def _made_before(folder: Path) -> dict[Path, list]:
     """The state of the small image of each large one that earlier calls made, or were about to make when they ended."""
     lines = [line for path in sorted(folder.glob(_RECORD.format("*"))) for line in path.read_text().splitlines()]
     return {folder / large: state for large, state in (json.loads(line) for line in lines if line.endswith("]]"))}
+
+
+def _join_records(folder: Path, made: dict[Path, list]) -> None:
+    """Leaves one record of earlier calls, so that the newest entry of an image is the last, whichever process wrote it."""
+    if is_main_process():
+        joined = folder / _RECORD.format("joined")
+        joined.write_text("".join(_record_line(folder, large, state) for large, state in made.items()))
+        for path in folder.glob(_RECORD.format("*")):
+            if path != joined:
+                path.unlink()
+        os.replace(joined, folder / _RECORD.format(0))
+    wait_for_everyone()
+
+
+def _record_line(folder: Path, large: Path, state: list) -> str:
+    return json.dumps([str(large.relative_to(folder)), state]) + "\n"
 
 
 def _read(pair: tuple[Path, Path], num_channels: int) -> tuple[PIL.Image.Image | str, Path]:

@@ -69,7 +69,7 @@ class TrainingHistory:
     troubles: list[Trouble]
 
     def layers(self, name: str) -> dict[str, Series]:
-        """What was logged of each layer as `name`, such as "diagnostics/generator/spectral_norm": by the layer's name."""
+        """Returns the log of each layer under `name`, such as "diagnostics/generator/spectral_norm": by the layer's name."""
         start = f"{name}/"
         return {key.removeprefix(start): series for key, series in self.series.items() if key.startswith(start)}
 

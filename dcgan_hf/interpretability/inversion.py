@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Which latent gives a certain image? Found by gradient descent through the generator, for many images at once."""
+"""Search for the latent that gives a certain image, by gradient descent through the generator, for many images at once."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -114,7 +114,7 @@ class Subject:
         return boundary_direction(self.latents[:half], torch.from_numpy(self.attributes.has(name)[:half]))
 
     def rank_correlation(self, direction: torch.Tensor, name: str) -> float:
-        """How well a direction orders the second half of the samples by how sure the classifier is of a label (Spearman)."""
+        """Rank correlation (Spearman) of the second half of the samples along a direction with the classifier's certainty."""
         from scipy.stats import spearmanr
 
         assert self.attributes is not None

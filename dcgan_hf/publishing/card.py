@@ -135,5 +135,5 @@ def render_model_card(
 
 
 def card_is_generated(text: str) -> bool:
-    """Whether a card was written here and not changed since by its owner."""
+    """Tells if a card was written here and not changed since by its owner."""
     return GENERATED in text

@@ -46,7 +46,7 @@ if __name__ == "__main__":
 
 
 def requirements() -> list[str]:
-    """What the demo needs to be installed, as pip reads it: what the package asks for, and what the demo was made with."""
+    """Returns the demo's requirements for pip: those of the package, and the versions that the demo was made with."""
     of_package = [line for line in importlib.metadata.requires("dcgan-hf") or [] if "extra ==" not in line]
     return [*of_package, *(f"{name}>={importlib.metadata.version(name)}" for name in _PACKAGES_OF_DEMO)]
 

@@ -210,7 +210,7 @@ def _has_card(repo_id: str, token: str | None, of_its_own: bool) -> bool:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether an error is of the kind that goes away: no answer, too many requests, another commit at that moment."""
+    """Tells if an error is of the kind that goes away: no answer, too many requests, another commit at that moment."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
     return isinstance(error, HTTPError)

@@ -69,12 +69,12 @@ class TrainerState:
 
     @property
     def is_world_process_zero(self) -> bool:
-        """Whether this is the process that writes files and messages."""
+        """True in the process that writes files and messages."""
         return is_main_process()
 
     @property
     def is_local_process_zero(self) -> bool:
-        """Whether this is the first process of its machine."""
+        """True in the first process of a machine."""
         return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
     def note_measurement(self, value: float, greater_is_better: bool = False) -> None:

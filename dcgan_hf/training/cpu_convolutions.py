@@ -126,7 +126,7 @@ def _is_large(shape: torch.Size, dtype: torch.dtype) -> bool:
 
 
 def _is_needed(ctx: Any, index: int) -> bool:
-    """Whether this backward pass wants the gradient of a tensor. (`ctx.needs_input_grad` says whether any pass may.)"""
+    """Tells if this backward pass wants the gradient of a tensor. (`ctx.needs_input_grad` says whether any pass may.)"""
     node = ctx.next_functions[index][0] if index < len(ctx.next_functions) else None  # there may be no bias
     return node is not None and torch._C._will_engine_execute_node(node)
 
@@ -197,6 +197,6 @@ def _weight_gradient(
 def _patches(
     large: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
 ) -> torch.Tensor:
-    """What a kernel sees at each place: a view of shape (batch, height, width, kernel size, kernel size, channels)."""
+    """Returns the input of a kernel at each place: a view of shape (batch, height, width, kernel size, kernel size, channels)."""
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
     return padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)

@@ -188,7 +188,7 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
 
     @property
     def is_adversarial(self) -> bool:
-        """Whether there is a discriminator."""
+        """True if there is a discriminator."""
         return self.adversarial_loss_weight > 0
 
     def network_configs(self, num_channels: int) -> tuple["DCGANSuperResolutionConfig", "DCGANDiscriminatorConfig"]:

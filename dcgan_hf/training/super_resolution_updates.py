@@ -183,7 +183,7 @@ def adversarial_update(
 def _reconstruction_loss(
     batch: SuperResolutionBatch, fake: torch.Tensor, weights: SuperResolutionWeights
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """How far images are from the real ones, with what is logged of it."""
+    """Computes the distance of images from the real ones, and statistics of it for the log."""
     real = batch.pixel_values
     pixel_loss = F.l1_loss(fake, real)
     loss = weights.pixel * pixel_loss

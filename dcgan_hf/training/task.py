@@ -41,7 +41,7 @@ class Task(Protocol):
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """What measures while training, if anything does."""
+        """Measurement while training, if there is one."""
 
     def load(
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
@@ -58,7 +58,7 @@ class Task(Protocol):
         """Makes the batches of the update number `step` of the loader's."""
 
     def trains_discriminator(self, step: int) -> bool:
-        """Whether the update number `step` changes the discriminator."""
+        """Tells if the update number `step` changes the discriminator."""
 
     def update(self, gan: GAN, batches: list[Any], step: int) -> dict[str, torch.Tensor]:
         """Updates the networks and returns detached statistics."""

@@ -163,7 +163,7 @@ class Trainer:
 
     @property
     def was_stopped(self) -> bool:
-        """Whether a signal or a callback ended the run before its last update."""
+        """True if a signal or a callback ended the run before its last update."""
         return self.control.should_training_stop and not self.ends
 
     @property

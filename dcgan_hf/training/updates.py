@@ -187,7 +187,7 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
 
 
 def has_batch_norm(network: nn.Module) -> bool:
-    """Whether a network mixes the images of a batch."""
+    """Tells if a network mixes the images of a batch."""
     return any(isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) for module in network.modules())
 
 
@@ -245,7 +245,7 @@ def discriminate(
     class_labels: torch.Tensor | None = None,
     interpolation: torch.Tensor | None = None,
 ) -> Discrimination:
-    """What the discriminator says of real and of generated images as it is shown them, and its loss. See [`Batch`]."""
+    """Shows real and generated images to the discriminator, and returns its logits and loss. See [`Batch`]."""
 
     def score(pixel_values: torch.Tensor) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
@@ -295,7 +295,7 @@ def adversarial_loss(gan: GAN, real_logits: torch.Tensor, fake_logits: torch.Ten
 
 
 def scale_loss(gan: GAN, loss: torch.Tensor) -> torch.Tensor:
-    """What `Accelerator.backward` does to a loss for fp16."""
+    """Scales a loss for fp16, as `Accelerator.backward` does."""
     return loss if gan.accelerator.scaler is None else gan.accelerator.scaler.scale(loss)
 
 
@@ -307,7 +307,7 @@ def discriminator_statistics(
     result: Discrimination,
     class_labels: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """What is logged of a discriminator's update with these images."""
+    """Returns the statistics of a discriminator's update with these images, for the log."""
     statistics = {
         "discriminator_loss": result.loss_without_penalties.detach(),
         "real_logits": result.real_logits.mean(),

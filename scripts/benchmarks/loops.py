@@ -119,7 +119,7 @@ def make_engine(args: DCGANTrainingArguments, num_channels: int) -> Engine:
 def our_loop(
     resolution: int, num_channels: int, device: torch.device, recipe: str | None = None, **changes: Any
 ) -> tuple[nn.Module, Step]:
-    """What a trainer does with the uint8 images of a loader: without a recipe, the paper's loss and rates."""
+    """Makes the updates of a trainer, of the uint8 images of a loader: without a recipe, the paper's loss and rates."""
     changes |= {"resolution": resolution, "use_cpu": device.type == "cpu"}
     if recipe is None:
         args = DCGANTrainingArguments(**changes)
@@ -155,7 +155,7 @@ class Loop(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Whether it takes uint8 images, and runs in the surroundings of a trainer."""
+        """Tells if it takes uint8 images, and runs in the surroundings of a trainer."""
         return self.make is our_loop
 
 

@@ -36,7 +36,7 @@ def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def refuse(message: str) -> gr.Error:
-    """What a visitor did wrong: shown on the page, but not in the log."""
+    """Error of a visitor, shown on the page, but not in the log."""
     return gr.Error(message, print_exception=False)
 
 

@@ -25,7 +25,7 @@ _FAKE_SHARE = 4  # the most fake part of an image is a square of a quarter of it
 
 
 def attribution_section(subject: Subject) -> Section:
-    """What makes images look real or fake to the discriminator."""
+    """Shows the pixels that make images look real or fake to the discriminator."""
     discriminator = subject.pipe.discriminator
     pictures, numbers = [], {}
     kinds = {"generated": (subject.images, subject.labels_of(0, _COLUMNS))}
@@ -95,7 +95,7 @@ def filters_section(subject: Subject) -> Section:
 
 
 def training_section(folder: Path) -> Section:
-    """How the training went, from its log."""
+    """Shows the course of the training, from its log."""
     history = load_history(folder)
     troubles = [f"{trouble.start}-{trouble.end}: {trouble.diagnosis}" for trouble in history.troubles]
     return Section(

@@ -269,7 +269,7 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
 
 
 def units_section(subject: Subject) -> Section:
-    """What the generator no longer draws without its units that matter most for a label."""
+    """Shows the generator's images without the units that matter most for a label."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
     before = np.stack([attributes.has(name) for name in attributes.names], axis=1)
