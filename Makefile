@@ -1,8 +1,8 @@
-# Every target does its own set-up: `make train` and `make test` work from a bare checkout.
+# Every target sets up its environment: `make train` and `make test` work from a bare checkout.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
-# Versions that are installed; `constraints-oldest.txt` has the lower bounds of pyproject.toml.
+# Pinned versions. `constraints-oldest.txt` pins the lower bounds of pyproject.toml.
 CONSTRAINTS ?= constraints.txt
 FOR_TRAINING = $(VENV)/.installed-for-training
 INSTALLED = $(VENV)/.installed
@@ -11,10 +11,10 @@ INSTALLED = $(VENV)/.installed
 
 help:
 	@echo "make train        train a DCGAN on handwritten digits (ARGS='--seed 1' adds flags)"
-	@echo "make test         run the tests (ARGS='-k pipeline' adds flags of pytest)"
-	@echo "make test-oldest  run the tests with the oldest versions that are supported"
+	@echo "make test         run the tests (ARGS='-k pipeline' adds pytest flags)"
+	@echo "make test-oldest  run the tests with the oldest supported versions"
 	@echo "make quality      check format, lint and types"
-	@echo "make style        format, and mend what the linter can"
+	@echo "make style        format, and apply the linter's fixes"
 	@echo "make clean        remove the environments and caches"
 
 $(FOR_TRAINING): pyproject.toml $(CONSTRAINTS)
@@ -24,8 +24,8 @@ $(FOR_TRAINING): pyproject.toml $(CONSTRAINTS)
 
 $(INSTALLED): $(FOR_TRAINING)
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
-	# For tests: a generator that others trained, and Inception. Their code needs packages that we do not, without which
-	# torchmetrics must not find the latter.
+	# For tests: a third-party generator and Inception, both without dependencies. The incomplete torch-fidelity must be
+	# hidden from torchmetrics, hence the separate folder.
 	$(BIN)/python -m pip install --quiet --no-deps gan-face-generate==1.1.1
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torch-fidelity torch-fidelity==0.4.0
 	touch $@

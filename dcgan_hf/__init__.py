@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .training.super_resolution import DCGANSuperResolutionTrainer
     from .training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
-# Imported when they are first used: sampling needs nothing that trains.
+# Imported on first use: sampling does not need the training code.
 _MODULES = {
     "DCGANDiscriminator": "modeling_dcgan",
     "DCGANDiscriminatorConfig": "configuration_dcgan",
@@ -81,9 +81,9 @@ def __dir__() -> list[str]:
 
 
 def _is_the_command() -> bool:
-    """Tells if Python was started for the command `dcgan`, whose help must not wait for torch."""
+    """Returns whether Python was started for the `dcgan` command, whose help must not wait for torch."""
     program = Path(sys.argv[0])
-    if program.name == "-m":  # while Python looks for the module
+    if program.name == "-m":  # while Python locates the module
         return sys.orig_argv[sys.orig_argv.index("-m") + 1] == __name__
     return program.stem == "dcgan" or program.absolute().parent == Path(__file__).parents[1] / "scripts"
 

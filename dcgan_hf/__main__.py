@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""`python -m dcgan_hf` is `dcgan`."""
+"""Entry point of `python -m dcgan_hf`, which is the `dcgan` command."""
 
 import sys
 

@@ -15,51 +15,55 @@ from .image_processing_dcgan import DCGANImageProcessor
 @strict
 class DCGANConfig(PortableConfig):
     r"""
-    What the generator's and the discriminator's configuration have in common. Use [`DCGANGeneratorConfig`] and
-    [`DCGANDiscriminatorConfig`].
+    Base class of [`DCGANGeneratorConfig`] and [`DCGANDiscriminatorConfig`] with the fields that both networks share.
+    Instantiate one of these two. Inherits from [`PreTrainedConfig`], which documents saving and loading.
 
     Args:
         image_size (`int`, *optional*, defaults to 64):
             Height and width of the (square) images, in pixels.
         num_channels (`int`, *optional*, defaults to 3):
-            Channels of the images: 1 (grey), 3 (RGB) or 4 (RGBA).
+            Number of image channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         hidden_size (`int`, *optional*, defaults to 64):
-            Width of the convolution next to the image (`ngf`/`ndf` in the PyTorch tutorial). Each layer further from
-            the image is twice as wide, up to `8 * hidden_size`.
+            Number of channels next to the image (`ngf`/`ndf` in the PyTorch tutorial). The width doubles with each
+            layer further from the image, up to `8 * hidden_size`.
         hidden_sizes (`list[int]`, *optional*):
-            Explicit widths, in the order in which the network uses them. Overrides `hidden_size`.
+            Explicit layer widths, in the order of the forward pass. Overrides `hidden_size`.
         strides (`list[int]`, *optional*):
-            Stride of each convolution, in the order in which the network uses them. By default the image is halved
-            as long as at least 4 pixels remain, as in the paper (64 = 4 * 2 * 2 * 2 * 2, 28 = 7 * 2 * 2).
+            Stride of each convolution, in the order of the forward pass. By default, the resolution is halved as
+            long as at least 4 pixels remain, as in the paper (64 = 4 * 2 * 2 * 2 * 2, 28 = 7 * 2 * 2).
         kernel_size (`int` or `list[int]`, *optional*, defaults to 4):
-            Kernel size of all convolutions, or of each.
+            Kernel size of all convolutions, or a list with one value per convolution.
         padding (`str`, *optional*, defaults to `"same"`):
             `"same"` pads as Keras and TensorFlow do: a feature map of `n` pixels becomes `ceil(n / stride)` in the
-            discriminator and `n * stride` in the generator, and an odd amount of padding has its larger half at the
-            bottom and right. `"symmetric"` is PyTorch's `padding=(kernel_size - stride) / 2`, which must be a whole
-            number, and drops the last row and column of a map that the stride does not divide. Both are the same
-            for the paper's 4x4 kernels of stride 2 on even feature maps.
+            discriminator and `n * stride` in the generator. The larger half of an odd amount of padding goes to the
+            bottom and right. `"symmetric"` is PyTorch's `padding=(kernel_size - stride) / 2`, which must be an
+            integer. It drops the last row and column of a feature map whose size is not divisible by the stride.
+            Both are equivalent for the paper's 4x4 kernels of stride 2 on even feature maps.
         use_bias (`bool`, *optional*, defaults to `False`):
             Whether convolutions and linear layers have a bias.
         norm_type (`str`, *optional*, defaults to `"batch"`):
-            `"batch"` or `"group"` normalise activations after each convolution, except next to the image (paper,
-            section 3). `"spectral"` normalises the weights of every layer instead, `"none"` nothing.
+            `"batch"` or `"group"` normalise the output of each convolution except the one next to the image (paper,
+            section 3). `"spectral"` normalises the weights of every layer instead. `"none"` disables normalisation.
         norm_eps (`float`, *optional*, defaults to 1e-5):
             Epsilon of batch and group normalisation (Keras: 1e-3, StudioGAN: 1e-4).
         num_groups (`int`, *optional*, defaults to 32):
-            Number of groups of group normalisation. Must divide all normalised widths.
+            Number of groups in group normalisation. Must divide every normalised width.
         hidden_act (`str`, *optional*):
-            `"relu"` (default of the generator) or `"leaky_relu"` (default of the discriminator).
+            Activation function: `"relu"` (default of the generator) or `"leaky_relu"` (default of the discriminator).
         leaky_relu_slope (`float`, *optional*, defaults to 0.2):
             Slope of `"leaky_relu"` for negative inputs.
         num_classes (`int`, *optional*, defaults to 0):
-            Number of classes of a class-conditional network, 0 for an unconditional one. The names of the classes
-            go into `id2label`. (`num_labels` is not used: transformers sets it to 2 where it has no meaning.)
+            Number of classes of a class-conditional network, or 0 for an unconditional one. Set the class names in
+            `id2label`. (`num_labels` is not used: transformers sets it to 2 even where it has no meaning.)
         initializer (`str`, *optional*, defaults to `"normal"`):
-            `"normal"` draws weights from N(0, `initializer_range`) as the paper does, `"xavier_uniform"` as Keras
-            does.
+            `"normal"` draws weights from N(0, `initializer_range`), as in the paper. `"xavier_uniform"` is the
+            initialisation of Keras.
         initializer_range (`float`, *optional*, defaults to 0.02):
-            Standard deviation of the `"normal"` initialisation, and of the scale of batch normalisation around 1.
+            Standard deviation of the `"normal"` initialisation, and of the batch normalisation scales around 1.
+
+    Raises:
+        huggingface_hub.errors.StrictDataclassError: if a field has an invalid type or value, or if fields contradict
+            each other.
     """
 
     code_module = "modeling_dcgan"
@@ -86,7 +90,7 @@ class DCGANConfig(PortableConfig):
             num_halvings, remaining = 0, self.image_size
             while remaining % 2 == 0 and remaining >= 8:
                 num_halvings, remaining = num_halvings + 1, remaining // 2
-            # One halving would leave a stem of half the image's size: leave it to the validation to say so.
+            # A single halving would leave a stem half as large as the image, which the validation rejects.
             self.strides = [2] * num_halvings if num_halvings >= 2 else []
         if self.hidden_sizes is None:
             self.hidden_sizes = [self.hidden_size * min(2**i, 8) for i in range(len(self.strides))]
@@ -110,8 +114,8 @@ class DCGANConfig(PortableConfig):
                 raise ValueError(f"`{name}` must be 0 or a positive number, got {getattr(self, name)}.")
         if not self.strides:
             raise ValueError(
-                f"`image_size={self.image_size}` has no default `strides`, because it is not a multiple of 4 that is"
-                " at least 16. Choose such a size or pass `strides`, e.g. `image_size=30, strides=[3, 2]`."
+                f"`image_size={self.image_size}` has no default `strides`, which exist for multiples of 4 from 16"
+                " on. Use such a size or pass `strides`, e.g. `image_size=30, strides=[3, 2]`."
             )
         for name, values in (
             ("strides", self.strides),
@@ -119,10 +123,10 @@ class DCGANConfig(PortableConfig):
             ("kernel_size", self.kernel_sizes),
         ):
             if any(value < 1 for value in values):
-                raise ValueError(f"`{name}` must all be at least 1, got {list(values)}.")
+                raise ValueError(f"All values of `{name}` must be at least 1, got {list(values)}.")
             if len(values) != len(self.strides):
                 raise ValueError(
-                    f"`{name}` must have one value per convolution, so as many as `strides={list(self.strides)}`, got"
+                    f"`{name}` must have one value per convolution, as many as `strides={list(self.strides)}`, got"
                     f" {list(values)}."
                 )
         for kernel_size, stride in zip(self.kernel_sizes, self.strides):
@@ -130,15 +134,15 @@ class DCGANConfig(PortableConfig):
                 raise ValueError(f"`kernel_size` must be at least the stride, got {kernel_size} for stride {stride}.")
             if self.padding == "symmetric" and (kernel_size - stride) % 2:
                 raise ValueError(
-                    '`padding="symmetric"` needs kernels that are an even number of pixels larger than their stride,'
-                    f' got kernel {kernel_size} and stride {stride}. Use `padding="same"`.'
+                    '`padding="symmetric"` requires `kernel_size` minus stride to be even, got kernel size'
+                    f' {kernel_size} and stride {stride}. Use `padding="same"`.'
                 )
 
     def validate_class_names(self):
         if set(self.id2label) != set(range(self.num_classes)) or len(set(self.id2label.values())) != self.num_classes:
             raise ValueError(
-                f"`id2label` must give each class from 0 to `num_classes` - 1 a name of its own, got {self.id2label} for"
-                f" `num_classes={self.num_classes}`."
+                f"`id2label` must assign a unique name to each class from 0 to `num_classes` - 1, got {self.id2label}"
+                f" for `num_classes={self.num_classes}`."
             )
 
     def _validate_groups(self, normalized_sizes: list[int]):
@@ -152,20 +156,20 @@ class DCGANConfig(PortableConfig):
 @strict
 class DCGANGeneratorConfig(DCGANConfig):
     r"""
-    Configuration of a [`DCGANGenerator`]. The defaults give the generator of the
+    Configuration of a [`DCGANGenerator`]. The defaults yield the generator of the
     [PyTorch tutorial](https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html): 64x64 RGB images,
-    3,576,704 parameters. See [`DCGANConfig`] for the fields that it shares with the discriminator.
+    3,576,704 parameters. See [`DCGANConfig`] for the fields shared with the discriminator.
 
     Args:
         latent_dim (`int`, *optional*, defaults to 100):
             Number of latent variables (`nz` in the PyTorch tutorial).
         stem_hidden_sizes (`list[int]`, *optional*, defaults to `[]`):
-            Widths of linear layers, each followed by the activation, between the latents and the linear layer that
-            makes the first feature map.
+            Widths of hidden linear layers between the latents and the linear layer that produces the first feature
+            map. Each is followed by the activation function.
         stem_norm (`bool`, *optional*, defaults to `True`):
-            Whether the first feature map is normalised.
+            Whether to normalise the first feature map.
         stem_activation (`bool`, *optional*, defaults to `True`):
-            Whether the activation is applied to the first feature map.
+            Whether to apply the activation function to the first feature map.
 
     Example:
 
@@ -195,7 +199,7 @@ class DCGANGeneratorConfig(DCGANConfig):
 
     @property
     def feature_sizes(self) -> list[int]:
-        """Sizes in pixels of the stem's feature map and of each transposed convolution's output."""
+        """Sizes, in pixels, of the stem's feature map and of each transposed convolution's output."""
         stem_size = self.image_size // math.prod(self.strides)
         return [stem_size * math.prod(self.strides[:i]) for i in range(len(self.strides) + 1)]
 
@@ -204,7 +208,9 @@ class DCGANGeneratorConfig(DCGANConfig):
         if self.latent_dim < 1:
             raise ValueError(f"`latent_dim` must be at least 1, got {self.latent_dim}.")
         if any(size < 1 for size in self.stem_hidden_sizes):
-            raise ValueError(f"`stem_hidden_sizes` must all be at least 1, got {list(self.stem_hidden_sizes)}.")
+            raise ValueError(
+                f"All values of `stem_hidden_sizes` must be at least 1, got {list(self.stem_hidden_sizes)}."
+            )
         if self.feature_sizes[-1] != self.image_size:
             raise ValueError(
                 f"`image_size` must be a multiple of the product of `strides`, got {self.image_size} and"
@@ -216,18 +222,18 @@ class DCGANGeneratorConfig(DCGANConfig):
 @strict
 class DCGANDiscriminatorConfig(DCGANConfig):
     r"""
-    Configuration of a [`DCGANDiscriminator`] or of a [`DCGANForImageClassification`], for which `num_labels` or
-    `id2label` describe the labels that it predicts. The defaults give the discriminator of the
+    Configuration of a [`DCGANDiscriminator`] or a [`DCGANForImageClassification`]. For the latter, `num_labels` or
+    `id2label` define the predicted labels. The defaults yield the discriminator of the
     [PyTorch tutorial](https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html): 64x64 RGB images,
-    2,765,568 parameters. See [`DCGANConfig`] for the fields that it shares with the generator.
+    2,765,568 parameters. See [`DCGANConfig`] for the fields shared with the generator.
 
     Args:
         resize_mode (`str`, *optional*, defaults to `"crop"`):
-            How [`DCGANImageProcessor`] makes images square: `"crop"` or `"pad"`.
+            Method by which [`DCGANImageProcessor`] makes images square: `"crop"` or `"pad"`.
         patchwise (`bool`, *optional*, defaults to `False`):
             Whether to score overlapping patches instead of the whole image (PatchGAN; Isola et al., 2017,
-            https://huggingface.co/papers/1611.07004, section 3.2.2), so that images may have any size. Not for
-            class-conditional networks.
+            https://huggingface.co/papers/1611.07004, section 3.2.2). Images may then have any size. Not supported
+            with class-conditional networks.
 
     Example:
 
@@ -254,7 +260,7 @@ class DCGANDiscriminatorConfig(DCGANConfig):
     patchwise: bool = False
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
-        """See [`DCGANConfig.save_pretrained`]. Writes the matching [`DCGANImageProcessor`], too."""
+        """Saves the configuration and the matching [`DCGANImageProcessor`]. See [`DCGANConfig.save_pretrained`]."""
         processor = DCGANImageProcessor(
             size=self.image_size, num_channels=self.num_channels, resize_mode=self.resize_mode
         )
@@ -262,17 +268,17 @@ class DCGANDiscriminatorConfig(DCGANConfig):
         super().save_pretrained(save_directory, **kwargs)
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """See [`~transformers.PreTrainedConfig.to_diff_dict`]."""
-        # transformers leaves out two labels without names, which are what it assumes itself. Here nothing is assumed.
+        """Returns the non-default fields and all labels. See [`~transformers.PreTrainedConfig.to_diff_dict`]."""
+        # transformers omits two unnamed labels, which are its default. They are not the default here.
         return super().to_diff_dict() | {"id2label": self.id2label, "label2id": self.label2id}
 
     def validate_class_names(self):
-        if self.num_classes:  # otherwise they are the labels of a classifier
+        if self.num_classes:  # otherwise `id2label` names a classifier's labels
             super().validate_class_names()
 
     @property
     def feature_sizes(self) -> list[int]:
-        """Size in pixels of each convolution's output."""
+        """Size, in pixels, of each convolution's output."""
         sizes, size = [], self.image_size
         for stride in self.strides:
             size = math.ceil(size / stride) if self.padding == "same" else size // stride
@@ -283,13 +289,13 @@ class DCGANDiscriminatorConfig(DCGANConfig):
         super().validate_architecture()
         if self.feature_sizes[-1] < 1:
             raise ValueError(
-                f"`strides={list(self.strides)}` leave nothing of an image of `image_size={self.image_size}`: the"
-                f" feature maps have {self.feature_sizes} pixels."
+                f"`strides={list(self.strides)}` are too large for `image_size={self.image_size}`: the feature maps"
+                f" would have sizes {self.feature_sizes}. Use fewer or smaller strides, or larger images."
             )
         if self.patchwise and self.num_classes:
             raise ValueError(
-                f"`patchwise` and `num_classes={self.num_classes}`: only a discriminator of whole images can be"
-                " class-conditional."
+                f"`patchwise=True` cannot be combined with `num_classes={self.num_classes}`: only a discriminator of"
+                " whole images can be class-conditional."
             )
         self._validate_groups(list(self.hidden_sizes[1:]))
 

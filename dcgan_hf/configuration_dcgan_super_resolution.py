@@ -10,31 +10,36 @@ from huggingface_hub.dataclasses import strict
 from .configuration_portable import PortableConfig
 
 
-# What each scale factor is made of: an upsampling layer each.
+# Strides of the upsampling layers, by scale factor.
 UPSAMPLING_STEPS = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
 
 
 @strict
 class DCGANSuperResolutionConfig(PortableConfig):
     r"""
-    Configuration of a [`DCGANSuperResolutionGenerator`]. The defaults give a network of 762,499 parameters that makes RGB
-    images of any size four times as wide and high.
+    Configuration of a [`DCGANSuperResolutionGenerator`]. The defaults yield a network of 762,499 parameters that
+    upscales RGB images of any size by a factor of 4. Inherits from [`PreTrainedConfig`], which documents saving and
+    loading.
 
     Args:
         scale_factor (`int`, *optional*, defaults to 4):
-            How many times as wide and high the result is: 2, 3, 4 or 8.
+            Upscaling factor of width and height: 2, 3, 4 or 8.
         num_channels (`int`, *optional*, defaults to 3):
-            Channels of the images: 1 (grey) or 3 (RGB).
+            Number of image channels: 1 (grey) or 3 (RGB).
         hidden_size (`int`, *optional*, defaults to 64):
-            Channels of all feature maps.
+            Number of channels of all feature maps.
         num_blocks (`int`, *optional*, defaults to 8):
-            Number of residual blocks, of two convolutions each, on the small image.
+            Number of residual blocks, of two convolutions each, at low resolution.
         upsampling (`str`, *optional*, defaults to `"transposed_convolution"`):
-            `"transposed_convolution"`, DCGAN's layer, with kernels of twice the stride, so that each pixel of the result is
-            made of as many as any other; or `"pixel_shuffle"`, a convolution whose channels become neighbours (Shi et al.,
-            2016, https://huggingface.co/papers/1609.05158).
+            `"transposed_convolution"` is DCGAN's layer, with a kernel of twice the stride (three times an odd stride),
+            so that every output pixel depends on equally many input pixels. `"pixel_shuffle"` is a convolution whose
+            output channels are rearranged into neighbouring pixels (Shi et al., 2016,
+            https://huggingface.co/papers/1609.05158).
         leaky_relu_slope (`float`, *optional*, defaults to 0.2):
-            Slope of the activation for negative inputs.
+            Slope of the leaky ReLU for negative inputs.
+
+    Raises:
+        huggingface_hub.errors.StrictDataclassError: if a field has an invalid type or value.
 
     Example:
 
@@ -59,8 +64,8 @@ class DCGANSuperResolutionConfig(PortableConfig):
 
     @property
     def receptive_radius(self) -> int:
-        """Largest distance, in pixels of the small image, at which a pixel has an influence on the result."""
-        # The first convolution, those of the blocks, and the last one before upsampling.
+        """Radius of the receptive field, in low-resolution pixels."""
+        # The first convolution, the blocks, and the last convolution before upsampling.
         radius, scale = 2.0 + 2 * self.num_blocks, 1
         for step in UPSAMPLING_STEPS[self.scale_factor]:
             radius, scale = radius + 1 / scale, scale * step

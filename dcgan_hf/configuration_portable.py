@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Base of all configurations: with them is saved the code that loads them where this package is not."""
+"""Base config: saves the modeling code beside itself, so that models load without dcgan_hf."""
 
 import ast
 import os
@@ -10,22 +10,25 @@ from typing import Any, ClassVar
 from transformers import PreTrainedConfig
 
 
-# Networks that belong into a module's file, too, but that it does not import.
+# Modules to include in a module's file although it does not import them.
 _FURTHER_NETWORKS = {"modeling_dcgan": ["modeling_dcgan_classification"]}
 
 
 def code_of_networks(module: str = "modeling_dcgan") -> str:
     r"""
-    A module of networks and all that it imports of this package, as one file, which needs no package.
+    Returns the source of a module of networks and its relative imports as one file that does not need dcgan_hf.
 
-    One, because diffusers downloads just one file for each network of a pipeline.
+    diffusers downloads a single file for each network of a pipeline.
 
     Args:
         module (`str`, *optional*, defaults to `"modeling_dcgan"`):
             Name of the module.
+
+    Returns:
+        `str`: Python source code.
     """
     here = Path(__file__)
-    if here.name != "configuration_portable.py":  # the one file itself, in a model repository
+    if here.name != "configuration_portable.py":  # this already is the joined file, in a model repository
         return here.read_text()
     imports: set[str] = set()
     names: list[str] = []
@@ -38,7 +41,7 @@ def code_of_networks(module: str = "modeling_dcgan") -> str:
         for node in import_nodes:
             if not getattr(node, "level", 0):
                 imports.add(ast.unparse(node))
-            elif node.module not in bodies:  # comes first, because it is needed here
+            elif node.module not in bodies:  # dependencies come first
                 add(node.module)
         exports = nodes[-1]  # __all__
         names.extend(ast.literal_eval(exports.value))
@@ -48,7 +51,7 @@ def code_of_networks(module: str = "modeling_dcgan") -> str:
         add(name)
     parts = [
         "# Copyright 2026 The dcgan_hf authors.\n# Licensed under the Apache License, Version 2.0.",
-        '"""Networks of a DCGAN. Made from the modules of dcgan_hf, so that they load without it."""',
+        '"""DCGAN networks. Generated from the modules of dcgan_hf, so that they load without it."""',
         "\n".join(sorted(imports)),
         *bodies.values(),
         f"__all__ = {sorted(names)}",
@@ -58,13 +61,12 @@ def code_of_networks(module: str = "modeling_dcgan") -> str:
 
 class PortableConfig(PreTrainedConfig):
     r"""
-    Base of the configurations. Their networks load with `trust_remote_code=True` where this package is not installed.
+    Base class of all configurations. Without dcgan_hf, their networks load with `trust_remote_code=True`.
 
-    Class attributes that each configuration sets:
+    Subclasses set these class attributes:
 
-    - `code_module` (`str`): the module of its networks, which also names the file of code that is saved.
-    - `_auto_classes` (`dict[str, str]`): the classes of that module that transformers' `AutoConfig`, `AutoModel`, ...
-      load.
+    - `code_module` (`str`): module of the networks, and name of the saved code file.
+    - `_auto_classes` (`dict[str, str]`): class of that module for each of transformers' `AutoConfig`, `AutoModel`, ...
     """
 
     _auto_classes: ClassVar[dict[str, str]] = {}
@@ -72,12 +74,12 @@ class PortableConfig(PreTrainedConfig):
 
     @classmethod
     def save_code(cls, folder: Path) -> None:
-        """Writes the networks' code into a folder, as one file."""
+        """Writes the networks' code to a folder, as one file."""
         (folder / f"{cls.code_module}.py").write_text(code_of_networks(cls.code_module))
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
-        """See [`~transformers.PreTrainedConfig.save_pretrained`]. Writes the networks' code, too, so that the folder
-        loads where this package is not installed."""
+        """Saves the configuration and the networks' code, so that the folder loads without dcgan_hf. See
+        [`~transformers.PreTrainedConfig.save_pretrained`]."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.save_code(folder)
@@ -85,8 +87,8 @@ class PortableConfig(PreTrainedConfig):
         super().save_pretrained(save_directory, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """What is saved. Without names of classes if there are none, so that those of a classifier can be added, and
-        without `dtype`, which the weights' file tells: an fp16 variant must not make the other weights load as fp16."""
+        """Returns the fields to save. Empty class names are omitted, so that a classifier's can be added. `dtype` is
+        omitted because the weights file defines it: an fp16 variant must not make the other weights load as fp16."""
         content = super().to_dict()
         del content["dtype"]
         return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}

@@ -1,12 +1,12 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Networks from checkpoints of other DCGAN code: PyTorch's examples and tutorial, HugGAN, OSGAN and znxlwm's
+Conversion of checkpoints of other DCGAN code: PyTorch's examples and tutorial, HugGAN, OSGAN and znxlwm's
 pytorch-MNIST-CelebA-GAN-DCGAN, StudioGAN.
 
-A checkpoint holds weights, not strides and paddings. Their shapes and names tell which of these networks it is, whose
-code (read for this module) tells the rest: kernels of 4x4 pixels have stride 2 and padding 1, generators use ReLU,
-discriminators LeakyReLU of slope 0.2. What does not fit is refused.
+A checkpoint contains weights, but no strides or paddings. Shapes and names of the weights identify the network. The
+rest follows from the source code of these projects: 4x4 kernels have stride 2 and padding 1, generators use ReLU,
+discriminators LeakyReLU of slope 0.2. Other checkpoints are rejected.
 """
 
 import logging
@@ -31,25 +31,25 @@ logger = logging.getLogger(__name__)
 Source = str | PathLike | Mapping[str, Any]
 Network = TypeVar("Network", DCGANGenerator, DCGANDiscriminator)
 
-# First bytes of what people download or save in place of a checkpoint.
+# First bytes of files that are mistaken for checkpoints.
 _OTHER_FILES = {
-    b"version https://git-lfs": "is a Git LFS pointer, not the file it stands for. Run `git lfs pull`, or download it",
+    b"version https://git-lfs": "is a Git LFS pointer, not the file itself. Run `git lfs pull`, or download it",
     b"<": "is a web page. Download the file itself",
-    b"\x89HDF": "is an HDF5 file, as Keras writes. Only PyTorch checkpoints can be imported",
+    b"\x89HDF": "is an HDF5 file, as written by Keras. Only PyTorch checkpoints can be imported",
 }
 
-# Modules by which other networks are known, the most telling first.
+# Module names that identify unsupported networks, the most specific first.
 _OTHER_NETWORKS = {
     r"(.*\.)?(mapping|style|g_mapping|g_synthesis|synthesis)\..*": "a StyleGAN",
     r"(init\.init|feat_\d+|se_\d+|to_big|down_from_big|from_big)\b.*": "a FastGAN (or a Projected GAN's generator)",
     r"(.*\.)?(initial_conv|non_residual_layers|to_shape_disc_out)\b.*": "a lightweight GAN",
     r"(feature_network|.*\.pretrained)\..*": "a Projected GAN",
-    r"block\d+\.(c1|c2|c_sc|b1|b2)\b.*": "one of mimicry's networks, which are ResNets (its DCGAN, too)",
-    r"blocks\.\d+\.\d+\.conv0": "StudioGAN's DCGAN discriminator, which normalises its first layer and sums over positions."
-    " Only its generator can be imported",
-    r"blocks\.\d+\.\d+\..*": "one of StudioGAN's networks, but not its unconditional DCGAN generator",
-    r"(l1\.0|conv_blocks\.\d+|adv_layer\.0)": "PyTorch-GAN's DCGAN, which enlarges feature maps by"
-    " interpolation, or halves them with 3x3 kernels",
+    r"block\d+\.(c1|c2|c_sc|b1|b2)\b.*": "a network of mimicry, where even the DCGAN is a ResNet",
+    r"blocks\.\d+\.\d+\.conv0": "StudioGAN's DCGAN discriminator, which normalises its first layer and sums over"
+    " positions. Only the generator can be imported",
+    r"blocks\.\d+\.\d+\..*": "a network of StudioGAN other than its unconditional DCGAN generator",
+    r"(l1\.0|conv_blocks\.\d+|adv_layer\.0)": "PyTorch-GAN's DCGAN, which upscales feature maps by"
+    " interpolation or downscales them with 3x3 kernels",
     r"(formatLayer|main\.convTranspose\d+|main\.outlayer)": "a network of pytorch_GAN_zoo",
     r"(scaleLayers|toRGBLayers|fromRGBLayers)\..*": "a progressive GAN",
 }
@@ -62,7 +62,7 @@ _KNOWN = (
 
 @dataclass
 class _Layer:
-    """A convolution or linear layer, and the normalisation that follows it."""
+    """Convolution or linear layer, and the normalisation that follows it."""
 
     name: str
     weight: torch.Tensor
@@ -73,18 +73,21 @@ class _Layer:
 
 def generator_from_original(source: Source) -> DCGANGenerator:
     r"""
-    Makes a generator of a checkpoint that other DCGAN code wrote. Image size, width, channels and number of latent
-    variables are read from the shapes of its weights. It computes what the original network computes.
+    Converts a checkpoint of other DCGAN code to a generator that computes the same as the original. Image size, layer
+    widths, channels and number of latent variables are inferred from the shapes of the weights.
 
     Args:
         source (`str`, `PathLike` or `Mapping`):
-            A checkpoint file (read with `weights_only=True`; a `.safetensors` file, too) or what was loaded from one:
-            a state dict, or dicts of them such as `{"epoch": 5, "netG_state_dict": {...}}`.
+            Checkpoint file (`.safetensors`, or a PyTorch file, read with `weights_only=True`) or its content: a state
+            dict, or nested dicts of them such as `{"epoch": 5, "netG_state_dict": {...}}`.
+
+    Returns:
+        [`DCGANGenerator`]: the generator, in evaluation mode.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no checkpoint, if it wants to run code when it is loaded, if it holds no generator or more
-            than one, or if it holds another network.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is not a checkpoint, if loading it would run code, if it does not contain exactly one
+            generator, or if the network is not supported.
 
     Example:
 
@@ -99,19 +102,22 @@ def generator_from_original(source: Source) -> DCGANGenerator:
 
 def discriminator_from_original(source: Source) -> DCGANDiscriminator:
     r"""
-    Makes a discriminator of a checkpoint that other DCGAN code wrote. Its logits are what the original network computes
-    before its sigmoid. See [`generator_from_original`] for the argument and the errors.
+    Converts a checkpoint of other DCGAN code to a discriminator. Its logits equal the original's before the sigmoid.
+    See [`generator_from_original`] for arguments and errors.
+
+    Returns:
+        [`DCGANDiscriminator`]: the discriminator, in evaluation mode.
     """
     return _only_one(DCGANDiscriminator, source)
 
 
 def networks_from_original(source: Source) -> dict[str, DCGANGenerator | DCGANDiscriminator]:
     r"""
-    Makes all networks of a checkpoint. See [`generator_from_original`].
+    Converts all networks of a checkpoint. See [`generator_from_original`] for arguments and errors.
 
     Returns:
-        `dict`: the networks by their names in the checkpoint, such as `"netG_state_dict"`. What cannot be imported is
-        left out with a warning, if anything else can be.
+        `dict`: networks by their names in the checkpoint, such as `"netG_state_dict"`. Unsupported networks are
+        skipped with a warning if at least one is supported.
     """
     content = source if isinstance(source, Mapping) else _read_checkpoint(Path(source))
     networks: dict[str, DCGANGenerator | DCGANDiscriminator] = {}
@@ -119,10 +125,10 @@ def networks_from_original(source: Source) -> dict[str, DCGANGenerator | DCGANDi
     for name, state_dict in _find_state_dicts(content):
         try:
             networks[name] = _convert(_read_layers(state_dict))
-        except (ValueError, StrictDataclassError) as error:  # the latter is a configuration's, around a ValueError
+        except (ValueError, StrictDataclassError) as error:  # configurations wrap a ValueError in the latter
             problems.append(f"{_describe(source, name)} cannot be imported: {error.__cause__ or error}")
     if not networks:
-        raise ValueError("\n".join(problems) or f"{_describe(source)} holds no weights that have names.")
+        raise ValueError("\n".join(problems) or f"{_describe(source)} contains no named weights.")
     for problem in problems:
         logger.warning(problem)
     return networks
@@ -133,9 +139,9 @@ def _only_one(network_class: type[Network], source: Source) -> Network:
     found = {name: network for name, network in networks.items() if isinstance(network, network_class)}
     if len(found) != 1:
         held = [f"a {type(network).__name__}" + (f" ({name})" if name else "") for name, network in networks.items()]
-        advice = " Load it with `torch.load` and pass the part that you want." if found else ""
+        advice = " Load it with `torch.load` and pass one of them." if found else ""
         raise ValueError(
-            f"{_describe(source)} must hold one {network_class.__name__}, but holds {', '.join(held)}.{advice}"
+            f"{_describe(source)} must contain one {network_class.__name__}, but contains {', '.join(held)}.{advice}"
         )
     return next(iter(found.values()))
 
@@ -147,7 +153,7 @@ def _describe(source: Source, name: str = "") -> str:
 
 def _read_checkpoint(path: Path) -> Any:
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+        raise FileNotFoundError(f"The file {str(path)!r} does not exist.")
     with path.open("rb") as file:
         beginning = file.read(32).lstrip()
     if not beginning:
@@ -160,23 +166,24 @@ def _read_checkpoint(path: Path) -> Any:
             return safetensors.torch.load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
-        # PyTorch's message is not passed on, because it advises to load the file in the unsafe way.
+        # PyTorch's message is replaced, because it recommends unsafe loading.
         if wanted := re.search(r"GLOBAL ([\w.]+)|global ([\w.]+)", str(error)):
             explanation = (
-                f"holds more than weights: loading it would run `{wanted[1] or wanted[2]}`, which could do anything. Where it"
-                " was written and is trusted, save the weights alone: `torch.save(network.state_dict(), path)`."
+                f"contains more than weights: loading it would run `{wanted[1] or wanted[2]}`, which could"
+                " execute anything. If you trust it, load it with the code that wrote it and save the weights alone:"
+                " `torch.save(network.state_dict(), path)`."
             )
         elif "TorchScript" in str(error):
             explanation = (
                 "is a TorchScript program. Save its weights: `torch.save(torch.jit.load(path).state_dict(), ...)`."
             )
         else:
-            explanation = "is damaged, or no PyTorch checkpoint."
+            explanation = "is corrupt or not a PyTorch checkpoint."
         raise ValueError(f"{str(path)!r} {explanation}") from None
 
 
 def _find_state_dicts(content: Any, name: str = "") -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
-    """Mappings from names to tensors, wherever they are in a checkpoint, except in the state of an optimizer."""
+    """Yields all mappings from names to tensors in a checkpoint, except those in optimizer states."""
     if not isinstance(content, Mapping) or "param_groups" in content:
         return
     tensors = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
@@ -187,7 +194,7 @@ def _find_state_dicts(content: Any, name: str = "") -> Iterator[tuple[str, dict[
 
 
 def _position(module: str) -> tuple[int, int] | None:
-    """The place of a module in its network, if it is one of those known here."""
+    """Returns the position of a module in its network, or `None` if its name is unknown."""
     if match := re.fullmatch(r"(?:main|model)\.(\d+)", module):
         return int(match[1]), 0
     if match := re.fullmatch(r"(?:de)?conv(\d+)(_bn|_gn)?", module):
@@ -205,14 +212,14 @@ def _read_layers(state_dict: dict[str, torch.Tensor]) -> list[_Layer]:
     if any(_position(module) is None for module in modules):
         for pattern, network in _OTHER_NETWORKS.items():
             if any(re.fullmatch(pattern, module) for module in modules):
-                raise ValueError(f"this is {network}.")
+                raise ValueError(f"it is {network}.")
     layers: list[_Layer] = []
-    # By place, because .safetensors files are in the order of the alphabet.
+    # Sorted by position, because .safetensors files are in alphabetical order.
     for module in sorted(modules, key=lambda module: _position(module) or (math.inf, 0)):
         tensors = modules[module]
         if _position(module) is None or "weight" not in tensors:
             raise ValueError(
-                f"`{module or next(iter(tensors))}` belongs to no network known here. Known are {_KNOWN}."
+                f"`{module or next(iter(tensors))}` belongs to no supported network. Supported are {_KNOWN}."
             )
         if tensors["weight"].ndim == (2 if module == "linear0" else 4) and tensors.keys() <= {"weight", "bias"}:
             layers.append(_Layer(module, tensors["weight"], tensors.get("bias")))
@@ -220,30 +227,30 @@ def _read_layers(state_dict: dict[str, torch.Tensor]) -> list[_Layer]:
             layers[-1].norm_name, layers[-1].norm = module, tensors
         else:
             shapes = ", ".join(f"{parameter} {tuple(tensor.shape)}" for parameter, tensor in tensors.items())
-            raise ValueError(f"`{module}` has no place in a DCGAN: {shapes}.")
+            raise ValueError(f"`{module}` does not belong in a DCGAN: {shapes}.")
     _check_order(layers)
     return layers
 
 
 def _check_order(layers: list[_Layer]) -> None:
-    """Refuses what shapes alone cannot tell: activations before normalisations, layers without weights."""
-    if not re.match("main|model", layers[0].name):  # the other names tell what is what
+    """Rejects what shapes alone do not show: activations before normalisations, additional layers without weights."""
+    if not re.match("main|model", layers[0].name):  # the other names identify their modules
         return
     for layer, following in zip(layers, [*layers[1:], None]):
         index = int(layer.name.split(".")[1])
         if layer.norm_name and int(layer.norm_name.split(".")[1]) != index + 1:
             raise ValueError(
-                f"`{layer.norm_name}` normalises what comes out of an activation, not of `{layer.name}` (as in"
+                f"`{layer.norm_name}` normalises the output of an activation function, not of `{layer.name}` (as in"
                 " pytorch-gan-collections' discriminator)."
             )
         if following and int(following.name.split(".")[1]) != index + (3 if layer.norm else 2):
-            raise ValueError(f"there is more, or less, between `{layer.name}` and `{following.name}` than in a DCGAN.")
+            raise ValueError(f"the modules between `{layer.name}` and `{following.name}` are not those of a DCGAN.")
 
 
 def _convert(layers: list[_Layer]) -> DCGANGenerator | DCGANDiscriminator:
     if len(layers) < 2:
-        raise ValueError(f"one layer, `{layers[0].name}`, is no DCGAN.")
-    # The paper normalises neither the generator's last layer nor the discriminator's first. StudioGAN's stem is linear.
+        raise ValueError(f"a single layer, `{layers[0].name}`, is not a DCGAN.")
+    # The paper normalises neither the generator's last nor the discriminator's first layer. StudioGAN: linear stem.
     is_generator = layers[0].norm is not None or layers[0].weight.ndim == 2
     network: DCGANGenerator | DCGANDiscriminator
     if is_generator:
@@ -255,7 +262,7 @@ def _convert(layers: list[_Layer]) -> DCGANGenerator | DCGANDiscriminator:
     try:
         network.load_state_dict(state_dict)
     except RuntimeError as error:
-        raise ValueError(f"its layers do not fit together as those of a DCGAN: {error}") from None
+        raise ValueError(f"its layers do not fit together as in a DCGAN: {error}") from None
     return network.eval()
 
 
@@ -303,12 +310,12 @@ def _discriminator_from_layers(layers: list[_Layer]) -> tuple[DCGANDiscriminator
     *convolutions, head = layers
     _check_kernels(convolutions, 4)
     if head.weight.shape[0] != 1:
-        raise ValueError(f"`{head.name}` gives {head.weight.shape[0]} scores, a DCGAN's discriminator gives one.")
+        raise ValueError(f"`{head.name}` returns {head.weight.shape[0]} scores, a DCGAN's discriminator returns one.")
     use_bias = any(layer.bias is not None for layer in layers)
     norm_names = [layer.norm_name for layer in convolutions if layer.norm_name]
     norm_type: Literal["batch", "group", "none"] = "batch" if norm_names else "none"
     if any(name.endswith("_gn") for name in norm_names):
-        norm_type = "group"  # of 32 groups in OSGAN, as by default
+        norm_type = "group"  # 32 groups in OSGAN, the default here
     config = DCGANDiscriminatorConfig(
         image_size=head.weight.shape[2] * 2 ** len(convolutions),
         num_channels=convolutions[0].weight.shape[1],
@@ -334,8 +341,8 @@ def _check_kernels(layers: list[_Layer], size: int) -> None:
         height, width = layer.weight.shape[2:]
         if (height, width) != (size, size):
             raise ValueError(
-                f"`{layer.name}` has a kernel of {height}x{width} pixels. Only for {size}x{size} is it known which stride and"
-                " padding it goes with: a checkpoint does not tell."
+                f"`{layer.name}` has a kernel of {height}x{width} pixels. Stride and padding, which a checkpoint does"
+                f" not contain, are only known for {size}x{size}."
             )
 
 
@@ -344,7 +351,7 @@ def _bias(layer: _Layer, num_outputs: int) -> torch.Tensor:
 
 
 def _norm(name: str, layer: _Layer) -> dict[str, torch.Tensor]:
-    """The normalisation of a layer under another name. PyTorch before 0.4.1 did not count the batches."""
+    """Returns a layer's normalisation under another name. PyTorch before 0.4.1 did not count the batches."""
     if layer.norm is None:
         return {}
     counted = {"num_batches_tracked": torch.tensor(0)} if "running_mean" in layer.norm else {}

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Generators as ONNX graphs, for programs that have no PyTorch."""
+"""Export of generators as ONNX graphs, for programs without PyTorch."""
 
 import io
 import logging
@@ -19,21 +19,18 @@ if TYPE_CHECKING:
     from transformers.exporters import ExportedModel
 
 
-# Folder of the graph beside the pipeline, where transformers.js looks for it, too.
-
-
 def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "ExportedModel":
     r"""
-    Makes an ONNX graph of a generator, for batches of any size and, if it makes images larger, for images of any size. The
-    graph computes in the precision of the generator's weights; float32 and float16 are known to ONNX Runtime on all devices.
+    Exports a generator as an ONNX graph for any batch size and, in super-resolution, any image size. The graph
+    computes in the precision of the generator's weights. ONNX Runtime supports float32 and float16 on all devices.
 
     Args:
         generator ([`DCGANGenerator`] or [`DCGANSuperResolutionGenerator`]):
-            The generator. It may be in training mode: the graph is that of its evaluation mode.
+            Generator to export. The graph is that of evaluation mode, even if the generator is in training mode.
 
     Returns:
-        [`~transformers.exporters.ExportedModel`]: it is called as the generator is. `save_pretrained(folder)` writes
-        `model.onnx`, its weights and what `ExportedModel.from_pretrained(folder)` needs to run it.
+        [`~transformers.exporters.ExportedModel`]: a callable with the generator's interface. `save_pretrained(folder)`
+        writes `model.onnx`, its weights and the files with which `ExportedModel.from_pretrained(folder)` runs it.
 
     Raises:
         ImportError: if the packages of `dcgan-hf[onnx]` are not installed.
@@ -53,7 +50,7 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
 
     any_number = {name: torch.export.Dim(name, min=1, max=2**16) for name in ("batch", "height", "width")}
     device, dtype = generator.device, generator.dtype
-    # Two of each, since one would be taken for a constant.
+    # Batches of two, because a dimension of size 1 would be exported as a constant.
     if isinstance(generator, DCGANSuperResolutionGenerator):
         inputs = {"pixel_values": torch.zeros(2, generator.config.num_channels, 8, 10, device=device, dtype=dtype)}
         shapes = {"pixel_values": {0: any_number["batch"], 2: any_number["height"], 3: any_number["width"]}}
@@ -64,7 +61,7 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
         shapes = {name: {0: any_number["batch"]} for name in inputs}
     with _quiet():
         exported = OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))
-    # Nodes say by which line of which file they were made, so where this machine keeps them.
+    # The metadata of nodes contains local paths of source files.
     for component in exported.components.values():
         for node in component.program.graph.all_nodes():
             node.metadata_props.clear()
@@ -73,7 +70,7 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters say of their steps, of operators that no generator has, and of versions."""
+    """Suppresses the exporters' messages about their steps, unrelated operators and versions."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "transformers")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

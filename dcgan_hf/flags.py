@@ -1,9 +1,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Arguments as dataclass fields: all that is known of one stands beside its name. Commands make their flags of them.
+Arguments as dataclass fields. Each field declares everything about its argument; commands turn the fields into flags.
 
-Nothing here, nor in the modules of arguments that build on it, imports torch: `--help` has to appear at once.
+Neither this module nor the argument modules built on it import torch, so that `--help` appears at once.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
-_KINDS = {bool: "true or false", float: "a number", int: "a whole number", str: "text"}
+_KINDS = {bool: "true or false", float: "a number", int: "an integer", str: "a string"}
 
 
 def flag(
@@ -36,23 +36,23 @@ def flag(
 
     Args:
         default (`Any`):
-            Value when it is not given. `dataclasses.MISSING` makes it required.
+            Default value. `dataclasses.MISSING` makes the argument required.
         help (`str`):
-            Its line in `--help`.
+            Description in `--help`.
         group (`str`, *optional*, defaults to `"Options"`):
-            Heading that `--help` lists it under.
+            Heading under which `--help` lists it.
         range (`str`, *optional*):
-            Interval of numbers that are allowed, such as `"[1, inf)"` or `"(0, 0.5)"`.
+            Interval of allowed numbers, such as `"[1, inf)"` or `"(0, 0.5)"`.
         on_resume (`str`, *optional*, defaults to `"warn"`):
-            For a run that goes on from a checkpoint: `"fixed"` arguments describe what the checkpoint holds and cannot
-            change, `"warn"` ones make it end differently, `"free"` ones do not.
+            Effect of a change when a run resumes: `"fixed"` arguments describe the contents of the checkpoint and
+            cannot change, `"warn"` ones change the outcome of the run, `"free"` ones do not.
         on_card (`bool` or `"name"`, *optional*, defaults to `False`):
-            Whether the recipe on a published model card shows it. By default it stays private. Of a local path, `"name"`
-            shows the last component only.
+            Whether the recipe on a published model card shows it. By default it stays private. `"name"` shows only the
+            last component of a local path.
         positional (`bool`, *optional*, defaults to `False`):
-            Whether a command takes it without its name.
+            Whether commands take it as a positional argument.
         part (`str`, *optional*):
-            Part of a trainer that it describes. It has no effect if the trainer is given one: `"loss"`.
+            Part of the trainer that it configures, such as `"loss"`. It has no effect on a custom part.
     """
     metadata = {
         "help": help,
@@ -67,7 +67,7 @@ def flag(
 
 
 def names_where(arguments_class: type, **metadata: Any) -> set[str]:
-    """Returns the names of the arguments that were declared with all of these values: `on_resume="free"`."""
+    """Returns the names of the arguments declared with all of these values, such as `on_resume="free"`."""
     return {
         argument.name
         for argument in dataclasses.fields(arguments_class)
@@ -77,14 +77,14 @@ def names_where(arguments_class: type, **metadata: Any) -> set[str]:
 
 def check_values(args: Any) -> None:
     r"""
-    Checks each argument alone: its type, the choices of words, the range of numbers. Paths become text.
+    Validates each argument on its own: type, choices and range. Converts paths to strings.
 
     Args:
         args (`dataclass`):
-            Arguments that were declared with [`flag`].
+            Arguments declared with [`flag`].
 
     Raises:
-        ValueError: if one is not allowed.
+        ValueError: if a value is not allowed.
     """
     hints = typing.get_type_hints(type(args))
     for argument in dataclasses.fields(args):
@@ -119,7 +119,7 @@ def _check_range(name: str, value: float, interval: str) -> None:
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     above = value >= low if interval[0] == "[" else value > low
     below = value <= high if interval[-1] == "]" else value < high
-    if above and below:  # neither is true of NaN
+    if above and below:  # NaN fails both comparisons
         return
     if math.isinf(high):
         allowed = f"at least {low:g}" if interval[0] == "[" else "positive" if low == 0 else f"above {low:g}"
@@ -129,7 +129,7 @@ def _check_range(name: str, value: float, interval: str) -> None:
 
 
 def choices_of(hint: Any) -> tuple[Any, ...]:
-    """Returns the values that a type allows, if it lists them: those of a `Literal`, optional or in a list or not."""
+    """Returns the values of a `Literal`, also an optional one or one in a list; for other types, an empty tuple."""
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
     if typing.get_origin(hint) in (list, types.UnionType):
@@ -138,9 +138,9 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
 
 
 def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
-    """Returns " Did you mean ...?" with the nearest of the allowed words, or nothing if none is near."""
+    """Returns " Did you mean ...?" with the closest allowed word, or an empty string if none is close."""
     choices = [str(choice) for choice in allowed]
-    # People shorten names: `lr` for `learning_rate`, `norm` for `norm_type`, `batch_size` for `train_batch_size`.
+    # Common abbreviations: `lr` for `learning_rate`, `norm` for `norm_type`, `batch_size` for `train_batch_size`.
     near = [choice for choice in choices if word == "".join(part[:1] for part in choice.split("_"))]
     near = near or [choice for choice in choices if choice.startswith(f"{word}_")]
     near = near or [choice for choice in choices if f"_{word}" in choice]
@@ -148,51 +148,58 @@ def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-# ---- what several commands have ----
+# ---- arguments shared by several commands ----
 
 
 @dataclass(kw_only=True)
 class ModelArguments:
-    """A saved model."""
+    """Arguments that select a saved model."""
 
     model: str = flag(
         dataclasses.MISSING,
-        "Folder of a saved pipeline, or its repository on the Hub.",
+        "Folder or Hub repository of a saved pipeline.",
         group="Model",
         positional=True,
     )
-    revision: str | None = flag(None, "Branch, tag or commit of the repository.", group="Model")
+    revision: str | None = flag(None, "Branch, tag or commit of the Hub repository.", group="Model")
 
 
 @dataclass(kw_only=True)
 class DeviceArguments:
-    """The device of a command."""
+    """Arguments that select the device."""
 
-    use_cpu: bool = flag(False, "Use the CPU even if there is a GPU.", group="Machine")
+    use_cpu: bool = flag(False, "Use the CPU even if a GPU is available.", group="Machine")
 
 
 @dataclass(kw_only=True)
 class DatasetArguments:
-    """A data set of images."""
+    """Arguments that select an image dataset."""
 
     dataset_name: str = flag(
         "digits",
-        "Repository on the Hub, a local folder or files that `datasets` can read, or one of 'digits' and 'photos', which"
-        " ship with scikit-learn, and 'procedural_faces', which are drawn.",
+        "Hub repository, local folder or files that `datasets` can read, or a built-in dataset: 'digits' or 'photos'"
+        " (both ship with scikit-learn), or 'procedural_faces' (drawn).",
         group="Common",
     )
-    dataset_config_name: str | None = flag(None, "Configuration of the data set.", group="Data", on_card=True)
-    dataset_split: str = flag("train", "Split of the data set.", group="Data", on_card=True)
-    image_column: str | None = flag(
-        None, "Column of the images. By default the only one of type `Image`.", group="Data", on_card=True
+    dataset_config_name: str | None = flag(
+        None, "Configuration of the dataset, if it has several.", group="Data", on_card=True
     )
-    cache_dir: str | None = flag(None, "Folder of downloaded data sets.", group="Data", on_resume="free")
+    dataset_split: str = flag("train", "Split of the dataset.", group="Data", on_card=True)
+    image_column: str | None = flag(
+        None, "Column that contains the images (default: the only one of type `Image`).", group="Data", on_card=True
+    )
+    cache_dir: str | None = flag(
+        None, "Cache folder for downloaded and prepared datasets.", group="Data", on_resume="free"
+    )
 
 
 @dataclass(kw_only=True)
 class LabelledDatasetArguments(DatasetArguments):
-    """A data set of images with labels."""
+    """Arguments that select a labelled image dataset."""
 
     label_column: str | None = flag(
-        None, "Column of the labels. By default the only one of type `ClassLabel`.", group="Data", on_card=True
+        None,
+        "Column that contains the labels (default: the only one of type `ClassLabel`).",
+        group="Data",
+        on_card=True,
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""CPU cores, native bf16 and memory settings of the machine."""
+"""CPU cores, bf16 support and malloc settings."""
 
 import ctypes
 import os
@@ -16,13 +16,14 @@ from accelerate import Accelerator
 
 def default_mixed_precision(use_cpu: bool) -> str:
     r"""
-    Precision for a run that was not told one: `"bf16"` where the device computes with it natively (CUDA and ROCm devices
-    that do, x86 CPUs with AVX512-BF16 or AMX), else `"no"`, unless `accelerate launch` or its configuration says otherwise.
-    (They say "no" when nobody chose, so that is no choice: `--mixed_precision no` is.)
+    Returns the precision of a run that does not set one: `"bf16"` where the device supports it natively (some CUDA and
+    ROCm devices, x86 CPUs with AVX512-BF16 or AMX), else `"no"`. A precision chosen with `accelerate launch` or its
+    configuration takes precedence, except for `"no"`, which they also report if none was chosen. (To turn mixed
+    precision off, pass `--mixed_precision no`.)
 
     Args:
         use_cpu (`bool`):
-            Whether to run on the CPU although there is another device.
+            Whether to run on the CPU even if another device is available.
     """
     chosen = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if chosen != "no":
@@ -38,12 +39,12 @@ def default_mixed_precision(use_cpu: bool) -> str:
 
 
 def num_usable_cores() -> int:
-    """Number of CPU cores that this process may use."""
+    """Returns the number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def cores_of_a_process() -> int:
-    """Number of CPU cores for each of the processes that a launcher started on this machine."""
+    """Returns the number of CPU cores for each process that a launcher started on this machine."""
     return max(1, num_usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
@@ -53,16 +54,16 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """
-    Makes the process keep the memory of freed tensors for the next ones. By default glibc gives that of large ones back to
-    the system, which hands it out again page by page, filled with zeros. (On 2 CPU cores, 64x64 images and batches of 128,
-    a step had 79,000 page faults in single precision and took 7 % longer; with bf16 26,000 and 2 %.)
+    Makes the process reuse the memory of freed tensors. By default glibc returns the memory of large tensors to the
+    system, which hands it out again page by page, filled with zeros. (On 2 CPU cores, with 64x64 images and batches of
+    128, a step caused 79,000 page faults in single precision and took 7 % longer; with bf16, 26,000 and 2 %.)
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         yield
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_MAX, 0)  # no allocation of its own for a large tensor
-    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)  # give back nothing
+    libc.mallopt(_M_MMAP_MAX, 0)  # no separate mapping for a large tensor
+    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)  # return nothing to the system
     try:
         yield
     finally:  # glibc's defaults
@@ -72,7 +73,7 @@ def kept_memory() -> Iterator[None]:
 
 
 def describe_hardware(accelerator: Accelerator) -> str:
-    """The machine of one process, and how many there are: "2 processes, each on a GPU (NVIDIA H100)"."""
+    """Returns the number of processes and the device of each: "2 processes, each on a GPU (NVIDIA H100)"."""
     if accelerator.device.type == "cuda":
         device = f"a GPU ({torch.cuda.get_device_name(accelerator.device)})"
     elif accelerator.device.type == "cpu":

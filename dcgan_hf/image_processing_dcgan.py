@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""From an image of any kind to the square one that a network of given size and channels takes."""
+"""Conversion of any image to the square image that a network of given size and channels takes."""
 
 from typing import Any, Literal
 
@@ -22,17 +22,17 @@ def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Ima
     r"""
     Converts an image of any mode to 8-bit grey, RGB or RGBA.
 
-    Transparent images are laid on white unless the result keeps their alpha channel. 16-bit images are
-    divided by 257 and float images are taken as [0, 1], where Pillow's own conversion would clip both to white or black.
+    Transparent images are composited onto white unless the result has an alpha channel. 16-bit images are divided by
+    257 and float images are expected in [0, 1]; Pillow's conversion would clip both to black and white.
 
     Args:
         image (`PIL.Image.Image`):
-            The image.
+            Image to convert.
         num_channels (`int`):
             1 (mode "L"), 3 ("RGB") or 4 ("RGBA").
 
     Raises:
-        ValueError: if a float image has values outside of [0, 1], or a 32-bit integer image outside of 16 bits.
+        ValueError: if a float image has values outside of [0, 1], or a 32-bit integer image outside of [0, 65535].
     """
     if image.mode == "F":
         values = np.asarray(image)
@@ -52,16 +52,16 @@ def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Ima
 
 def fit_image(image: PIL.Image.Image, resolution: int, resize_mode: ResizeMode) -> PIL.Image.Image:
     r"""
-    Makes an image square, `resolution` pixels wide and high, without changing its aspect ratio.
+    Makes an image square, `resolution` pixels wide and high, without distorting it.
 
     Args:
         image (`PIL.Image.Image`):
-            The image, of any size.
+            Image of any size.
         resolution (`int`):
-            Width and height of the result in pixels.
+            Width and height of the result, in pixels.
         resize_mode (`str`):
-            `"crop"` scales the shorter side to `resolution` and cuts out the centre. `"pad"` scales down what is too
-            large, never up, and centres the image on black.
+            `"crop"` scales the shorter side to `resolution` and crops the centre. `"pad"` downscales larger images,
+            never upscales, and centres the image on black.
     """
     if resize_mode == "crop":
         side = min(image.size)
@@ -72,16 +72,16 @@ def fit_image(image: PIL.Image.Image, resolution: int, resize_mode: ResizeMode) 
         return image.resize((resolution, resolution), PIL.Image.Resampling.BICUBIC, box=box)
     scale = min(resolution / max(image.size), 1.0)
     if scale < 1:
-        # At least one pixel: the short side of a very long image would vanish by rounding.
+        # At least one pixel, because the short side of a very long image could be rounded to 0.
         size = [max(1, round(side * scale)) for side in image.size]
         image = image.resize(size, PIL.Image.Resampling.BICUBIC)
     left, top = (image.width - resolution) // 2, (image.height - resolution) // 2
-    return image.crop((left, top, left + resolution, top + resolution))  # fills with black outside of the image
+    return image.crop((left, top, left + resolution, top + resolution))  # black outside of the image
 
 
-# mypy does not look into transformers, so it does not see that this is a TypedDict.
+# mypy skips transformers and therefore does not see that this is a TypedDict.
 class DCGANImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
-    """Arguments of [`DCGANImageProcessor`] besides the arguments of every image processor."""
+    """Arguments of [`DCGANImageProcessor`] in addition to those of every image processor."""
 
     num_channels: int
     resize_mode: str
@@ -89,18 +89,18 @@ class DCGANImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
 
 class DCGANImageProcessor(PilBackend):
     r"""
-    Prepares images for a [`DCGANDiscriminator`] or a [`DCGANForImageClassification`], exactly as they are prepared in
-    training: any mode of Pillow, 16-bit and transparent images included, becomes grey, RGB or RGBA, any size a square,
-    and the values of the pixels lie in [-1, 1].
+    Image processor of [`DCGANDiscriminator`] and [`DCGANForImageClassification`]. Prepares images exactly as in
+    training: converts any Pillow mode, 16-bit and transparent images included, to grey, RGB or RGBA, makes images
+    square, and normalises pixel values to [-1, 1].
 
     Args:
         size (`dict[str, int]`, *optional*, defaults to `{"height": 64, "width": 64}`):
-            Size of the (square) result in pixels.
+            Size of the (square) result, in pixels.
         num_channels (`int`, *optional*, defaults to 3):
-            Channels of the result: 1 (grey), 3 (RGB) or 4 (RGBA).
+            Number of channels of the result: 1 (grey), 3 (RGB) or 4 (RGBA).
         resize_mode (`str`, *optional*, defaults to `"crop"`):
-            `"crop"` scales the shorter side and cuts out the centre, `"pad"` scales down what is too large and centres
-            it on black.
+            `"crop"` scales the shorter side and crops the centre. `"pad"` downscales larger images, never upscales,
+            and centres the image on black.
 
     Example:
 
@@ -122,8 +122,8 @@ class DCGANImageProcessor(PilBackend):
     resample = PIL.Image.Resampling.BICUBIC
     do_rescale = True
     do_normalize = True
-    # [0, 1] -> [-1, 1], the range of the generator's tanh. The same as `VaeImageProcessor.normalize` of diffusers, with
-    # which training and the pipelines do it.
+    # [0, 1] -> [-1, 1], the range of the generator's tanh. Equivalent to diffusers' `VaeImageProcessor.normalize`,
+    # which training and the pipelines use.
     image_mean = 0.5
     image_std = 0.5
 
@@ -137,7 +137,7 @@ class DCGANImageProcessor(PilBackend):
         input_data_format: str | ChannelDimension | None = None,
         **kwargs: Any,
     ) -> np.ndarray:
-        """Turns one image into a uint8 array of shape `(num_channels, height, width)`."""
+        """Converts one image to a uint8 array of shape `(num_channels, height, width)`."""
         if num_channels not in _MODES:
             raise ValueError(f"`num_channels` must be one of {list(_MODES)}, got {num_channels}.")
         if resize_mode not in ("crop", "pad"):
@@ -152,11 +152,11 @@ class DCGANImageProcessor(PilBackend):
         return np.asarray(image).reshape(image.height, image.width, num_channels).transpose(2, 0, 1)
 
     def _preprocess(self, images: list[np.ndarray], do_resize: bool, **kwargs: Any) -> BatchFeature:
-        return super()._preprocess(images, do_resize=False, **kwargs)  # done, when the image still was Pillow's
+        return super()._preprocess(images, do_resize=False, **kwargs)  # `process_image` has resized it
 
     def to_dict(self) -> dict[str, Any]:
-        """What is saved. The class is left to the `auto_map` of the model's config.json: written here, transformers'
-        pipelines would also look for a video processor in it, and ask the user whether to run its code."""
+        """Returns the fields to save. The class is omitted, because the `auto_map` of the model's config.json contains
+        it. Here, transformers' pipelines would also look for a video processor and ask the user to trust its code."""
         left_out = ("image_processor_type", "auto_map")
         return {name: value for name, value in super().to_dict().items() if name not in left_out}
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Names of the files in a model's folder, those that are published, and those that go stale when its networks change."""
+"""Files of a model folder: names, published files, and files that become stale when the networks change."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from typing import Any
 
 
 CARD_FILE = "README.md"
-IMAGES_FOLDER = "images"  # what the card shows
-COMPARISON_FILE = f"{IMAGES_FOLDER}/comparison.png"  # of a super-resolution model
+IMAGES_FOLDER = "images"  # shown on the model card
+COMPARISON_FILE = f"{IMAGES_FOLDER}/comparison.png"  # super-resolution models
 GRID_FILE = f"{IMAGES_FOLDER}/grid.png"
-# A run's: its arguments, facts about it, its log, sample grids and their animation.
+# Files of a run: arguments, results, log, sample grids and their animation.
 ARGUMENTS_FILE = "training_args.json"
 RESULTS_FILE = "training_results.json"
 LOG_FOLDER = "logs"
 LOG_FILE = f"{LOG_FOLDER}/metrics.jsonl"
 SAMPLES_FOLDER = "samples"
 ANIMATION_FILE = "training.gif"
-# What is made of the networks later.
+# Files derived from the networks.
 METRICS_FILE = "metrics.json"
 REPORT_FOLDER = "evaluation"
 DIRECTIONS_FILE = "directions.safetensors"
@@ -28,9 +28,9 @@ EXPLANATION_FOLDER = "explanation"
 ONNX_FOLDER = "onnx"
 ONNX_FILE = f"{ONNX_FOLDER}/model.onnx"
 
-# Files that `PortableConfig.save_code` writes.
+# Files written by `PortableConfig.save_code`.
 _CODE_OF_NETWORKS = ["modeling_dcgan.py", "modeling_dcgan_super_resolution.py"]
-# The only files that ever leave the machine, whatever else lies in the folder.
+# Only these files are uploaded, whatever else the folder contains.
 PUBLISHED_FILES = [
     CARD_FILE,
     "config.json",
@@ -56,7 +56,7 @@ PUBLISHED_FILES = [
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Removes what was made of networks that are no longer there: measurements, directions, explanation, ONNX graph."""
+    """Removes files derived from earlier networks: measurements, report, directions, explanation and ONNX graph."""
     for name in (METRICS_FILE, DIRECTIONS_FILE):
         (folder / name).unlink(missing_ok=True)
     for name in (REPORT_FOLDER, EXPLANATION_FOLDER, ONNX_FOLDER):
@@ -64,7 +64,7 @@ def remove_stale_files(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file, an empty dictionary if there is none. Raises a `ValueError` if it is damaged."""
+    """Returns the content of a JSON file, or `{}` if it does not exist. Raises a `ValueError` if it is damaged."""
     try:
         return json.loads(path.read_text()) if path.is_file() else {}
     except json.JSONDecodeError as error:
@@ -72,7 +72,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Writes a JSON file that is complete at every moment: under another name, then renamed."""
+    """Writes a JSON file atomically: under a temporary name, then renamed."""
     temporary = path.with_name(f".{path.name}")
     temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     os.replace(temporary, path)

@@ -49,12 +49,12 @@ class DCGANDiscriminatorOutput(ModelOutput):
         last_hidden_state (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1], height, width)`):
             Feature map of the last convolution.
         logits (`torch.Tensor` of shape `(batch_size,)` or, if patchwise, `(batch_size, height, width)`, *optional*):
-            Score of each image, or of each patch: large for what looks real. `logits.sigmoid()` is the probability of real.
-            `None` if the discriminator is class-conditional and no `class_labels` were given.
+            Score of each image, or of each patch: the higher, the more real. `logits.sigmoid()` is the probability of
+            being real. `None` if the discriminator is class-conditional and no `class_labels` were passed.
         pooler_output (`torch.Tensor` of shape `(batch_size, hidden_sizes[-1])`):
-            Mean of the last feature map over its positions.
+            Spatial mean of the last feature map.
         hidden_states (`tuple[torch.Tensor]`, *optional*, returned when `output_hidden_states=True`):
-            Feature maps of all convolutions, after normalisation and activation.
+            Feature maps of all convolutions, after normalisation and activation function.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -72,25 +72,26 @@ def _check_class_labels(config: DCGANConfig, class_labels: torch.Tensor | None) 
 
 
 class DCGANPreTrainedModel(PreTrainedModel):
-    """Initialisation and loading, common to both networks."""
+    """Base class of all networks: weight initialisation and loading."""
 
     config: DCGANConfig
     _no_split_modules: list[str] = []
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """See [`~transformers.PreTrainedModel.from_pretrained`]. A loaded model computes bit for bit what was saved."""
+        """Loads a model whose outputs equal the saved one's bit for bit. See
+        [`~transformers.PreTrainedModel.from_pretrained`]."""
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
-        # Loading gives views into the file, at addresses that are no multiples of a vector's size. Matrix products
-        # then round differently (seen in the power iteration of spectral normalisation).
+        # Loaded tensors are views into the file that are not aligned to the vector size. Matrix products then round
+        # differently (seen in the power iteration of spectral normalisation).
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.data = tensor.data.clone()
         return loaded
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        # The functions of `transformers.initialization` leave alone what was loaded, running statistics included.
+        # `transformers.initialization` skips loaded tensors, running statistics included.
         std = self.config.initializer_range
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             weight = module.parametrizations.weight.original if is_parametrized(module) else module.weight
@@ -110,19 +111,31 @@ class DCGANPreTrainedModel(PreTrainedModel):
             init.ones_(module.weight)
             init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            # Labels start small beside the latents, which are N(0, 1). With labels of the same size the generator learned
-            # to ignore the latents: on the digits it drew one image of each class (standard deviation of a pixel within
-            # a class after 1,000 steps: 0.010, with small labels 0.110, of the real images 0.147).
+            # Label embeddings start small compared with the N(0, 1) latents. At the same scale, the generator learned
+            # to ignore the latents: on the digits it generated one image per class (standard deviation of a pixel
+            # within a class after 1,000 steps: 0.010; with small embeddings: 0.110; real images: 0.147).
             init.normal_(module.weight, mean=0.0, std=std)
 
 
 class DCGANGenerator(DCGANPreTrainedModel):
     r"""
-    Generator of a DCGAN: a linear stem, then transposed convolutions up to the image.
+    Generator of a DCGAN: a linear stem, then transposed convolutions up to the image. Inherits from
+    [`PreTrainedModel`], which documents loading, saving and moving to a device.
 
     Args:
         config ([`DCGANGeneratorConfig`]):
-            Description of the network.
+            Configuration of the network. To load weights, use [`~DCGANGenerator.from_pretrained`].
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
+
+    >>> model = DCGANGenerator(DCGANGeneratorConfig())
+    >>> model(torch.randn(2, 100)).pixel_values.shape
+    torch.Size([2, 3, 64, 64])
+    ```
     """
 
     config: DCGANGeneratorConfig
@@ -144,15 +157,15 @@ class DCGANGenerator(DCGANPreTrainedModel):
 
     def fuse(self) -> None:
         r"""
-        Makes batch normalisation part of the layers before it, and spectral normalisation part of the weights: the same
-        images (but for rounding) in less time. For sampling only: a fused generator can neither be trained nor saved.
+        Folds batch normalisation into the preceding layers and spectral normalisation into the weights. Sampling gets
+        faster and the images are the same, except for rounding. A fused generator can neither be trained nor saved.
         [`~DCGANGenerator.unfuse`] undoes it.
 
         Raises:
-            ValueError: if the generator is in training mode, where its batch normalisation depends on the batch.
+            ValueError: if the generator is in training mode, where batch normalisation depends on the batch.
         """
         if self.training:
-            raise ValueError("A generator in training mode cannot be fused: call `eval()` first.")
+            raise ValueError("A generator in training mode cannot be fused. Call `eval()` first.")
         if self._unfused_layers:
             return
         pairs = {f"stem.hidden_layers.{i}": "" for i in range(len(self.stem.hidden_layers))}
@@ -168,7 +181,7 @@ class DCGANGenerator(DCGANPreTrainedModel):
                 self.set_submodule(normalization_name, nn.Identity())
 
     def unfuse(self) -> None:
-        """Undoes [`~DCGANGenerator.fuse`]: the layers are those of before, on the device where the generator is now."""
+        """Undoes [`~DCGANGenerator.fuse`]: restores the original layers, on the generator's current device."""
         device = self.device
         for name, layer in self._unfused_layers.items():
             self.set_submodule(name, layer.to(device))
@@ -176,7 +189,7 @@ class DCGANGenerator(DCGANPreTrainedModel):
 
     @contextmanager
     def fused(self) -> Iterator[None]:
-        """Context in which the generator is in evaluation mode and fused. Afterwards it is as it was before."""
+        """Context manager that fuses the generator in evaluation mode, and restores its previous state on exit."""
         was_training, was_fused = self.training, bool(self._unfused_layers)
         self.eval()
         self.fuse()
@@ -188,15 +201,15 @@ class DCGANGenerator(DCGANPreTrainedModel):
             self.train(was_training)
 
     def train(self, mode: bool = True) -> "DCGANGenerator":
-        """See [`~torch.nn.Module.train`]."""
+        """Sets training or evaluation mode, see [`~torch.nn.Module.train`]. A fused generator cannot be trained."""
         if mode and self._unfused_layers:
-            raise ValueError("A fused generator cannot be trained: call `unfuse()` first.")
+            raise ValueError("A fused generator cannot be trained. Call `unfuse()` first.")
         return super().train(mode)
 
-    @functools.wraps(PreTrainedModel.save_pretrained)  # diffusers looks at the names of the arguments
+    @functools.wraps(PreTrainedModel.save_pretrained)  # diffusers inspects the argument names
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
         if self._unfused_layers:
-            raise ValueError("A fused generator cannot be saved: call `unfuse()` first.")
+            raise ValueError("A fused generator cannot be saved. Call `unfuse()` first.")
         super().save_pretrained(*args, **kwargs)
 
     @can_return_tuple
@@ -204,11 +217,13 @@ class DCGANGenerator(DCGANPreTrainedModel):
         self, latents: torch.Tensor, class_labels: torch.Tensor | None = None
     ) -> DCGANGeneratorOutput | tuple[torch.Tensor]:
         r"""
+        Generates images.
+
         Args:
             latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-                Latent variables, drawn from N(0, 1) in training.
+                Latent variables, sampled from N(0, 1) in training.
             class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-                Classes in [0, `num_classes`). Required by class-conditional networks only.
+                Class ids in [0, `num_classes`). Required if the network is class-conditional, not supported otherwise.
             return_dict (`bool`, *optional*):
                 Whether to return a [`DCGANGeneratorOutput`] instead of a plain tuple.
 
@@ -217,8 +232,8 @@ class DCGANGenerator(DCGANPreTrainedModel):
             in [-1, 1].
 
         Raises:
-            ValueError: if `latents` have another shape, or if `class_labels` are missing or given to an unconditional
-                network.
+            ValueError: if `latents` have the wrong shape, or if `class_labels` are missing or passed to an
+                unconditional network.
         """
         _check_class_labels(self.config, class_labels)
         if latents.ndim != 2 or latents.shape[1] != self.config.latent_dim:
@@ -232,7 +247,7 @@ class DCGANGenerator(DCGANPreTrainedModel):
 
 
 class DCGANEncoder(DCGANPreTrainedModel):
-    """The strided convolutions, which the discriminator and the classifier have in common."""
+    """Strided convolutions that the discriminator and the classifier share."""
 
     config: DCGANDiscriminatorConfig
     config_class = DCGANDiscriminatorConfig
@@ -246,21 +261,21 @@ class DCGANEncoder(DCGANPreTrainedModel):
         self.layers = nn.ModuleList()
         for i, (kernel_size, stride) in enumerate(zip(config.kernel_sizes, config.strides)):
             convolution = DCGANDownsampling(config, channels[i], channels[i + 1], kernel_size, stride, input_sizes[i])
-            # The paper leaves the layer that sees the image without normalisation (section 3).
+            # The paper does not normalise the layer next to the image (section 3).
             normalization = make_normalization(config, channels[i + 1]) if i else nn.Identity()
             self.layers.append(nn.Sequential(convolution, normalization, make_activation(config)))
         self.num_features = channels[-1] * input_sizes[-1] ** 2
 
     def encode(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         r"""
-        Feature maps of all convolutions, after normalisation and activation.
+        Returns the feature maps of all convolutions, after normalisation and activation function.
 
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
-                Images, values in [-1, 1].
+                Images, values in [-1, 1]. Any height and width if the network is patchwise.
 
         Raises:
-            ValueError: if `pixel_values` have another size than the config says.
+            ValueError: if the shape of `pixel_values` does not match the configuration.
         """
         expected_shape = (self.config.num_channels, self.config.image_size, self.config.image_size)
         if self.config.patchwise:
@@ -283,13 +298,25 @@ class DCGANEncoder(DCGANPreTrainedModel):
 class DCGANDiscriminator(DCGANEncoder):
     r"""
     Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
-    paper's last convolution covers the whole map, so it is a linear layer.) In a class-conditional discriminator the
-    inner product of the feature map with an embedding of the label is added to the score (projection discriminator,
-    Miyato & Koyama, 2018, https://huggingface.co/papers/1802.05637). A patchwise one has a convolution for its head.
+    paper's last convolution covers the whole map, so it is a linear layer.) A class-conditional discriminator adds the
+    inner product of the feature map and a label embedding to the score (projection discriminator, Miyato & Koyama,
+    2018, https://huggingface.co/papers/1802.05637). A patchwise discriminator has a convolutional head. Inherits from
+    [`PreTrainedModel`], which documents loading, saving and moving to a device.
 
     Args:
         config ([`DCGANDiscriminatorConfig`]):
-            Description of the network.
+            Configuration of the network. To load weights, use [`~DCGANDiscriminator.from_pretrained`].
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig
+
+    >>> model = DCGANDiscriminator(DCGANDiscriminatorConfig())
+    >>> model(torch.zeros(2, 3, 64, 64)).logits.shape
+    torch.Size([2])
+    ```
     """
 
     def __init__(self, config: DCGANDiscriminatorConfig):
@@ -299,7 +326,7 @@ class DCGANDiscriminator(DCGANEncoder):
             head = nn.Conv2d(config.hidden_sizes[-1], 1, 3, padding=1, bias=config.use_bias)
         self.head = apply_weight_norm(config, head)
         if config.num_classes:
-            # A bias-free linear layer of the one-hot label, so that it is initialised and normalised like the head.
+            # Embeddings in a bias-free linear layer, so that they are initialised and normalised like the head.
             self.class_projection = apply_weight_norm(
                 config, nn.Linear(self.num_features, config.num_classes, bias=False)
             )
@@ -313,11 +340,13 @@ class DCGANDiscriminator(DCGANEncoder):
         output_hidden_states: bool = False,
     ) -> DCGANDiscriminatorOutput | tuple:
         r"""
+        Scores images.
+
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
-                Images, values in [-1, 1]. Of any height and width if the network is patchwise.
+                Images, values in [-1, 1]. Any height and width if the network is patchwise.
             class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-                Classes in [0, `num_classes`). A class-conditional network needs them for `logits`.
+                Class ids in [0, `num_classes`). Required for the `logits` of a class-conditional network.
             output_hidden_states (`bool`, *optional*, defaults to `False`):
                 Whether to return the feature maps of all convolutions.
             return_dict (`bool`, *optional*):
@@ -325,12 +354,12 @@ class DCGANDiscriminator(DCGANEncoder):
 
         Returns:
             [`DCGANDiscriminatorOutput`] or `tuple`: the last feature map, the logits (not probabilities) of shape
-            `(batch_size,)` or, if patchwise, `(batch_size, height, width)`, the mean over the last feature map, and the
-            feature maps if asked for.
+            `(batch_size,)` or, if patchwise, `(batch_size, height, width)`, the spatial mean of the last feature map,
+            and all feature maps if requested.
 
         Raises:
-            ValueError: if `pixel_values` have another size than the config says, or if `class_labels` are given to an
-                unconditional network.
+            ValueError: if the shape of `pixel_values` does not match the configuration, or if `class_labels` are
+                passed to an unconditional network.
         """
         if class_labels is not None:
             _check_class_labels(self.config, class_labels)

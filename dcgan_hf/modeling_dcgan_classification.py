@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""An image classifier from the convolutions of a DCGAN discriminator (Radford et al., 2016, section 5)."""
+"""Image classifier on the convolutions of a DCGAN discriminator (Radford et al., 2016, section 5)."""
 
 import torch
 from torch import nn
@@ -13,12 +13,16 @@ from .modeling_dcgan import DCGANEncoder
 
 class DCGANForImageClassification(DCGANEncoder):
     r"""
-    Image classifier: the convolutions of a discriminator and a linear layer on their last feature map. Loaded from a
-    discriminator it is fine-tuned to another task (paper, section 5).
+    Image classifier: the convolutions of a discriminator and a linear layer on their last feature map. Load it from a
+    discriminator to fine-tune it on another task (paper, section 5). Inherits from [`PreTrainedModel`], which
+    documents loading, saving and moving to a device.
 
     Args:
         config ([`DCGANDiscriminatorConfig`]):
-            Description of the network. `num_labels` says how many labels it predicts.
+            Configuration of the network. `num_labels` is the number of labels to predict.
+
+    Raises:
+        ValueError: if the configuration has no labels.
 
     Example:
 
@@ -35,7 +39,7 @@ class DCGANForImageClassification(DCGANEncoder):
     def __init__(self, config: DCGANDiscriminatorConfig):
         super().__init__(config)
         if not config.num_labels:
-            raise ValueError("A classifier needs labels: pass `num_labels` or `id2label`, got none.")
+            raise ValueError("A classifier needs at least one label, got none. Pass `num_labels` or `id2label`.")
         self.num_labels = config.num_labels
         self.classifier = nn.Linear(self.num_features, self.num_labels)
         self.post_init()
@@ -48,12 +52,14 @@ class DCGANForImageClassification(DCGANEncoder):
         output_hidden_states: bool = False,
     ) -> ImageClassifierOutput | tuple:
         r"""
+        Classifies images.
+
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
                 Images, values in [-1, 1].
             labels (`torch.Tensor`, *optional*):
-                What to predict, for the loss: `(batch_size,)` ids in [0, `num_labels`), or what else
-                `config.problem_type` asks for.
+                Targets of the loss: label ids in [0, `num_labels`) of shape `(batch_size,)`, or the format that
+                `config.problem_type` requires.
             output_hidden_states (`bool`, *optional*, defaults to `False`):
                 Whether to return the feature maps of all convolutions.
             return_dict (`bool`, *optional*):
@@ -61,10 +67,10 @@ class DCGANForImageClassification(DCGANEncoder):
 
         Returns:
             [`~transformers.modeling_outputs.ImageClassifierOutput`] or `tuple`: the loss if `labels` are given, logits
-            of shape `(batch_size, num_labels)`, and the feature maps if asked for.
+            of shape `(batch_size, num_labels)`, and all feature maps if requested.
 
         Raises:
-            ValueError: if `pixel_values` have another size than the config says.
+            ValueError: if the shape of `pixel_values` does not match the configuration.
         """
         hidden_states = self.encode(pixel_values)
         logits = self.classifier(hidden_states[-1].flatten(1))

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Layers of a DCGAN's networks."""
+"""Layers of the DCGAN networks."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ def make_activation(config: DCGANConfig) -> nn.Module:
 
 class DCGANGeneratorStem(nn.Module):
     """
-    Turns latents into the first feature map. The paper's transposed convolution on a 1x1 map is a linear layer.
+    Maps latents to the first feature map. The paper's transposed convolution on a 1x1 map is a linear layer.
     """
 
     def __init__(self, config: DCGANGeneratorConfig):
@@ -61,7 +61,7 @@ class DCGANGeneratorStem(nn.Module):
 
 
 class DCGANUpsampling(nn.Module):
-    """Transposed convolution from `n` to exactly `n * stride` pixels (Keras' "same"): pads less at the end if odd."""
+    """Transposed convolution from `n` to `n * stride` pixels (Keras' "same"). Crops the end if the padding is odd."""
 
     def __init__(
         self, config: DCGANGeneratorConfig, in_channels: int, out_channels: int, kernel_size: int, stride: int
@@ -75,7 +75,7 @@ class DCGANUpsampling(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = self.convolution(hidden_states)
-        # A slice would be a view with gaps, which normalisation takes several times as long for.
+        # A slice would not be contiguous, which makes normalisation several times slower.
         return nn.functional.pad(hidden_states, (0, -self.crop, 0, -self.crop)) if self.crop else hidden_states
 
 
@@ -108,27 +108,27 @@ class DCGANDownsampling(nn.Module):
 @torch.no_grad()
 def fuse_layer(layer: nn.Linear | nn.ConvTranspose2d, normalization: nn.Module) -> nn.Linear | nn.ConvTranspose2d:
     r"""
-    One layer for what a layer and its normalisation do in evaluation mode, where batch normalisation is a factor and a
-    summand for each channel and a spectral norm does not change. Group normalisation cannot become part of a layer.
+    Returns a single layer equivalent to a layer and its normalisation in evaluation mode, where batch normalisation is
+    a scale and a shift per channel and spectral norms are constant. Group normalisation cannot be folded into a layer.
 
     Args:
         layer (`nn.Linear` or `nn.ConvTranspose2d`):
             A layer of the generator.
         normalization (`nn.Module`):
-            What comes after it.
+            Module that follows it.
     """
     weight, bias = layer.weight.float(), None if layer.bias is None else layer.bias.float()
     if isinstance(normalization, nn.BatchNorm2d):
         factor = normalization.weight.float() * (normalization.running_var.float() + normalization.eps).rsqrt()
         summand = normalization.bias.float() - normalization.running_mean.float() * factor
-        if isinstance(layer, nn.Linear):  # the stem's: all positions of a channel, one channel after another
+        if isinstance(layer, nn.Linear):  # the stem, whose outputs are ordered by channel, then by position
             positions = layer.out_features // len(factor)
             factor, summand = factor.repeat_interleave(positions), summand.repeat_interleave(positions)
             weight = weight * factor[:, None]
         else:
             weight = weight * factor[:, None, None]
         bias = summand if bias is None else bias * factor + summand
-    # Made on no device, since what it is initialised with is not used.
+    # On the meta device, because the initial weights are discarded.
     fused: nn.Linear | nn.ConvTranspose2d
     if isinstance(layer, nn.Linear):
         fused = nn.Linear(layer.in_features, layer.out_features, device="meta")

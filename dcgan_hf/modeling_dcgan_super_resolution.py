@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Super-resolution generator: DCGAN's upsampling layers after residual blocks, added to a bicubic upsampling."""
+"""Super-resolution generator: residual blocks and DCGAN's upsampling layers, added to bicubic upscaling."""
 
 from dataclasses import dataclass
 
@@ -21,15 +21,16 @@ class DCGANSuperResolutionOutput(ModelOutput):
     Output of a [`DCGANSuperResolutionGenerator`].
 
     Args:
-        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height * scale_factor, width * scale_factor)`):
-            Images, float32 values around [-1, 1], which they may leave.
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Upscaled images, float32, `scale_factor` times as high and wide as the input. Values can lie outside of
+            [-1, 1].
     """
 
     pixel_values: torch.Tensor | None = None
 
 
 class DCGANSuperResolutionBlock(nn.Module):
-    """Residual block without normalisation (Lim et al., 2017, https://huggingface.co/papers/1707.02921, section 3.1)."""
+    """Residual block without normalisation (Lim et al., 2017, https://huggingface.co/papers/1707.02921, sec. 3.1)."""
 
     def __init__(self, config: DCGANSuperResolutionConfig):
         super().__init__()
@@ -42,7 +43,7 @@ class DCGANSuperResolutionBlock(nn.Module):
 
 
 class DCGANSuperResolutionUpsampling(nn.Module):
-    """Makes feature maps `stride` times as wide and high, then applies the activation."""
+    """Upscales feature maps by a factor of `stride`, then applies the activation function."""
 
     def __init__(self, config: DCGANSuperResolutionConfig, stride: int):
         super().__init__()
@@ -53,8 +54,8 @@ class DCGANSuperResolutionUpsampling(nn.Module):
             self.layer = nn.Conv2d(channels, channels * stride**2, 3, padding=1)
             self.shuffle = nn.PixelShuffle(stride)
         else:
-            # A kernel that the stride divides has no checkerboard (Odena et al., 2016). It is symmetric around the pixel
-            # with twice the stride if that is even, with three times if it is odd.
+            # A kernel size divisible by the stride avoids checkerboard artefacts (Odena et al., 2016). Twice an even
+            # stride, or three times an odd one, is symmetric around the pixel.
             kernel_size = stride * (2 + stride % 2)
             padding = (kernel_size - stride) // 2
             self.layer = nn.ConvTranspose2d(channels, channels, kernel_size, stride, padding)
@@ -67,13 +68,25 @@ class DCGANSuperResolutionUpsampling(nn.Module):
 
 class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
     r"""
-    Makes images larger, of any size: what a fully convolutional network adds to their bicubic upsampling. Residual blocks
-    on the small image, then transposed convolutions (or pixel shuffles) up to the large one. An untrained network returns the
-    bicubic upsampling.
+    Super-resolution generator for images of any size. A fully convolutional network predicts a residual that is added
+    to the bicubic upscaling: residual blocks at low resolution, then transposed convolutions (or pixel shuffles) up to
+    high resolution. An untrained network returns the bicubic upscaling. Inherits from [`PreTrainedModel`], which
+    documents loading, saving and moving to a device.
 
     Args:
         config ([`DCGANSuperResolutionConfig`]):
-            Description of the network.
+            Configuration of the network. To load weights, use [`~DCGANSuperResolutionGenerator.from_pretrained`].
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from dcgan_hf import DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator
+
+    >>> model = DCGANSuperResolutionGenerator(DCGANSuperResolutionConfig(scale_factor=4))
+    >>> model(torch.zeros(1, 3, 20, 30)).pixel_values.shape
+    torch.Size([1, 3, 80, 120])
+    ```
     """
 
     config: DCGANSuperResolutionConfig
@@ -100,17 +113,17 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
         size, slope = self.config.hidden_size, self.config.leaky_relu_slope
         init.zeros_(module.bias)
         if module is self.image_convolution:
-            init.zeros_(module.weight)  # adds nothing to the bicubic upsampling yet
+            init.zeros_(module.weight)  # the initial residual is 0
         elif any(module is block.convolution2 for block in self.blocks):
-            # Blocks begin as almost the identity, so that many of them can be trained.
+            # Blocks start close to the identity, so that deep stacks can be trained.
             init.normal_(module.weight, std=0.1 * (2 / (9 * size)) ** 0.5)
         elif isinstance(module, nn.ConvTranspose2d):
-            # What is made of one pixel begins as linear interpolation, so without a checkerboard.
+            # Starts as linear interpolation, which has no checkerboard artefacts.
             mixing = nn.init.kaiming_normal_(torch.empty(size, size, device=module.weight.device), a=slope)
             kernel = _linear_kernel(module.kernel_size[0], module.stride[0])
             init.copy_(module.weight, mixing[:, :, None, None] * kernel.to(mixing.device))
         elif module.out_channels > size:
-            # Before a pixel shuffle: all pixels that are made of one begin equal (Aitken et al., 2017, "ICNR").
+            # Before a pixel shuffle: all output pixels of an input pixel start equal (Aitken et al., 2017, "ICNR").
             weight = nn.init.kaiming_normal_(torch.empty(size, size, 3, 3, device=module.weight.device), a=slope)
             init.copy_(module.weight, weight.repeat_interleave(module.out_channels // size, dim=0))
         else:
@@ -119,22 +132,25 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
     @can_return_tuple
     def forward(self, pixel_values: torch.Tensor) -> DCGANSuperResolutionOutput | tuple[torch.Tensor]:
         r"""
+        Upscales images.
+
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-                Small images of any size, values in [-1, 1].
+                Low-resolution images of any size, values in [-1, 1].
             return_dict (`bool`, *optional*):
                 Whether to return a [`DCGANSuperResolutionOutput`] instead of a plain tuple.
 
         Returns:
-            [`DCGANSuperResolutionOutput`] or `tuple`: images `scale_factor` times as high and wide, around [-1, 1].
+            [`DCGANSuperResolutionOutput`] or `tuple`: images `scale_factor` times as high and wide. Their values can
+            lie outside of [-1, 1].
 
         Raises:
-            ValueError: if `pixel_values` have another number of channels, or no pixels.
+            ValueError: if `pixel_values` have the wrong number of channels, or no pixels.
         """
         if pixel_values.ndim != 4 or pixel_values.shape[1] != self.config.num_channels or 0 in pixel_values.shape:
             raise ValueError(
-                f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), none of them 0,"
-                f" got {tuple(pixel_values.shape)}."
+                f"`pixel_values` must have shape (batch_size, {self.config.num_channels}, height, width), all"
+                f" non-zero, got {tuple(pixel_values.shape)}."
             )
         first = self.first_convolution(pixel_values.to(self.first_convolution.weight.dtype))
         hidden_states = first
@@ -143,8 +159,8 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
         hidden_states = first + self.last_convolution(hidden_states)
         for layer in self.upsampling:
             hidden_states = layer(hidden_states)
-        # In single precision, which networks of half precision only change. `antialias` makes no difference to what is
-        # enlarged, but takes Pillow's cubic polynomial.
+        # In float32, also for half-precision networks, whose output is only a residual. `antialias` has no effect on
+        # upscaling, except that it selects Pillow's cubic polynomial.
         enlarged = F.interpolate(
             pixel_values.float(), scale_factor=self.config.scale_factor, mode="bicubic", antialias=True
         )
@@ -152,7 +168,7 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
 
 
 def _linear_kernel(kernel_size: int, stride: int) -> torch.Tensor:
-    """Kernel of a transposed convolution that interpolates linearly between the pixels of a map."""
+    """Returns the kernel of a transposed convolution that interpolates linearly between pixels."""
     positions = (torch.arange(kernel_size) - (kernel_size - 1) / 2) / stride
     weights = (1 - positions.abs()).clamp_min(0)
     return weights[:, None] * weights

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Pictures made of images: grids, labelled comparisons, animations."""
+"""Image grids, labelled comparisons and animations."""
 
 import math
 from collections.abc import Iterable
@@ -18,22 +18,22 @@ GRID_LINE = 2  # pixels between two images
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
-    """Rounds values in [0, 1] to `torch.uint8`, as an image file holds them. The result is on the CPU."""
+    """Converts values in [0, 1] to `torch.uint8` on the CPU, rounded, as in an image file."""
     return (images.float() * 255).round().to(torch.uint8).cpu()
 
 
 def to_pixel_values(images: torch.Tensor) -> torch.Tensor:
-    """Turns `torch.uint8` images into what the networks take: values in [-1, 1]."""
+    """Converts `torch.uint8` images to the input range of the networks, [-1, 1]."""
     return VaeImageProcessor.normalize(images.float() / 255)
 
 
 def to_pil(images: Iterable[torch.Tensor]) -> list[PIL.Image.Image]:
-    """Turns `torch.uint8` tensors of shape `(num_channels, height, width)` on the CPU into PIL images."""
+    """Converts `torch.uint8` tensors of shape `(num_channels, height, width)` on the CPU to PIL images."""
     return [PIL.Image.fromarray(image.permute(1, 2, 0).squeeze(-1).contiguous().numpy()) for image in images]
 
 
 def image_grid(images: list[PIL.Image.Image], columns: int) -> PIL.Image.Image:
-    """Places images of equal size side by side, row by row, with thin lines between them."""
+    """Arranges images of equal size in a grid, row by row, separated by thin lines."""
     width, height = images[0].size
     rows, step_x, step_y = math.ceil(len(images) / columns), width + GRID_LINE, height + GRID_LINE
     grid = PIL.Image.new(images[0].mode, (columns * step_x + GRID_LINE, rows * step_y + GRID_LINE), "gray")
@@ -43,7 +43,7 @@ def image_grid(images: list[PIL.Image.Image], columns: int) -> PIL.Image.Image:
 
 
 def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
-    """Places rows of images of equal size below each other, with the names of the rows on the left."""
+    """Arranges rows of images of equal size in a grid, with the names of the rows on the left."""
     images = image_grid([image for row in rows.values() for image in row], columns=len(next(iter(rows.values()))))
     font = PIL.ImageFont.load_default(size=12)
     margin = 8 + math.ceil(max(font.getlength(name) for name in rows))
@@ -56,10 +56,10 @@ def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
 
 
 def save_animation(folder: Path, path: Path) -> None:
-    """Writes a GIF of a folder's PNG files in the order of their names, of at most `MAX_GIF_FRAMES` of them."""
+    """Writes a GIF from the PNG files of a folder, sorted by name: all, or `MAX_GIF_FRAMES` evenly spaced ones."""
     files = sorted(folder.glob("*.png"))
     last = len(files) - 1
     chosen = sorted({round(i * last / (MAX_GIF_FRAMES - 1)) for i in range(MAX_GIF_FRAMES)})
     frames = [PIL.Image.open(files[i]) for i in chosen]
-    durations = [200] * (len(frames) - 1) + [2000]  # milliseconds; stays on the result
+    durations = [200] * (len(frames) - 1) + [2000]  # milliseconds; the last frame stays longer
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)

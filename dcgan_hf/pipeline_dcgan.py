@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Pipeline that samples images from a DCGAN."""
 
-# The file must also work as a copy in a model repository, beside a modeling_dcgan.py that holds the networks' code and a
+# A copy of this file must also work in a model repository, beside a modeling_dcgan.py with the networks' code and a
 # copy of pipeline_portable.py.
 from numbers import Integral
 from typing import Any
@@ -19,24 +19,24 @@ from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from .pipeline_portable import PortablePipelineMixin
 
 
-# Pixels that go through the network at once. With the default widths a layer's activations then take some 64 MB,
-# however many images are asked for.
+# Maximum number of pixels per forward pass. With the default widths, a layer's activations take about 64 MB,
+# regardless of the number of images.
 MAX_PIXELS_PER_FORWARD = 2**20
 
 
 class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
     r"""
-    Pipeline for image generation with a DCGAN, unconditional or class-conditional.
+    Pipeline for unconditional or class-conditional image generation with a DCGAN.
 
     This model inherits from [`DiffusionPipeline`]. Check the superclass documentation for the generic methods
     implemented for all pipelines (saving, running on a particular device, etc.).
 
     Args:
         generator ([`DCGANGenerator`]):
-            Network that turns latents into images.
+            Network that maps latents to images.
         discriminator ([`DCGANDiscriminator`], *optional*):
-            Network that the generator was trained against. Sampling does not use it; it is saved and loaded beside
-            the generator.
+            Network that the generator was trained against. It is saved and loaded with the pipeline, but not used for
+            sampling.
     """
 
     model_cpu_offload_seq = "generator"
@@ -65,7 +65,8 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
             raise ValueError(f"`batch_size` must be a positive integer, got {batch_size!r}.")
         if isinstance(generator, list) and len(generator) != batch_size:
             raise ValueError(
-                f"A list of `generator`s must hold one per image, got {len(generator)} for a batch of {batch_size}."
+                f"`generator` must be a single generator or a list of one per image, got {len(generator)} generators"
+                f" for {batch_size} images."
             )
         if latents is not None:
             expected_shape = (batch_size, self.generator.config.latent_dim)
@@ -73,7 +74,8 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                 raise ValueError(f"`latents` must have shape {expected_shape}, got {tuple(latents.shape)}.")
             if generator is not None or truncation is not None:
                 raise ValueError(
-                    "`generator` and `truncation` say how to draw latents: leave them out with `latents`."
+                    "`latents` cannot be combined with `generator` or `truncation`, which control how latents are"
+                    " drawn. Omit `latents`, or the other two."
                 )
         if truncation is not None and not truncation > 0:
             raise ValueError(f"`truncation` must be positive, got {truncation!r}.")
@@ -88,11 +90,11 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
 
     def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray) -> list[int]:
         r"""
-        Turns classes given by id or by name into ids.
+        Converts class ids or names to ids.
 
         Args:
             class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`):
-                Classes, as ids or as names in `generator.config.id2label`.
+                Classes, as ids or as names from `generator.config.id2label`.
 
         Returns:
             `list[int]`: ids in [0, `num_classes`).
@@ -129,11 +131,11 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
             batch_size (`int`):
                 Number of images.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
-                Source of randomness, or one for each image.
+                Random number generator, or a list with one per image.
             latents (`torch.Tensor` of shape `(batch_size, latent_dim)`, *optional*):
-                Latents to use as they are.
+                Latents to use unchanged.
             truncation (`float`, *optional*):
-                Bound of the latents' absolute values.
+                Maximum absolute value of the latents.
 
         Returns:
             `torch.Tensor` of shape `(batch_size, latent_dim)`, float32.
@@ -146,8 +148,8 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
         if truncation is not None:
             # Truncation trick (BigGAN, https://huggingface.co/papers/1809.11096, section 3.1). Instead of resampling,
             # map each normal variable to the truncated normal variable of the same quantile: the distribution is the
-            # same, and so are the random numbers used, whatever the bound.
-            # (On the CPU, because not all devices have float64.)
+            # same, and every bound uses the same random numbers.
+            # (On the CPU, because not all devices support float64.)
             tail = torch.special.ndtr(torch.tensor(-float(truncation), dtype=torch.float64))
             quantiles = tail + torch.special.ndtr(latents.cpu().double()) * (1 - 2 * tail)
             latents = torch.special.ndtri(quantiles).clamp(-truncation, truncation).float().to(device)
@@ -169,21 +171,22 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
 
         Args:
             batch_size (`int`, *optional*, defaults to 1):
-                The number of images to generate. Left at 1, it is the length of `latents`, of a list of `generator`s
-                or of a list of `class_labels`, if one is given. Any number will do: the network runs on chunks of
-                bounded size.
+                Number of images to generate. If it is 1, the length of `latents`, of a list of `generator`s or of a
+                list of `class_labels` overrides it. Any number works, because the network runs on chunks of bounded
+                size.
             class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
-                Classes of the images, as ids or names: one for all images, or one for each. Required if the
-                generator is class-conditional.
+                Classes of the images, as ids or names: one for all images, or one per image. Required if the generator
+                is class-conditional, not supported otherwise.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
-                One or several [torch generators](https://pytorch.org/docs/stable/generated/torch.Generator.html) to
-                make generation deterministic. With a list, which holds one for each image, an image does not depend
-                on the others of its batch.
+                A [torch generator](https://pytorch.org/docs/stable/generated/torch.Generator.html), or a list with one
+                per image, to make generation deterministic. With a list, an image does not depend on the other images
+                of the batch.
             latents (`torch.Tensor` of shape `(batch_size, latent_dim)`, *optional*):
-                Latents to generate the images from, instead of drawing them from N(0, 1).
+                Pre-generated latents, used instead of samples from N(0, 1). Cannot be combined with `generator` or
+                `truncation`.
             truncation (`float`, *optional*):
-                Draws the latents from a normal distribution truncated to [-`truncation`, `truncation`]. Smaller
-                values give more typical and less varied images.
+                Samples the latents from a normal distribution truncated to [-`truncation`, `truncation`]. Smaller
+                values yield more typical, less diverse images.
             output_type (`str`, *optional*, defaults to `"pil"`):
                 `"pil"` for a list of `PIL.Image.Image` (grey ones in mode "L"), `"np"` for an array of shape
                 `(batch_size, height, width, num_channels)` in [0, 1], `"pt"` for a tensor of shape `(batch_size,
@@ -207,7 +210,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
             [`~pipelines.ImagePipelineOutput`] or `tuple`: the images in `images`, or as the tuple's first element.
 
         Raises:
-            ValueError: if an argument is out of range, or if the arguments do not agree on the number of images.
+            ValueError: if an argument is out of range, or if arguments imply different numbers of images.
         """
         class_ids = None
         if class_labels is not None and self.generator.config.num_classes:
@@ -222,7 +225,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
         self.check_inputs(batch_size, class_labels, generator, latents, truncation, output_type)
         if class_ids is not None and len(class_ids) not in (1, batch_size):
             raise ValueError(
-                f"`class_labels` must be one class or one for each image, got {len(class_ids)} for {batch_size} images."
+                f"`class_labels` must be one class or one per image, got {len(class_ids)} for {batch_size} images."
             )
 
         latents = self.prepare_latents(batch_size, generator, latents, truncation)
@@ -234,7 +237,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
             labels = torch.tensor(class_ids, device=latents.device).expand(batch_size)
 
         config = self.generator.config
-        # The result, filled chunk by chunk: in the layout of files, unless tensors are wanted.
+        # Result, filled chunk by chunk, in the memory layout of image files unless tensors are requested.
         pixels = torch.empty(
             (batch_size, config.num_channels, config.image_size, config.image_size),
             dtype={"pil": torch.uint8, "np": torch.float32}.get(output_type, self.generator.dtype),
@@ -253,7 +256,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                         latents[chunk].to(self.generator.dtype), labels if labels is None else labels[chunk]
                     ).pixel_values
                     pixel_values = self.image_processor.denormalize(pixel_values)
-                    if output_type == "pil":  # rounded where they are made, so that few bytes are moved
+                    if output_type == "pil":  # rounded on the device, to transfer fewer bytes
                         pixel_values = pixel_values.float().mul_(255).round_().to(torch.uint8)
                     pixels[chunk] = pixel_values
                     progress_bar.update(len(pixel_values))
@@ -263,7 +266,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
 
         images: Any = pixels if output_type == "pt" else pixels.permute(0, 2, 3, 1).numpy()
         if output_type == "pil":
-            images = [PIL.Image.fromarray(image.squeeze()) for image in images]  # grey ones have no channel
+            images = [PIL.Image.fromarray(image.squeeze()) for image in images]  # grey: no channel axis
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
 

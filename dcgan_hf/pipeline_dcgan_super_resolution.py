@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Pipeline that makes images larger with a DCGAN."""
+"""Pipeline that upscales images with a DCGAN."""
 
-# The file must also work as a copy in a model repository, beside the networks' code.
+# A copy of this file must also work in a model repository, beside the networks' code.
 from collections.abc import Iterator
 from itertools import groupby
 from numbers import Integral
@@ -22,14 +22,14 @@ from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
 from .pipeline_portable import PortablePipelineMixin
 
 
-# Pixels of small images that go through the network at once, unless a tile has more.
+# Maximum number of low-resolution pixels per forward pass, unless a single tile has more.
 MAX_INPUT_PIXELS_PER_FORWARD = 2**16
 
 Images = PIL.Image.Image | np.ndarray | torch.Tensor
 
 
 class _Picture(NamedTuple):
-    """An image of shape `(num_channels, height, width)` in [0, 1], its opacity if it has any, and Pillow's mode of the result."""
+    """Image of shape `(num_channels, height, width)` in [0, 1], its alpha channel, and the result's Pillow mode."""
 
     pixels: torch.Tensor
     alpha: torch.Tensor | None
@@ -37,7 +37,7 @@ class _Picture(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """A part of the picture number `picture`: what the network is shown, and what is kept of its result."""
+    """Tile of the picture with index `picture`: the area passed to the network, and the area kept of the result."""
 
     picture: int
     shown: tuple[slice, slice]
@@ -58,10 +58,10 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
 
     Args:
         generator ([`DCGANSuperResolutionGenerator`]):
-            Network that makes images larger.
+            Network that upscales images.
         discriminator ([`DCGANDiscriminator`], *optional*):
-            Network that the generator was trained against. It is not used here; it is saved and loaded beside the
-            generator.
+            Network that the generator was trained against. It is saved and loaded with the pipeline, but not used for
+            upscaling.
     """
 
     model_cpu_offload_seq = "generator"
@@ -85,21 +85,21 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
 
     def prepare_images(self, image: Images | list[Images]) -> list[_Picture]:
         r"""
-        Turns images of all kinds into tensors.
+        Converts images of all supported types to tensors.
 
         Args:
             image (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
                 See [`~DCGANSuperResolutionPipeline.__call__`].
 
         Raises:
-            ValueError: if there is none, if one has no pixels, channels that the generator does not have, or values that are
-                no colours.
+            ValueError: if `image` is empty, or if an image has no pixels, more channels than the generator, or values
+                out of range.
         """
         images: list[Any] = []
         for item in image if isinstance(image, (list, tuple)) else [image]:
             images += list(item) if isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim == 4 else [item]
         if not images:
-            raise ValueError("`image` must hold at least one image, got none.")
+            raise ValueError("`image` must contain at least one image, got none.")
         return [self._to_picture(item, f"`image` number {i}") for i, item in enumerate(images)]
 
     def _to_picture(self, image: Images, name: str) -> _Picture:
@@ -110,15 +110,15 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
         else:
             raise ValueError(f"{name} must be a PIL image, an array or a tensor, got {type(image).__name__}.")
         if 0 in values.shape:
-            raise ValueError(f"{name} has no pixels: its shape is {tuple(values.shape)}.")
-        if not (values.min() >= 0 and values.max() <= 1):  # false for NaN, too
+            raise ValueError(f"{name} must have at least one pixel, got shape {tuple(values.shape)}.")
+        if not (values.min() >= 0 and values.max() <= 1):  # also rejects NaN
             raise ValueError(f"{name} must have values in [0, 1], got [{values.min():.4g}, {values.max():.4g}].")
         num_channels = self.generator.config.num_channels
         has_alpha = len(values) in (2, 4)
         pixels, alpha = (values[:-1], values[-1:]) if has_alpha else (values, None)
         if len(pixels) > num_channels:
             raise ValueError(
-                f'{name} has colours, but the generator makes grey images larger: convert it (`image.convert("L")`).'
+                f'{name} is a colour image, but the generator upscales grey images only. Use `image.convert("L")`.'
             )
         return _Picture(pixels, alpha, mode)
 
@@ -135,18 +135,19 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
 
         Args:
             image (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
-                Images to make larger, of any sizes. Arrays have shape `(height, width)`, `(height, width, channels)` or, for
-                several images, `(batch_size, height, width, channels)`; tensors have the channels before height and width.
-                Their values are integers (8 or 16 bits) or numbers in [0, 1]. Grey images stay grey, 16-bit ones keep their
-                bits, opacity (RGBA) is interpolated, and images are turned as their EXIF says.
+                Images to upscale, of any size. Arrays have shape `(height, width)`, `(height, width, channels)` or,
+                for several images, `(batch_size, height, width, channels)`. Tensors have the channels before height
+                and width. Values are unsigned integers of 8 or 16 bits, or floats in [0, 1]. Grey images stay grey,
+                16-bit grey images keep their depth, alpha channels are interpolated, and the EXIF orientation is
+                applied.
             tile_size (`int`, *optional*, defaults to 256):
-                Width and height, in pixels of `image`, of the tiles that a larger image is cut into, so that memory is
-                bounded. Each is shown to the network with all pixels around it that have an influence, so the result is the
-                same, without seams.
+                Width and height, in low-resolution pixels, of the tiles that larger images are split into to bound
+                memory. The network also receives the pixels around a tile that lie in its receptive field, so the
+                result is the same as without tiles and has no seams.
             output_type (`str`, *optional*, defaults to `"pil"`):
-                `"pil"` for a list of `PIL.Image.Image`, `"np"` for an array of shape `(batch_size, height, width, channels)`
-                in [0, 1], `"pt"` for a tensor of shape `(batch_size, channels, height, width)` in [0, 1]. Of images of
-                different sizes or channels, arrays and tensors come as a list.
+                `"pil"` for a list of `PIL.Image.Image`, `"np"` for an array of shape `(batch_size, height, width,
+                channels)` in [0, 1], `"pt"` for a tensor of shape `(batch_size, channels, height, width)` in [0, 1].
+                For images that differ in size or channels, `"np"` and `"pt"` return a list.
             return_dict (`bool`, *optional*, defaults to `True`):
                 Whether to return an [`~pipelines.ImagePipelineOutput`] instead of a plain tuple.
 
@@ -164,12 +165,12 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
             [`~pipelines.ImagePipelineOutput`] or `tuple`: the images in `images`, or as the tuple's first element.
 
         Raises:
-            ValueError: if an argument is out of range, or if an image cannot be made larger.
+            ValueError: if an argument is out of range, or if an image cannot be upscaled.
         """
         self.check_inputs(tile_size, output_type)
         pictures = self.prepare_images(image)
         scale = self.generator.config.scale_factor
-        # Results, filled tile by tile: as bytes where a file will have bytes.
+        # Results, filled tile by tile, as bytes where the image file has bytes.
         results = [
             torch.empty(
                 (len(picture.pixels), *(scale * size for size in picture.pixels.shape[1:])),
@@ -218,14 +219,14 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
     def _enlarge(self, tiles: list[_Tile], pictures: list[_Picture], results: list[torch.Tensor]) -> None:
-        """Puts what the network makes of tiles of the same shape into the results."""
+        """Upscales tiles of the same shape and writes them to the results."""
         config = self.generator.config
         shown = torch.stack(
             [pictures[tile.picture].pixels[:, *tile.shown].expand(config.num_channels, -1, -1) for tile in tiles]
         )
         pixel_values = self.image_processor.normalize(shown.to(self._execution_device))
         pixel_values = self.generator(pixel_values.contiguous(memory_format=torch.channels_last)).pixel_values
-        # Clamps to [0, 1].
+        # Also clamps to [0, 1].
         enlarged = self.image_processor.denormalize(pixel_values.float()).cpu()
         for tile, pixels in zip(tiles, enlarged):
             result = results[tile.picture]
@@ -244,7 +245,7 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
 
 
 def _tiles(index: int, size: torch.Size, tile_size: int, radius: int) -> Iterator[_Tile]:
-    """Tiles of an image of `size`, each shown with `radius` pixels around it as far as the image goes."""
+    """Yields the tiles of an image of `size`, each with a margin of `radius` pixels, clipped at the image border."""
     height, width = size
     for top in range(0, height, tile_size):
         for left in range(0, width, tile_size):
@@ -262,7 +263,7 @@ def _chunks(tiles: list[_Tile], size: int) -> Iterator[list[_Tile]]:
 
 
 def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str]:
-    """Channels in [0, 1], opacity last, and the mode of the result: L, LA, RGB, RGBA, I;16 or F."""
+    """Returns the channels in [0, 1], alpha last, and the mode of the result: L, LA, RGB, RGBA, I;16 or F."""
     image = PIL.ImageOps.exif_transpose(image)
     if image.mode == "F":
         return torch.from_numpy(np.array(image))[None], "F"
@@ -286,11 +287,11 @@ def _from_array(image: np.ndarray | torch.Tensor, name: str) -> tuple[torch.Tens
     modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
     if len(values) not in modes:
         order = "(channels, height, width)" if is_tensor else "(height, width, channels)"
-        raise ValueError(f"{name} must have 1 to 4 channels, got shape {tuple(image.shape)}, which is {order}.")
+        raise ValueError(f"{name} must have 1 to 4 channels, got shape {tuple(image.shape)} as {order}.")
     if not values.is_floating_point():
         largest = {torch.uint8: 255, torch.uint16: 65535}.get(values.dtype)
         if largest is None:
-            raise ValueError(f"{name} must have 8- or 16-bit unsigned integers or floats, got {values.dtype}.")
+            raise ValueError(f"{name} must contain 8- or 16-bit unsigned integers or floats, got {values.dtype}.")
         return values.float() / largest, "I;16" if largest > 255 and len(values) == 1 else modes[len(values)]
     return values.float(), modes[len(values)]
 

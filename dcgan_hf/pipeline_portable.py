@@ -1,9 +1,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Base of all pipelines: saving with the code that loads them, loading without it, publishing."""
+"""Base of all pipelines: saves models with the code that loads them, loads models without their code, publishes."""
 
-# The file must also work as a copy in a model repository. It imports nothing of ours: from a local folder diffusers
-# takes the files that the pipeline's own file imports, but not those that they import.
+# A copy of this file must also work in a model repository. It imports no other module of dcgan_hf, because diffusers
+# copies the files that a pipeline's file imports from a local folder, but not the files that those import.
 import importlib
 import inspect
 import json
@@ -19,16 +19,16 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 
 class PortablePipelineMixin:
     r"""
-    Base of the pipelines, beside [`DiffusionPipeline`], of which it is no subclass itself: in a file that holds two of
-    them, diffusers does not know which to load.
+    Mixin for pipelines, used beside [`DiffusionPipeline`]. It is not a [`DiffusionPipeline`] itself, because diffusers
+    cannot load a file that contains two of them.
 
-    A pipeline has a `generator` and, optionally, a `discriminator`. Its class says what it is in class attributes:
+    A pipeline has a `generator` and, optionally, a `discriminator`. Subclasses set these class attributes:
 
-    - `network_classes` (`dict[str, type]`): the classes of its networks by component. Their configurations are
+    - `network_classes` (`dict[str, type]`): network class of each component. Their configurations are
       [`PortableConfig`]s.
-    - `task` (`str`), `tags` (`list[str]`): what the Hub's search finds it by.
-    - `card_template` (`str`): file of its model card's text in `templates/`.
-    - `draws_from_seeds` (`bool`): whether it makes images of nothing but seeds, so that its card can show some.
+    - `task` (`str`), `tags` (`list[str]`): pipeline tag and tags of the model card, for the Hub's search.
+    - `card_template` (`str`): file name of the model card's template in `templates/`.
+    - `draws_from_seeds` (`bool`): whether seeds are the only input, so that the model card can show examples.
     """
 
     network_classes: ClassVar[dict[str, Any]]
@@ -41,26 +41,27 @@ class PortablePipelineMixin:
     @classmethod
     def download(cls, pretrained_model_name: str, **kwargs: Any) -> str:
         r"""
-        Downloads a pipeline from the Hub: networks and their configurations, never code.
+        Downloads a pipeline from the Hub: networks and configurations, never code.
 
         Args:
             pretrained_model_name (`str`):
-                A repository on the Hub.
+                Repository on the Hub.
             variant (`str`, *optional*):
-                Variant of the weights' files, such as `"fp16"`.
+                Variant of the weight files, such as `"fp16"`.
             cache_dir, force_download, local_files_only, revision, token (*optional*):
                 See [`~huggingface_hub.snapshot_download`].
 
         Returns:
-            `str`: the folder in the cache.
+            `str`: path of the folder in the cache.
 
         Raises:
-            OSError: if there is no such repository or revision, or if it is neither in reach nor in the cache.
+            OSError: if the repository or revision does not exist, or if it is not in the cache and the Hub cannot be
+                reached.
         """
         variant = f".{kwargs['variant']}" if kwargs.get("variant") else ""
         patterns = [cls.config_name]
         for component in cls.network_classes:
-            if component not in kwargs:  # else the caller has one
+            if component not in kwargs:  # otherwise the caller passes the network
                 names = ("config.json", f"model{variant}.safetensors", f"model{variant}-*-of-*.safetensors")
                 patterns += [f"{component}/{name}" for name in (*names, f"model.safetensors.index{variant}.json")]
         passed_on = ("cache_dir", "force_download", "local_files_only", "revision", "token")
@@ -76,14 +77,15 @@ class PortablePipelineMixin:
             raise OSError(f"{pretrained_model_name!r} has no revision {kwargs['revision']!r}.") from error
         except LocalEntryNotFoundError as error:
             raise OSError(
-                f"{pretrained_model_name!r} is neither a local folder nor in the cache, and the Hub cannot be asked:"
+                f"{pretrained_model_name!r} is neither a local folder nor in the cache, and the Hub cannot be reached:"
                 f" {error}"
             ) from error
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """See [`~diffusers.ConfigMixin.load_config`]. Networks are loaded as the pipeline's `network_classes` and not
-        with code that lies beside them, so that nothing has to be trusted. Raises a `ValueError` for those of another one."""
+        """Loads the pipeline's configuration, see [`~diffusers.ConfigMixin.load_config`]. Networks load as the
+        pipeline's `network_classes`, not with the code beside them, so that no code has to be trusted. Raises a
+        `ValueError` if the networks are those of another pipeline."""
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
         saved_class = index["_class_name"]
@@ -93,10 +95,10 @@ class PortablePipelineMixin:
             _, class_name = index.get(name, (None, None))
             if class_name == network_class.__name__:
                 index[name] = [network_class.__module__, class_name]
-            elif class_name is not None and right_class != cls.__name__:  # else the network is somebody's own
+            elif class_name is not None and right_class != cls.__name__:  # otherwise the network is custom
                 raise ValueError(
-                    f"This is a `{right_class}`, whose {name} is a `{class_name}`: load it with"
-                    f" `{right_class}.from_pretrained`, not with `{cls.__name__}`."
+                    f"The saved pipeline is a `{right_class}`, and its {name} is a `{class_name}`. Use"
+                    f" `{right_class}.from_pretrained` instead of `{cls.__name__}.from_pretrained`."
                 )
         return loaded
 
@@ -104,24 +106,24 @@ class PortablePipelineMixin:
         self, save_directory: str | os.PathLike, *args: Any, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
         r"""
-        Saves networks, configurations and the code that loads them where this package is not installed.
+        Saves networks, configurations and the code that loads them without dcgan_hf.
 
         Args:
             save_directory (`str` or `os.PathLike`):
                 Folder to save to.
             variant (`str`, *optional*):
-                Name for the weights' files: `"fp16"` writes `model.fp16.safetensors`.
+                Variant of the weight files: `"fp16"` writes `model.fp16.safetensors`.
             push_to_hub (`bool`, *optional*, defaults to `False`):
-                Whether to publish the folder then, with the arguments of [`~PortablePipelineMixin.push_to_hub`].
-                Without `repo_id`, it has the folder's name.
+                Whether to publish the folder afterwards, with the arguments of
+                [`~PortablePipelineMixin.push_to_hub`]. `repo_id` defaults to the folder's name.
         """
         publishing_names = ("repo_id", "commit_message", "private", "token", "create_pr")
         publishing_options = {name: kwargs.pop(name) for name in publishing_names if name in kwargs}
         super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         folder = Path(save_directory)
         index = json.loads((folder / self.config_name).read_text())
-        index.pop("_name_or_path", None)  # says where on this machine the pipeline was loaded from
-        # What somebody else derived is saved as the class of this package, whose file needs nothing else to load.
+        index.pop("_name_or_path", None)  # local path that the pipeline was loaded from
+        # Custom subclasses are saved as their base class in dcgan_hf, whose file loads without further modules.
         pipeline_class = next(base for base in type(self).__mro__ if "network_classes" in vars(base))
         pipeline_file = Path(inspect.getfile(pipeline_class))
         for name, network_class in self.network_classes.items():
@@ -131,8 +133,8 @@ class PortablePipelineMixin:
         (folder / self.config_name).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
         for file in (pipeline_file, Path(__file__)):
             shutil.copyfile(file, folder / file.name)
-        # transformers looks for code at the root only, and the pipeline's file imports that of both networks there,
-        # even if there is no discriminator. The Hub counts downloads of a config.json there.
+        # transformers looks for code in the root only, and the pipeline's file imports the code of both networks from
+        # there, even without a discriminator. The Hub counts downloads of the config.json in the root.
         for network_class in self.network_classes.values():
             network_class.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
@@ -149,25 +151,25 @@ class PortablePipelineMixin:
         variant: str | None = None,
     ) -> str:
         r"""
-        Publishes the pipeline on the Hub, in one commit: networks, the code that loads them without this package,
-        example images and, unless the repository already has one, a model card. Needs the package.
+        Publishes the pipeline on the Hub in one commit: networks, the code that loads them without dcgan_hf, example
+        images and, unless the repository already has one, a model card. Requires dcgan_hf.
 
         Args:
             repo_id (`str`):
-                Repository, which is created if it does not exist.
+                Repository on the Hub, created if it does not exist.
             commit_message (`str`, *optional*):
                 Message of the commit.
             private (`bool`, *optional*):
-                Whether a new repository is private. By default what the organization has set.
+                Whether to make a new repository private. Defaults to the organization's setting.
             token (`str`, *optional*):
-                Access token. By default the one of `hf auth login`.
+                Access token. Defaults to the one of `hf auth login`.
             create_pr (`bool`, *optional*, defaults to `False`):
-                Whether to open a pull request instead.
+                Whether to open a pull request instead of committing directly.
             variant (`str`, *optional*):
-                Name for the weights' files: `"fp16"` adds `model.fp16.safetensors` to those that are there.
+                Variant of the weight files: `"fp16"` adds `model.fp16.safetensors` to the existing files.
 
         Returns:
-            `str`: address of the commit.
+            `str`: URL of the commit.
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, variant=variant)
@@ -175,7 +177,7 @@ class PortablePipelineMixin:
             return self._publish(Path(folder), repo_id, **options)
 
     def _publish(self, folder: Path, repo_id: str, **options: Any) -> str:
-        # By name, because loaders of the copy in a model repository take every import statement for a requirement.
+        # By name, because loaders of the copy in a model repository treat every import statement as a requirement.
         publishing = importlib.import_module("dcgan_hf.publishing.upload")
         publication = publishing.Publication(**options, keep_card=True)
         return publishing.publish_pipeline(self, folder, repo_id, publication)
@@ -190,13 +192,13 @@ def saved_pipeline_class(folder: Path) -> Any:
             Folder of the pipeline.
 
     Raises:
-        ValueError: if there is none, or if its class is not known.
+        ValueError: if the folder contains no pipeline, or if its class is unknown.
     """
     index = folder / "model_index.json"
     if not index.is_file():
-        raise ValueError(f"`folder={folder}` holds no saved pipeline: there is no {index.name}.")
+        raise ValueError(f"`folder={folder}` contains no saved pipeline: {index.name} is missing.")
     class_name = json.loads(index.read_text())["_class_name"]
-    # The first version wrote the class alone, not the module before it.
+    # The first version saved the class name without its module.
     class_name = class_name if isinstance(class_name, str) else class_name[1]
     classes = {pipeline_class.__name__: pipeline_class for pipeline_class in PortablePipelineMixin.__subclasses__()}
     if class_name not in classes:

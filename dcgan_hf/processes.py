@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The processes that work together, which may be one, and what they change in each other's and the user's surroundings."""
+"""Communication between the processes of a run, possibly just one, and restoration of the global state they change."""
 
 import os
 import random
@@ -24,29 +24,29 @@ def num_processes() -> int:
 
 
 def process_index() -> int:
-    """Returns the number of this process, from 0 on."""
+    """Returns the rank of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_main_process() -> bool:
-    """Tells if this is the process that writes files and messages."""
+    """Returns whether this is the process that writes files and messages."""
     return process_index() == 0
 
 
 def bar_options() -> dict[str, Any]:
-    """Returns tqdm's options for a progress bar of the main process. (`disable=False` would override `TQDM_DISABLE`.)"""
+    """Returns tqdm options that show a bar in the main process only. `disable=False` would override `TQDM_DISABLE`."""
     return {} if is_main_process() else {"disable": True}
 
 
 def wait_for_everyone() -> None:
-    """Waits until all processes have come here."""
+    """Waits until all processes have reached this point."""
     if dist.is_initialized():
         dist.barrier()
 
 
 @contextmanager
 def first_on_its_machine() -> Iterator[None]:
-    """Lets the first process of each machine go ahead with what is downloaded or prepared once for all of them."""
+    """Lets the first process of each machine go first, to download or prepare data once for all of them."""
     is_first = int(os.environ.get("LOCAL_RANK", 0)) == 0
     if not is_first:
         wait_for_everyone()
@@ -56,7 +56,7 @@ def first_on_its_machine() -> Iterator[None]:
 
 
 def gather(items: list) -> list:
-    """Returns the items of all processes, one process after the other."""
+    """Returns the items of all processes, in order of rank."""
     if not dist.is_initialized():
         return items
     gathered: list[Any] = [None] * num_processes()
@@ -65,7 +65,7 @@ def gather(items: list) -> list:
 
 
 def from_main_process(compute: Callable[[], Any]) -> Any:
-    """Returns to all processes the result that the main one computes, so that all of them decide alike."""
+    """Computes a result in the main process and returns it in all processes, so that all take the same decisions."""
     result = [compute() if is_main_process() else None]
     if dist.is_initialized():
         dist.broadcast_object_list(result)
@@ -75,11 +75,12 @@ def from_main_process(compute: Callable[[], Any]) -> Any:
 @contextmanager
 def restored_globals() -> Iterator[None]:
     """
-    Puts back what a run changes in its process: Accelerate's singletons, which allow one precision and device a process,
-    random states, number of threads, memory settings, environment. Processes that a launcher started stay connected.
+    Restores the global state that a run changes: Accelerate's singletons, which allow one precision and device per
+    process, random states, number of threads, malloc settings and environment. Processes started by a launcher stay
+    connected.
     """
     singletons = (PartialState, AcceleratorState, GradientState)
-    # Accelerate has no public way to begin anew. Its own tests and transformers' `TrainingArguments` do it like this.
+    # Accelerate has no public way to reset its state. Its tests and transformers' `TrainingArguments` do it like this.
     states = [dict(singleton._shared_state) for singleton in singletons]
     for singleton in singletons:
         singleton._reset_state()
@@ -90,8 +91,8 @@ def restored_globals() -> Iterator[None]:
             yield
         finally:
             if dist.is_initialized() and not was_connected:
-                # They stay connected for what comes next: a launcher's rendezvous serves once.
-                Finalize(None, dist.destroy_process_group, exitpriority=1)  # `atexit` is not for forked processes
+                # Stays connected for later runs: a launcher's rendezvous works only once.
+                Finalize(None, dist.destroy_process_group, exitpriority=1)  # `atexit` does not run in forked processes
             for singleton, state in zip(singletons, states):
                 singleton._shared_state.clear()
                 singleton._shared_state.update(state)
@@ -106,19 +107,19 @@ def restored_globals() -> Iterator[None]:
 @contextmanager
 def connected_processes(use_cpu: bool = False, num_cpu_threads: int | None = None) -> Iterator[torch.device]:
     r"""
-    Connects the processes of a command, if a launcher started several, and leaves no trace.
+    Connects the processes of a command, if a launcher started several, and restores the global state at the end.
 
     Args:
         use_cpu (`bool`, *optional*, defaults to `False`):
-            Whether to use the CPU even if there is a GPU.
+            Whether to use the CPU even if a GPU is available.
         num_cpu_threads (`int`, *optional*):
-            Threads of each process on the CPU. By default the cores divided by the processes.
+            Number of CPU threads per process. Defaults to the cores divided by the processes.
 
     Yields:
         `torch.device`: the device of this process.
     """
     with restored_globals():
-        # Without a GPU, Accelerate connects the processes that torchrun starts only if told to use the CPU.
+        # Without a GPU, Accelerate connects the processes that torchrun starts only with `cpu=True`.
         device = PartialState(cpu=use_cpu or not torch.accelerator.is_available()).device
         if device.type == "cpu":
             torch.set_num_threads(num_cpu_threads or cores_of_a_process())

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Registration with transformers' Auto classes. The pipelines are imported, too: diffusers finds the classes that are named in
-model_index.json among the modules that are there already.
+Registration with transformers' Auto classes. Also imports the pipelines: diffusers looks up the classes named in
+model_index.json among the modules that are already imported.
 """
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
@@ -23,7 +23,7 @@ AutoModel.register(DCGANGeneratorConfig, DCGANGenerator)
 AutoModel.register(DCGANDiscriminatorConfig, DCGANDiscriminator)
 AutoModel.register(DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator)
 AutoModelForImageClassification.register(DCGANDiscriminatorConfig, DCGANForImageClassification)
-# For both backends, because the one class is all there is, with torchvision and without.
+# For both backends: the same class works with and without torchvision.
 AutoImageProcessor.register(
     DCGANDiscriminatorConfig,
     image_processor_classes={"pil": DCGANImageProcessor, "torchvision": DCGANImageProcessor},

@@ -2,15 +2,15 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Times training, sampling, super-resolution and loading on this machine. Nothing else should run on it.
+Times training, sampling, super-resolution and loading on this machine. Run nothing else at the same time.
 
     python scripts/benchmark.py
     python scripts/benchmark.py --parts training --resolutions 32 64 128 --batch_sizes 64 128 --output_dir benchmark
     python scripts/benchmark.py --parts training --loops one_stage "alternating batch"
-    python scripts/benchmark.py --parts article --keras_python /path/to/python  # one with keras and tensorflow
+    python scripts/benchmark.py --parts article --keras_python /path/to/python  # with keras and tensorflow
 
-Training is timed against the PyTorch tutorial's loop and the strongest one that is plain, sampling and super-resolution
-against the bare network.
+Training is compared with the PyTorch tutorial's loop and the strongest plain PyTorch loop, sampling and
+super-resolution with the bare network.
 """
 
 import argparse
@@ -37,19 +37,19 @@ PARTS = ["training", "sampling", "loading", "super_resolution", "article"]
 
 
 def matmul_flops(precision: str, device: torch.device) -> float:
-    """FLOP/s of a product of matrices, the measure of what the machine can do."""
+    """Measures the FLOP/s of a matrix product, the reference for the machine's peak."""
     dtype, size = (torch.bfloat16 if precision == "bf16" else torch.float32), 2048 if device.type == "cpu" else 8192
     matrix = torch.randn(size, size, device=device, dtype=dtype)
     return 2 * size**3 / min(seconds_of(lambda: matrix @ matrix, device) for _ in range(12))
 
 
 def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """Times and prints all that was asked for. Returns the content of benchmark.json."""
+    """Runs the requested benchmarks and prints their results. Returns the content of benchmark.json."""
     has_bf16 = default_mixed_precision(device.type == "cpu") == "bf16"
     peaks = {name: matmul_flops(name, device) for name in (["fp32", "bf16"] if has_bf16 else ["fp32"])}
     hardware = describe_hardware(Accelerator(cpu=device.type == "cpu"))
     print(f"{hardware}; torch {torch.__version__}")
-    print("Products of matrices: " + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()))
+    print("Matrix products: " + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()))
     content: dict[str, Any] = {"hardware": hardware, "torch": torch.__version__, "matmul_flops": peaks}
     content |= {part: [] for part in args.parts}
 
@@ -78,7 +78,7 @@ def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, 
             report("loading", f"Loading JPEG images of 178x218 as {size}", rows, loading_table(rows))
     if "super_resolution" in args.parts:
         rows = super_resolution_benchmark(SHAPES, args.rounds, device, has_bf16)
-        title = "Super-resolution, four times as wide and high"
+        title = "Super-resolution by a factor of 4"
         report("super_resolution", title, rows, super_resolution_table(rows))
     if "article" in args.parts:
         keras = Loop(article_in_keras_loop, {"python": args.keras_python})
@@ -88,24 +88,28 @@ def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, 
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description="Times training, sampling and loading.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description="Times training, sampling, super-resolution and loading.", allow_abbrev=False
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
-    parser.add_argument("--resolutions", type=int, nargs="+", default=[64], help="Sizes of the images: powers of 2.")
-    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128], help="For training.")
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[64], help="Image resolutions: powers of 2.")
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128], help="Batch sizes for training.")
     parser.add_argument("--sampling_batch_sizes", type=int, nargs="+", default=[1, 16, 256])
-    parser.add_argument("--stream_files", type=int, nargs="+", default=[16, 64], help="Lengths of streams to read.")
-    parser.add_argument("--loops", nargs="+", default=["ours", "plain"], help="Parts of the names of loops to time.")
-    parser.add_argument("--keras_python", help="For the part `article`: a Python that has keras and tensorflow.")
-    parser.add_argument("--rounds", type=int, default=12, help="How often each is timed.")
-    parser.add_argument("--use_cpu", action="store_true", help="Use the CPU even if there is a GPU.")
-    parser.add_argument("--output_dir", type=Path, help="Folder for the results: benchmark.json and training.png.")
+    parser.add_argument(
+        "--stream_files", type=int, nargs="+", default=[16, 64], help="Numbers of files of the streams to read."
+    )
+    parser.add_argument("--loops", nargs="+", default=["ours", "plain"], help="Loops to time: parts of their names.")
+    parser.add_argument("--keras_python", help="For the part `article`: Python interpreter with keras and tensorflow.")
+    parser.add_argument("--rounds", type=int, default=12, help="Number of timings of each loop or call.")
+    parser.add_argument("--use_cpu", action="store_true", help="Use the CPU even if a GPU is available.")
+    parser.add_argument("--output_dir", type=Path, help="Output folder for benchmark.json and training.png.")
     args = parser.parse_args(argv)
     if args.rounds < 2:
         raise ValueError(f"`rounds` must be at least 2, got {args.rounds}.")
     if any(resolution < 16 or resolution & (resolution - 1) for resolution in args.resolutions):
         raise ValueError(f"`resolutions` must be powers of 2 and at least 16, got {args.resolutions}.")
     if ("article" in args.parts) != (args.keras_python is not None):
-        raise ValueError("The part `article` needs `keras_python`, and no other part does.")
+        raise ValueError("The part `article` needs `keras_python`. Without this part, omit it.")
     with connected_processes(args.use_cpu) as device:
         content = run_benchmarks(args, device)
     if args.output_dir:

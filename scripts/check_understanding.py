@@ -2,13 +2,13 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Checks what is said about a model of drawn faces, whose attributes are known:
+Checks claims about a model of procedural faces, whose attributes are known:
 
     python scripts/check_understanding.py dcgan-procedural-faces --classifier face-attributes --seeds 0 1 2
 
-For each seed of the samples it prints whether arithmetic adds glasses and keeps the rest, how well directions order
-attributes, how many glasses are left without 20 units of the generator, how much of what the discriminator's filters for glasses
-look at lies where glasses are, and how many images are found again from their pixels.
+For each seed of the samples it prints the success of latent arithmetic that adds glasses, the rank correlations of
+directions with attributes, the share of glasses left without 20 units of the generator, and the share of images
+recovered by inversion. For the discriminator it prints how much its filters for glasses attend to them.
 """
 
 import argparse
@@ -44,25 +44,25 @@ NUM_FACES = 2000
 
 
 def check_generator(subject: Subject) -> None:
-    """Prints what is said about a generator, in numbers."""
+    """Prints a generator's scores for arithmetic, directions, units and inversion."""
     numbers = arithmetic_section(subject).numbers[LABEL]
     kept = ", ".join(f"{name} {share:.0%}" for name, share in numbers["kept"].items())
-    print(f"  arithmetic: {numbers['added']:.0%} of faces without glasses have some then; kept: {kept}")
+    print(f"  arithmetic: adds glasses to {numbers['added']:.0%} of faces without; kept: {kept}")
     for name, of_labels in directions_section(subject)[0].numbers["rank correlations"].items():
         best = max(of_labels, key=lambda label: abs(of_labels[label]))
-        print(f"  direction {name}: orders {best}, rank correlation {of_labels[best]:+.2f}")
+        print(f"  direction {name}: closest to {best}, rank correlation {of_labels[best]:+.2f}")
     for name, numbers in units_section(subject).numbers[LABEL].items():
         print(
-            f"  units of {name}: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without 20 units (of"
-            f" their pixels {numbers['difference left, in pixels']:.0%} left),"
-            f" {numbers['after switching off random units']:.1%} without 20 random ones"
+            f"  units of {name}: glasses on {numbers['before']:.1%} of samples, {numbers['after']:.1%} without 20"
+            f" units ({numbers['difference left, in pixels']:.0%} of the pixel difference left),"
+            f" {numbers['after switching off random units']:.1%} without 20 random units"
         )
     share = inversion_section(subject).numbers["share of generated images recovered"]
     print(f"  inversion: {share:.0%} of 64 images recovered (30 dB)")
 
 
 def check_discriminator(discriminator: DCGANDiscriminator) -> None:
-    """Prints for each layer whether the filters that tell glasses look at them, on real faces."""
+    """Prints, for each layer, how much the filters that best detect glasses attend to them, on real faces."""
     image_dataset = load_image_dataset("procedural_faces", split="test", label_column="glasses", with_labels=True)
     images, labels = decode_images(image_dataset, Decoder(3, SIZE, "crop", num_workers=4, skip_bad_images=False))
     assert labels is not None
@@ -79,15 +79,18 @@ def check_discriminator(discriminator: DCGANDiscriminator) -> None:
             guided = attribute(discriminator, pixel_values[with_glasses], "guided_backprop", units=units)
             shares.append(region_share(guided, GLASSES_BOX).mean().item())
         print(
-            f"Layer {layer + 1}: the {len(shares)} filters that tell glasses best (areas under the curve {areas[0]:.2f} to"
-            f" {areas[:NUM_FILTERS][-1]:.2f}) look {sum(shares) / len(shares) / chance:.1f} times as much at them as by chance"
+            f"Layer {layer + 1}: the {len(shares)} filters that best detect glasses (AUC {areas[0]:.2f} to"
+            f" {areas[:NUM_FILTERS][-1]:.2f}) attend to them {sum(shares) / len(shares) / chance:.1f} times as much as"
+            " by chance"
         )
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description="Checks what is said about a model of faces.", allow_abbrev=False)
-    parser.add_argument("model", help="Folder of a pipeline that was trained on procedural_faces.")
-    parser.add_argument("--classifier", required=True, help="Classifier of all their attributes.")
+    parser = argparse.ArgumentParser(
+        description="Checks claims about a model of procedural faces.", allow_abbrev=False
+    )
+    parser.add_argument("model", help="Folder of a pipeline trained on procedural_faces.")
+    parser.add_argument("--classifier", required=True, help="Classifier of all attributes of the faces.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of the samples.")
     parser.add_argument("--num_images", type=int, default=2000, help="Number of samples.")
     args = parser.parse_args(argv)

@@ -2,13 +2,13 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Trains the same GAN again and again with some flag changed, over several seeds, and says what each change did to its images:
+Trains the same GAN repeatedly with single flags changed, over several seeds, and reports the effect on image quality:
 
     python scripts/ladder.py scripts/ladders/fashion_mnist.yaml --eval_features fashion-classifier --eval_split test
     python scripts/ladder.py scripts/ladders/small_data.yaml --eval_features fashion-classifier --eval_split test
 
-The file has flags of `dcgan train` that all runs have in common, and those of each rung. Further flags of `dcgan train`
-are for all runs, too. A run that is finished is not made again, so that an interrupted ladder goes on where it was. Writes
+The file lists the flags of `dcgan train` that all runs share, and those of each rung. Further flags on the command
+line apply to all runs. Finished runs are not repeated, so an interrupted ladder resumes where it stopped. Writes
 ladder.md and ladder.json.
 """
 
@@ -35,15 +35,15 @@ logger = logging.getLogger("ladder")
 
 
 def to_flag(name: str, value: Any) -> list[str]:
-    """Words of a command line for an argument of a YAML file: lists as several, networks and truth values as JSON."""
+    """Converts an argument of a YAML file to command-line words: lists to several, mappings and booleans to JSON."""
     words = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict | bool) else value]
     return [f"--{name}", *map(str, words)]
 
 
 def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> list[float]:
-    """Trains, unless that was done before, and returns the Frechet distances that were measured, in the order of training."""
+    """Trains, unless the run is finished, and returns the measured Fréchet distances in the order of training."""
     output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
-    results = output_dir / "distances.json"  # there once a run is finished, and not if it was told to stop
+    results = output_dir / "distances.json"  # exists only if the run is finished, not if it was stopped
     if not results.is_file():
         command = [sys.executable, "-m", "dcgan_hf", "train"]
         for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
@@ -52,11 +52,11 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
         with (output_dir / "output.txt").open("w") as file:
             run = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
         if run.returncode:
-            raise RuntimeError(f"The run {name!r} with seed {seed} failed, see {output_dir / 'output.txt'}.")
+            raise RuntimeError(f"The run {name!r} with seed {seed} failed. See {output_dir / 'output.txt'}.")
         for checkpoint in list_checkpoints(output_dir):
             shutil.rmtree(checkpoint)
         entries = map(json.loads, (output_dir / LOG_FILE).read_text().splitlines())
-        names = ("eval_fid", "eval_frechet_distance")  # the former with Inception's features and enough images
+        names = ("eval_fid", "eval_frechet_distance")  # the former with Inception features and enough images
         found = [entry[name] for entry in entries for name in names if name in entry]
         results.write_text(json.dumps(found) + "\n")
     distances = json.loads(results.read_text())
@@ -65,7 +65,7 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
 
 
 def write_table(distances: dict[str, list[list[float]]], folder: Path) -> None:
-    """Mean and standard deviation over the seeds, a row for each rung."""
+    """Writes the mean and standard deviation over the seeds, one row per rung."""
     number = max(len(run) for runs in distances.values() for run in runs)
     lines = [f"| | {' | '.join(f'{i + 1}/{number}' for i in range(number))} | seeds |", "| --- " * (number + 2) + "|"]
     for name, runs in distances.items():
@@ -80,16 +80,16 @@ def write_table(distances: dict[str, list[list[float]]], folder: Path) -> None:
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        description="Trains with some flag changed at a time, and compares.",
-        epilog="All other flags are those of `dcgan train`.",
+        description="Trains a GAN for each rung and seed and compares the results.",
+        epilog="All other flags are passed to `dcgan train`.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "ladder", type=Path, help="YAML file: the flags in `common`, and those of each of the `rungs`."
+        "ladder", type=Path, help="YAML file with the flags in `common` and those of each of the `rungs`."
     )
-    parser.add_argument("--rungs", nargs="+", metavar="NAME", help="Only these, and in this order.")
+    parser.add_argument("--rungs", nargs="+", metavar="NAME", help="Rungs to train, in this order (default: all).")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=1, help="Runs at a time, which share the CPU cores.")
+    parser.add_argument("--jobs", type=int, default=1, help="Number of parallel runs, which share the CPU cores.")
     parser.add_argument("--output_dir", type=Path, default=Path("dcgan-ladder"))
     args, more_flags = parser.parse_known_args(argv)
     logging.basicConfig(format="%(asctime)s - %(message)s", level=logging.INFO)
@@ -100,7 +100,7 @@ def main(argv: list[str]) -> None:
     rungs = {name: ladder["rungs"][name] for name in args.rungs or ladder["rungs"]}
     common = ladder["common"] | {"num_cpu_threads": max(1, num_usable_cores() // args.jobs)}
 
-    # All rungs with the first seed come first, so that there is something to look at early.
+    # All rungs of the first seed come first, for early results.
     runs = list(product(args.seeds, rungs))
     distances: dict[str, list[list[float]]] = {name: [] for name in rungs}
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -2,15 +2,15 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Times how long training takes until the images are as good as those of the PyTorch tutorial's loop after some epochs.
+Times training until the images are as good as those of the PyTorch tutorial's loop after some epochs.
 
     python scripts/time_to_quality.py --eval_features fashion-classifier
     python scripts/time_to_quality.py --eval_features fashion-classifier --loops ours strong --seeds 0
         --dataset_name /usr/share/datasets/fashion-mnist
 
-Each loop has a process of its own, and they take turns on the machine. Nothing else should run on it. Quality is the
-Frechet distance of 10,000 images to the data set's test images, in the features of a classifier such as
-`dcgan train-classifier` makes. Only training is timed.
+Each loop runs in a separate process, and the loops take turns. Run nothing else on the machine. Quality is the Fréchet
+distance of 10,000 images to the dataset's test images, in the features of a classifier, for example one trained by
+`dcgan train-classifier`. Only training is timed.
 """
 
 import argparse
@@ -48,7 +48,7 @@ from dcgan_hf.training.recipes import arguments_from_recipe
 CPU = torch.device("cpu")
 SPECTRAL = {"discriminator_config": {"norm_type": "spectral"}}
 GROUP = {"discriminator_config": {"norm_type": "group"}}
-# Our loops: a recipe, and what is changed in it.
+# This package's loops: a recipe and the changes to it.
 LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours": ("fashion_mnist", {}),
     "strong": ("strong", {}),
@@ -60,7 +60,7 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Training(NamedTuple):
-    """A loop: the generator that draws, which may be an average, the images of an update, and an update."""
+    """A loop: the generator for sampling, which may be an average, the images per update, and the update."""
 
     generator: nn.Module
     images_per_update: int
@@ -68,7 +68,7 @@ class Training(NamedTuple):
 
 
 def train_tutorial(images: torch.Tensor, seed: int) -> Training:
-    """The tutorial's loop."""
+    """Prepares the tutorial's loop."""
     torch.manual_seed(seed)
     generator, step = tutorial_loop(images.shape[-1], images.shape[1], CPU)
     batches = endless_batches(ResidentLoader(images, None, Shard(128, seed)))
@@ -76,7 +76,7 @@ def train_tutorial(images: torch.Tensor, seed: int) -> Training:
 
 
 def train_ours(name: str, images: torch.Tensor, seed: int, num_epochs: int) -> Training:
-    """Trains with a recipe as a trainer does, without logs and files."""
+    """Prepares a trainer's loop with a recipe, without logs and files."""
     recipe, changes = LOOPS[name]
     changes = changes | {"seed": seed, "num_epochs": num_epochs, "use_cpu": True}
     engine = make_engine(arguments_from_recipe(DCGANTrainingArguments, recipe, changes), images.shape[1])
@@ -91,7 +91,7 @@ def train_ours(name: str, images: torch.Tensor, seed: int, num_epochs: int) -> T
 
 
 def run_loop(connection: Any, name: str, images: torch.Tensor, seed: int, num_epochs: int) -> None:
-    """A process: trains as many images as it is told to and answers how long it took, or makes images."""
+    """Worker process: trains on the requested number of images and replies with the duration, or sends samples."""
     torch.set_num_threads(num_usable_cores())
     is_tutorial = name == "tutorial"
     with nullcontext() if is_tutorial else restored_globals():
@@ -109,7 +109,7 @@ def run_loop(connection: Any, name: str, images: torch.Tensor, seed: int, num_ep
 
 @torch.no_grad()
 def sample(generator: nn.Module, number: int, as_in_training: bool, is_tutorial: bool) -> np.ndarray:
-    """The same latents always, and images as a file would hold them: uint8 of shape (number, channels, height, width)."""
+    """Returns samples of fixed latents as in a file: uint8 of shape (number, channels, height, width)."""
     was_training = generator.training
     generator.train(as_in_training)
     images = []
@@ -121,7 +121,7 @@ def sample(generator: nn.Module, number: int, as_in_training: bool, is_tutorial:
 
 
 class Runner:
-    """A loop in a process of its own, whose arguments are images, seed and epochs, and how its samples become better."""
+    """A loop in a separate process, given images, seed and epochs, and the quality of its samples over time."""
 
     def __init__(self, name: str, distance: Callable[[np.ndarray], float], num_samples: int, *arguments: Any):
         self.name, self.distance, self.num_samples = name, distance, num_samples
@@ -130,18 +130,18 @@ class Runner:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         context.Process(target=run_loop, args=(theirs, name, *arguments), daemon=True).start()
-        theirs.close()  # so that a process that fails is noticed
+        theirs.close()  # to notice if the process fails
 
     def ask(self, *request: Any) -> Any:
-        """Sends a request and waits for the answer."""
+        """Sends a request and returns the reply."""
         self.connection.send(request)
         return self.connection.recv()
 
     def train(self, number: int) -> None:
-        """Trains so many images and notes the distance."""
+        """Trains on a number of images and records the distance."""
         self.seconds += self.ask("train", number)
         self.trained += number
-        # The tutorial samples with the statistics of the batch. It gets whichever is better.
+        # The tutorial samples with batch statistics. The better of both counts.
         kinds = ["sample", "sample as in training"] if self.name == "tutorial" else ["sample"]
         distance = min(self.distance(self.ask(kind, self.num_samples)) for kind in kinds)
         self.curve.append({"images": self.trained, "seconds": self.seconds, "distance": distance})
@@ -157,8 +157,9 @@ def compare(
     args: argparse.Namespace, images: torch.Tensor, distance: Callable[[np.ndarray], float], seed: int
 ) -> dict[str, Any]:
     """
-    Trains the tutorial's loop for all epochs and notes its distance twice in each. The others get half as many images in
-    their turns, note theirs after half of these, and go on when it is done, until they are as good or have trained as long.
+    Trains the tutorial's loop for all epochs and records its distance twice per epoch. Per turn, the other loops train
+    on half as many images and record their distance twice. They then continue until they are as good as the tutorial's
+    loop or have seen as many images.
     """
     print(f"Seed {seed}")
     arguments = distance, args.num_samples, images, seed, args.num_epochs
@@ -179,7 +180,7 @@ def compare(
 
 
 def summarize(results: list[dict[str, Any]]) -> str:
-    """A row for each seed and loop: when it first was as good as the tutorial's loop at its end."""
+    """Returns a table: for each seed and loop, the first point that matches the tutorial's final quality."""
     rows = []
     for result in results:
         end = result["curves"]["tutorial"][-1]
@@ -194,26 +195,32 @@ def summarize(results: list[dict[str, Any]]) -> str:
 
 
 def load_images(args: argparse.Namespace, split: str) -> torch.Tensor:
-    """A split, decoded as the recipes say."""
+    """Decodes a split with the recipe's settings."""
     recipe = arguments_from_recipe(DCGANTrainingArguments, "fashion_mnist")
     decoder = Decoder(args.num_channels, recipe.resolution, recipe.resize_mode, num_workers=4, skip_bad_images=False)
     return decode_images(load_image_dataset(args.dataset_name, split=split), decoder)[0]
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description="Times training until images are good.", allow_abbrev=False)
-    parser.add_argument(
-        "--dataset_name", default="zalando-datasets/fashion_mnist", help="A data set with the splits train and test."
+    parser = argparse.ArgumentParser(
+        description="Times training until the images are as good as the tutorial's.", allow_abbrev=False
     )
-    parser.add_argument("--eval_features", required=True, help="As for `dcgan train`.")
-    parser.add_argument("--num_channels", type=int, default=1, help="Channels of its images.")
-    parser.add_argument("--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops besides the tutorial's.")
+    parser.add_argument(
+        "--dataset_name", default="zalando-datasets/fashion_mnist", help="Dataset with the splits train and test."
+    )
+    parser.add_argument("--eval_features", required=True, help="Feature network, as for `dcgan train`.")
+    parser.add_argument("--num_channels", type=int, default=1, help="Number of image channels.")
+    parser.add_argument(
+        "--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops to compare with the tutorial's."
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--num_epochs", type=int, default=4, help="Epochs that the tutorial's loop trains.")
+    parser.add_argument("--num_epochs", type=int, default=4, help="Number of epochs of the tutorial's loop.")
     parser.add_argument(
-        "--num_samples", type=int, default=10_000, help="Images that are compared with the test images."
+        "--num_samples", type=int, default=10_000, help="Number of samples to compare with the test images."
     )
-    parser.add_argument("--output_dir", type=Path, default="time-to-quality", help="Folder for results and samples.")
+    parser.add_argument(
+        "--output_dir", type=Path, default="time-to-quality", help="Output folder for results and samples."
+    )
     args = parser.parse_args(argv)
     args.output_dir.mkdir(parents=True, exist_ok=True)
 

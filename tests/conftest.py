@@ -1,4 +1,4 @@
-"""Settings that must be made before any Hugging Face library is imported."""
+"""Fixtures, and settings that must precede the import of any Hugging Face library."""
 
 import importlib.metadata
 import os
@@ -9,7 +9,7 @@ from .hub_server import HubServer
 
 
 _home = tempfile.mkdtemp(prefix="dcgan-hf-tests-")
-# The Hub of all tests, on this machine. What is not on it does not exist.
+# Local Hub of all tests. Repositories that it does not have do not exist.
 _hub = HubServer()
 _hub.add_user("org", "hf_testtokenoftheowner")
 _hub.add_user("stranger", "hf_testtokenofastranger")
@@ -21,7 +21,7 @@ os.environ["HF_HOME"] = _home
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ["KERAS_HOME"] = _home
 os.environ["TQDM_DISABLE"] = "1"
-# Tests run side by side and scripts take all cores: threads that wait must not keep a core from those that work.
+# Tests run in parallel and scripts use all cores: waiting threads must not block a core.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest  # noqa: E402
@@ -30,8 +30,8 @@ from accelerate import PartialState  # noqa: E402
 from accelerate.state import AcceleratorState, GradientState  # noqa: E402
 
 
-# What a generation of a library cannot do, for `make test-oldest`: the card is checked at the real Hub's address, without
-# answers from the local one; graphs are made by a later exporter.
+# Unsupported by older versions of libraries, for `make test-oldest`: they validate cards at the real Hub's address,
+# not at the local Hub; graphs need a later exporter.
 _NEEDS = {
     "huggingface_hub": (
         (2,),
@@ -65,7 +65,7 @@ def _is_older(library, version):
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_up():
-    # Two processes run tests (Makefile), on two cores at least.
+    # Two processes run the tests (Makefile), on at least two cores.
     torch.set_num_threads(1)
     yield
     _hub.close()
@@ -79,7 +79,7 @@ def _seed():
 
 @pytest.fixture(autouse=True)
 def _accelerate_begins_anew():
-    """Accelerators that a test made allow no other precision after them. (Those of the package leave nothing behind.)"""
+    """Resets Accelerate's state, which keeps the precision of a test's accelerator. (dcgan_hf resets its own.)"""
     yield
     for singleton in (PartialState, AcceleratorState, GradientState):
         singleton._reset_state()
@@ -87,13 +87,13 @@ def _accelerate_begins_anew():
 
 @pytest.fixture
 def hub():
-    """The Hub, empty."""
+    """Empty Hub."""
     _hub.reset()
     return _hub
 
 
 @pytest.fixture
 def token(monkeypatch):
-    """The user "org" is logged in."""
+    """Token of the user "org", who is logged in."""
     monkeypatch.setenv("HF_TOKEN", "hf_testtokenoftheowner")
     return "hf_testtokenoftheowner"

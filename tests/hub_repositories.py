@@ -1,6 +1,6 @@
-"""What a small Hugging Face Hub stores and decides, without HTTP: commits, rights, large files, cards.
+"""Storage and rules of a small Hugging Face Hub, without HTTP: commits, permissions, large files, cards.
 
-What is asked of a repository is answered in the form of the Hub's API.
+Answers about a repository have the format of the Hub's API.
 """
 
 import base64
@@ -40,7 +40,7 @@ IMAGE_TASKS = {
 
 @dataclass(eq=False)
 class Refusal(Exception):
-    """The Hub's no. The client chooses its exception's class by `status` and `code`."""
+    """Refusal of the Hub. The client chooses the class of its exception by `status` and `code`."""
 
     status: int
     message: str
@@ -104,7 +104,7 @@ def logged_in(user: str | None, code: str = "") -> str:
 
 @dataclass
 class Repository:
-    """Its `objects` are the large files that were uploaded, whether or not a commit holds them."""
+    """Repository. `objects` are all uploaded large files, whether or not a commit contains them."""
 
     key: str
     url: str
@@ -122,7 +122,7 @@ class Repository:
         raise Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
 
     def check_writer(self, user: str | None, pull_request: bool = False) -> str:
-        """Returns the user's name. All who are logged in may make pull requests."""
+        """Returns the user's name. Any logged-in user may open a pull request."""
         name = logged_in(user, "RepoNotFound")
         if not pull_request and name != self.key.split("/")[-2]:
             raise Refusal(403, "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request")
@@ -174,7 +174,7 @@ class Repository:
         self.refs[ref] = self.find(start)
 
     def preupload(self, revision: str, files: list[dict[str, Any]]) -> dict[str, Any]:
-        """How the client shall upload each file, and what is there already."""
+        """Returns the upload mode of each file, and the hashes of existing files."""
         present = self.find(revision).files
         answers = []
         for file in files:
@@ -186,7 +186,7 @@ class Repository:
         return {"files": answers}
 
     def lfs_batch(self, wanted: list[dict[str, Any]]) -> dict[str, Any]:
-        """Where the client shall upload the objects that are missing."""
+        """Returns the upload addresses of missing objects."""
         objects = []
         for file in wanted:
             href = f"{self.url}/lfs-objects/{file['oid']}"
@@ -236,7 +236,7 @@ class Repository:
 
 
 class Repositories(dict[str, Repository]):
-    """Those of models go by their id ("org/name"), others by "datasets/org/name" and "spaces/org/name"."""
+    """Repositories by key: "org/name" for models, otherwise "datasets/org/name" and "spaces/org/name"."""
 
     def find(self, key: str, user: str | None) -> Repository:
         repository = self.get(key)
@@ -262,13 +262,13 @@ class Repositories(dict[str, Repository]):
 
 
 def card_metadata(text: str) -> dict[str, Any]:
-    """What a card's YAML block holds."""
+    """Returns the content of a card's YAML block."""
     match = CARD.match(text)
     return yaml.safe_load(match[1]) if match else {}
 
 
 def check_card(text: str) -> dict[str, list[dict[str, str]]]:
-    """Errors and warnings about a card's metadata: a few of those that the Hub finds."""
+    """Returns errors and warnings about a card's metadata: a subset of those of the Hub."""
     metadata = card_metadata(text)
     errors, warnings = [], [] if metadata else ["empty or missing yaml metadata in repo card"]
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", str(metadata.get("license", "other"))):

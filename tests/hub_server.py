@@ -1,4 +1,4 @@
-"""A small Hugging Face Hub on this machine: what the real `huggingface_hub` client needs of one, and faults on demand.
+"""A small local Hugging Face Hub for the real `huggingface_hub` client, with faults on demand.
 
 Imports no Hugging Face library, because its address must be in `HF_ENDPOINT` before any of them is imported.
 """
@@ -31,7 +31,7 @@ LFS_OBJECT = re.compile(f"/{KEY}/lfs-objects/([0-9a-f]{{64}})(/verify)?")
 
 
 class Recorded(NamedTuple):
-    """A request in the log. Header names are in lower case; `length` is that of the body as far as it was read."""
+    """Logged request. Header names are in lower case; `length` is the number of bytes read from the body."""
 
     method: str
     path: str
@@ -83,9 +83,9 @@ class Fault:
 
 class HubServer:
     """
-    The server. Model repositories go by their id ("org/name"), others by "datasets/org/name" and "spaces/org/name".
+    HTTP server of the Hub. Keys of repositories are "org/name" for models, "datasets/org/name" and "spaces/org/name".
 
-    As on the real Hub, a new repository has one commit, which holds `.gitattributes`, and of a Space a page.
+    As on the real Hub, a new repository has one commit with `.gitattributes` and, for a Space, a README.
     """
 
     def __init__(self) -> None:
@@ -112,9 +112,9 @@ class HubServer:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Refuses connections, and ends those there are."""
+        """Context manager that closes all connections and refuses new ones."""
         self.close()
-        with socket.socket() as reserved:  # Nobody else gets the port meanwhile.
+        with socket.socket() as reserved:  # Keeps the port for this server.
             reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             reserved.bind(("127.0.0.1", self.port))
             try:
@@ -123,7 +123,7 @@ class HubServer:
                 self._listen(self.port)
 
     def reset(self) -> None:
-        """Forgets everything but the users."""
+        """Deletes everything except the users."""
         with self.lock:
             self._repositories = Repositories()
             self._faults: list[Fault] = []
@@ -140,7 +140,7 @@ class HubServer:
         return {path: blob.data for path, blob in self._repositories[repo_id].find(revision).files.items()}
 
     def commits(self, repo_id: str, revision: str = "main") -> list[tuple[str, str]]:
-        """Titles and hashes, from the newest."""
+        """Returns titles and hashes of the commits, newest first."""
         return [(commit.title, commit.sha) for commit in self._repositories[repo_id].find(revision).history()]
 
     def is_private(self, repo_id: str) -> bool:
@@ -159,15 +159,15 @@ class HubServer:
         cut_reply: int | None = None,
     ) -> None:
         """
-        Makes the next `times` requests (None: all) in whose "METHOD /path?query" the pattern `match` is found go wrong.
+        Makes the next `times` requests (None: all) fail whose "METHOD /path?query" contains the pattern `match`.
 
-        They are answered late (`delay`) or refused (`status`); or their connection is reset after so many bytes of
-        their body, and they are forgotten (`cut_after`); or they are carried out, but the connection ends after so
-        many bytes of the answer's body (`cut_reply`).
+        They are delayed by `delay` seconds, or refused with `status`. With `cut_after`, the connection is reset after
+        that many bytes of the request's body, and the request is discarded. With `cut_reply`, the request is executed,
+        but the connection is closed after that many bytes of the reply's body.
         """
         reply = None
         if status is not None:
-            # With a 401 the client looks for this text: it takes others for a missing repository.
+            # The client expects this text with a 401. Otherwise it reports a missing repository.
             message = "Invalid credentials in Authorization header" if status == 401 else HTTPStatus(status).phrase
             reply = refuse(Refusal(status, message))
             reply.headers.update(headers or {})
@@ -216,7 +216,7 @@ class HubServer:
             repository.check_writer(user, pull_request="ref" not in content)
             return answer(repository.lfs_batch(content["objects"]))
         if match := LFS_OBJECT.fullmatch(path):
-            # Asks for no token: the real address is a signed one, of a storage service.
+            # Needs no token: the real address is a signed URL of a storage service.
             repository, oid, verify = self._repositories[match[1]], match[2], match[3]
             if not verify:
                 repository.put_object(oid, request.body)
@@ -240,14 +240,14 @@ class HubServer:
 
 
 def named(request: Request) -> str:
-    """The key of the repository that is to be created or deleted."""
+    """Returns the key of the repository to create or delete."""
     content = request.json()
     kind = {"dataset": "datasets/", "space": "spaces/"}.get(content.get("type"), "")
     return f"{kind}{content['organization'] or request.user}/{content['name']}"
 
 
 def read(request: Request, repository: Repository, name: str, revision: str, folder: str) -> Any:
-    """Answers a call that may be made by all who see the repository."""
+    """Answers a request for which read access to the repository suffices."""
     match name:
         case "info" | "revision":
             return repository.info(revision, request.has("blobs"))
@@ -263,7 +263,7 @@ def read(request: Request, repository: Repository, name: str, revision: str, fol
 
 
 def write(request: Request, repository: Repository, name: str, revision: str) -> Any:
-    """Answers a call that changes the repository, or prepares it."""
+    """Answers a request that changes the repository, or prepares a change."""
     pull_request = request.has("create_pr")
     author = repository.check_writer(request.user, pull_request)
     match f"{request.method} {name}":
@@ -288,7 +288,7 @@ def write(request: Request, repository: Repository, name: str, revision: str) ->
 
 
 def resolve(request: Request, commit: Commit, path: str) -> Reply:
-    """A file, or the rest of it, from where an interrupted download goes on."""
+    """Returns a file, or the rest of it when an interrupted download resumes."""
     if path not in commit.files:
         raise Refusal(404, "Entry not found", "EntryNotFound", commit.sha)
     blob, size = commit.files[path], len(commit.files[path].data)
@@ -315,7 +315,7 @@ class Listener(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # Clients may go away.
+        if not isinstance(sys.exception(), OSError):  # Clients may disconnect.
             super().handle_error(request, client_address)
 
 
@@ -339,7 +339,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve
 
     def read_body(self, limit: int | None) -> bytes:
-        """All of the body, since a client may not listen before it has sent it; or no more than `limit` bytes."""
+        """Reads the whole body, because clients may not listen before they have sent it, or up to `limit` bytes."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             length = int(self.headers.get("Content-Length", 0))
             return self.read(length if limit is None else min(length, limit))

@@ -1,4 +1,4 @@
-"""The code in docs/ runs, and does what the text says."""
+"""Tests that the code in docs/ runs and does what the text says."""
 
 import importlib
 import json
@@ -32,7 +32,7 @@ def flat_weights(network):
 
 
 class Observer(TrainerCallback):
-    """What is seen of each run: the generator's weights before and after, the optimizers, the latents of all updates."""
+    """Records each run: the generator's weights before and after, the optimizers, the latents of all updates."""
 
     def __init__(self):
         self.runs = []
@@ -55,7 +55,7 @@ class Observer(TrainerCallback):
 
 
 def run_and_count(code, names):
-    """Runs code and returns how often the functions of the document were called in it."""
+    """Runs code and returns the number of calls of each function of the document."""
     calls = Counter()
 
     def note(frame, event, _):
@@ -72,7 +72,7 @@ def run_and_count(code, names):
 
 @pytest.fixture(scope="module")
 def sections(tmp_path_factory):
-    """All code, run in order in one namespace: by section its runs, the calls of its functions, and its names."""
+    """Runs all code in order in one namespace. Returns runs, function calls and names by section."""
     observer, names, results = Observer(), {}, {}
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("docs"))
@@ -111,7 +111,7 @@ def test_networks(sections):
     drawn = PIL.Image.open("digit.png")
     assert drawn.size == (16, 16) and drawn.mode == "L"
 
-    # The weights that are kept are those that draw.
+    # The saved weights are those that generate.
     layers = [torch.nn.Linear(8, 256), torch.nn.Tanh(), torch.nn.Unflatten(1, (1, 16, 16))]
     loaded = names.MyGenerator(*layers)
     loaded.load_state_dict(torch.load("generator.pth", weights_only=True))
@@ -119,7 +119,7 @@ def test_networks(sections):
     images = trainer.pipeline(latents=latents, output_type="pt").images
     torch.testing.assert_close(loaded(latents).pixel_values / 2 + 0.5, images)
 
-    # A pipeline's networks are trained further, in place.
+    # Training a pipeline's networks continues in place.
     assert torch.equal(section.runs["second"].before, section.runs["first"].after)
     assert names.second.pipeline.generator is names.first.pipeline.generator
 
@@ -162,7 +162,7 @@ def test_losses(sections):
     calls = sections["Loss"].calls
     assert calls["discriminator_loss"] == calls["generator_loss"] == 3
     assert calls["average_loss"] == 6  # for both networks
-    assert read_log("own-loss")[-1]["generator_loss"] < 0  # as the minimax loss alone is
+    assert read_log("own-loss")[-1]["generator_loss"] < 0  # only the minimax loss is negative
 
 
 def test_update(sections):

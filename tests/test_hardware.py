@@ -1,4 +1,4 @@
-"""What is decided from what the machine can do."""
+"""Tests of decisions that depend on the hardware."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def test_what_accelerate_was_told_counts(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
 def test_freed_memory_is_used_again():
-    """In the block, and neither before nor after it."""
+    """Only within the block."""
     code = (
         "import resource, torch\n"
         "from dcgan_hf.hardware import kept_memory\n"
@@ -37,7 +37,7 @@ def test_freed_memory_is_used_again():
         "    print(faults() - before)\n"
         "measure(2**24, 30)\n"  # 64 MB
         "with kept_memory(): measure(2**24, 30)\n"
-        "measure(2**27, 1)\n"  # no gap that was left behind is as large
+        "measure(2**27, 1)\n"  # larger than any freed gap
     )
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     before, kept, after = map(int, output.split())

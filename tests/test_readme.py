@@ -1,4 +1,4 @@
-"""The README's code runs; the commands, flags, files and recipes that it and other texts name exist."""
+"""Tests that the README's code runs, and that the commands, flags, files and recipes in all texts exist."""
 
 import re
 import shlex
@@ -36,7 +36,7 @@ TEXTS = [
     *(ROOT / "dcgan_hf" / "templates").glob("*.*"),
     *(ROOT / "model_cards").rglob("*.md"),
 ]
-# What scripts for launchers run.
+# Commands that the scripts for launchers run.
 LAUNCHED = {"train.py": "train", "train_super_resolution.py": "train-super-resolution"}
 TRAININGS = {
     "train": (DCGANTrainingArguments, "digits"),
@@ -61,7 +61,7 @@ def save_pictures(folder, number):
         PIL.Image.effect_noise((20, 16), 50 + i).convert("RGB").save(folder / f"{i}.png")
 
 
-# What makes the code small enough for a test, and where it finds what would be downloaded.
+# Replacements that make the code small enough for a test, and that replace downloads.
 REPLACEMENTS = {
     '.to("cuda")': "",
     "50_000": "5",
@@ -106,7 +106,7 @@ def test_training_from_python(hub, token, tmp_path, monkeypatch):
     save_pictures(tmp_path / "cats", 40)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(code.replace("< 20", "< 0"), names)  # never good enough
+    exec(code.replace("< 20", "< 0"), names)  # never low enough to stop
     trainer = names["trainer"]
     assert trainer.state.step == trainer.state.max_steps == 2
     assert "Frechet distance" in (tmp_path / "dcgan-cats" / "README.md").read_text()
@@ -117,7 +117,7 @@ def test_training_from_python(hub, token, tmp_path, monkeypatch):
     ]
     torch.testing.assert_close(*images)
 
-    # It goes on where it stopped, and stops when its images are good.
+    # It resumes, and stops when the distance is low enough.
     before_training, _ = code.replace("max_train_steps=2", "max_train_steps=9").split("trainer.train()")
     exec(before_training.replace("< 20", "< 1e9"), names)
     assert names["trainer"].train(resume_from_checkpoint=True).step == 3
@@ -155,7 +155,7 @@ def test_shell_code_names_what_exists():
 
 
 def shell_commands(text):
-    """The commands of a text's shell code, whatever starts them: name and words after it."""
+    """Returns the commands in a text's shell code, however they are started: name and arguments."""
     for code in blocks("bash", text):
         for line in code.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
@@ -167,7 +167,7 @@ def shell_commands(text):
 
 
 def test_shell_code_is_what_the_commands_take():
-    """Each flag belongs to the command that it is given to, has a value that it can have, and goes with the others."""
+    """Every flag exists, has an allowed value, and can be combined with the others."""
     seen = set()
     for path in TEXTS:
         for name, words in shell_commands(path.read_text()):

@@ -1,4 +1,4 @@
-"""The structure that CONTRIBUTING.md describes."""
+"""Tests of the structure that CONTRIBUTING.md describes."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ from dcgan_hf.model_folder import PUBLISHED_FILES
 
 
 PACKAGE = Path(dcgan_hf.__file__).parent
-# Each may import what stands before it. A folder is one layer, and so is the package itself, which imports on demand.
+# Each layer may import those before it. A folder is one layer, and so is the package itself, which imports lazily.
 LAYERS = [
     "version",
     "flags",
@@ -46,7 +46,7 @@ SCRIPTS = sorted((PACKAGE.parent / "scripts").rglob("*.py"))
 
 
 def layer_of(module):
-    """Number of the layer of a module, named from the package on: "data.loaders", "pipeline_dcgan"."""
+    """Returns the layer number of a module, given by its name within the package: "data.loaders", "pipeline_dcgan"."""
     first = module.split(".")[0]
     return next(i for i, layer in enumerate(LAYERS) if first.startswith(layer))
 
@@ -56,11 +56,11 @@ def module_of(path):
 
 
 def imports_of(path):
-    """Modules that a file imports: (number of dots, name)."""
+    """Returns the modules that a file imports: (number of dots, name)."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            # `from . import a, b`: modules beside this one.
+            # `from . import a, b` imports sibling modules.
             found += [(node.level, node.module)] if node.module else [(node.level, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
             found += [(0, alias.name) for alias in node.names]
@@ -68,7 +68,7 @@ def imports_of(path):
 
 
 def absolute(path, level, name):
-    """Name of an imported module from the package on."""
+    """Returns the name of an imported module within the package."""
     folders = path.relative_to(PACKAGE).parts[:-1]
     return ".".join((*folders[: len(folders) - level + 1], name))
 
@@ -86,7 +86,7 @@ def test_imports_run_one_way():
 
 
 def test_imports_have_no_circle():
-    """Not between modules either."""
+    """Within layers, either."""
     modules = {module_of(path): path for path in FILES}
     graph = {
         name: {imported for imported in own_imports(path) if imported in modules and name != "__init__"}
@@ -96,7 +96,7 @@ def test_imports_have_no_circle():
 
 
 def test_modules_load_nothing_of_a_later_layer():
-    """At run time, too: a layer after another, in a process of its own."""
+    """Run-time check: imports one layer after another in a separate process."""
     code = """
 import importlib, json, sys
 modules = json.loads(sys.argv[1])
@@ -117,13 +117,13 @@ for module in modules:
 
 
 def test_the_one_arrow_by_name():
-    """A pipeline publishes itself. Nothing else of the package is imported by name, apart from the package on demand."""
+    """Pipelines publish themselves. Otherwise only the package imports modules by name, lazily."""
     by_name = [path.name for path in FILES if "import_module(" in path.read_text()]
     assert sorted(by_name) == ["__init__.py", "pipeline_portable.py"]
 
 
 def names_defined_in(tree):
-    """Private names that a module defines, at its top, in classes, or on `self`."""
+    """Returns the private names that a module defines: at top level, in classes, or on `self`."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -159,7 +159,7 @@ def test_functions_are_short_and_take_few_parameters():
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             number = len([argument for argument in arguments if argument.arg not in ("self", "cls")])
             assert number <= 8, f"{where} has {number} parameters"
-            # Without its docstring, which has to be long.
+            # Without the docstring, which may be long.
             body = node.body[1:] if ast.get_docstring(node) else node.body
             length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
             assert length <= 80, f"{where} has {length} lines"
@@ -173,7 +173,7 @@ def test_files_that_are_copied_into_model_repositories_need_no_package():
         for level, module in imports_of(PACKAGE / f"{name}.py"):
             assert module in networks if level else module.split(".")[0] in allowed, (name, module)
     for path in PACKAGE.glob("pipeline_*.py"):
-        # diffusers follows the imports of the pipeline's own file only.
+        # diffusers only follows the imports of the pipeline's own file.
         copied = [name for name in PUBLISHED_FILES if path.stem != "pipeline_portable"]
         for level, module in imports_of(path):
             found = f"{module}.py" in copied if level else module.split(".")[0] in allowed | {"diffusers"}
@@ -195,7 +195,7 @@ def test_networks_are_one_file_in_model_repositories(module, name):
 
 
 def test_component_modules_expose_their_base_class():
-    """diffusers looks for it there when it loads a component."""
+    """diffusers looks for the base class there when it loads a component."""
     from dcgan_hf import modeling_dcgan
 
     assert modeling_dcgan.PreTrainedModel.__name__ == "PreTrainedModel"

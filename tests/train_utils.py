@@ -1,4 +1,4 @@
-"""Runs of commands, of the training at a tiny size, and fingerprints of what they leave behind."""
+"""Helpers that run commands and tiny trainings, and fingerprint their results."""
 
 import hashlib
 import importlib.util
@@ -19,7 +19,7 @@ SCRIPTS = ROOT / "scripts"
 RECIPES = ROOT / "dcgan_hf" / "recipes"
 SCRIPT = SCRIPTS / "train.py"
 
-# A digit of 16x16 pixels, 28 batches of 64 images an epoch.
+# Digits of 16x16 pixels, 28 batches of 64 images per epoch.
 TINY = {
     "dataset_name": "digits",
     "resolution": 16,
@@ -34,7 +34,7 @@ TINY = {
     "use_ema": True,
     "random_flip": True,
     "use_cpu": True,
-    "mixed_precision": "no",  # by default it depends on the machine
+    "mixed_precision": "no",  # the default depends on the machine
     "num_cpu_threads": 1,
 }
 
@@ -45,7 +45,7 @@ def tiny_flags(output_dir, **changes):
 
 
 def run_command(name, *flags):
-    """Runs a command in this process. Errors are raised."""
+    """Runs a command in this process. Raises its errors."""
     assert main([name, *(str(flag) for flag in flags), "--debug"]) == 0
 
 
@@ -69,7 +69,7 @@ def command(output_dir, processes=1, **changes):
 
 
 def start(output_dir, processes=1, **changes):
-    """Starts the script in a process of its own, with a process group of its own."""
+    """Starts the script in a separate process with a separate process group."""
     return subprocess.Popen(
         command(output_dir, processes, **changes),
         stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ def start(output_dir, processes=1, **changes):
 
 
 def train_elsewhere(output_dir, processes=1, **changes):
-    """Runs the script in processes of its own and returns what it printed."""
+    """Runs the script in separate processes and returns its output."""
     process = start(output_dir, processes, **changes)
     output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -89,7 +89,7 @@ def train_elsewhere(output_dir, processes=1, **changes):
 
 
 def save_classifier(folder):
-    """A tiny network for RGB images of ten classes, with random weights."""
+    """Saves a tiny classifier for RGB images of ten classes, with random weights."""
     torch.manual_seed(0)
     config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic", num_labels=10)
     ResNetForImageClassification(config).save_pretrained(folder)
@@ -107,7 +107,7 @@ def checkpoints(output_dir):
 
 
 def fingerprint(folder):
-    """Hashes of all weights and optimizer states in a checkpoint or pipeline folder, by file."""
+    """Returns the hash of each file with weights or optimizer states in a checkpoint or pipeline folder."""
     hashes = {}
     for path in sorted(Path(folder).rglob("*")):
         if path.suffix == ".safetensors":

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands whose flags are the fields of argument classes: their help, parsing, and errors in the words of the flags."""
+"""Commands whose flags are the fields of argument classes: help, parsing, and error messages that name the flags."""
 
 import dataclasses
 import inspect
@@ -27,12 +27,12 @@ from ..version import __version__
 
 
 Arguments = TypeVar("Arguments")
-# Headings of `--help`, the common ones first.
+# Headings in `--help`, the most common ones first.
 _GROUPS = (
     *("Common", "Model", "Options", "Data", "Networks", "Loss", "Optimization", "Evaluation", "Logging", "Hub"),
     "Machine",
 )
-_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+_KINDS: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false"}
 _TRUTH = ("true", "false")
 
 
@@ -42,22 +42,24 @@ def _keep_name(name: str) -> str:
 
 app = App(
     name="dcgan",
-    help="DCGANs for the Hugging Face ecosystem: train, draw, enlarge, measure, look inside, publish.",
+    help="DCGANs for the Hugging Face ecosystem: train, generate, upscale, evaluate, interpret and publish.",
     version=__version__,
     help_format="plaintext",
     default_parameter=Parameter(name_transform=_keep_name),
-    # The name of a command is never taken for that of another one.
+    # Command names are matched exactly.
     name_transform=_keep_name,
 )
-app.register_install_completion_command(help="Install the completion of commands and flags for your shell.")
+app.register_install_completion_command(help="Install shell completion of commands and flags.")
 
 
 @dataclass
 class Command:
     """
+    A command and its flags.
+
     Args:
         arguments_classes (`tuple[type, ...]`):
-            Classes whose fields are its flags.
+            Classes whose fields are the flags.
     """
 
     arguments_classes: tuple[type, ...]
@@ -69,11 +71,11 @@ class Command:
 
     @property
     def hints(self) -> dict[str, Any]:
-        """Types by name."""
+        """Type hints by name."""
         return {name: hint for cls in self.arguments_classes for name, hint in typing.get_type_hints(cls).items()}
 
     def join_truth_values(self, words: list[str]) -> list[str]:
-        """Writes `--use_ema false` as `--use_ema=false`, which the parser takes."""
+        """Rewrites `--use_ema false` as `--use_ema=false`, which the parser accepts."""
         flags = {f"--{name}" for name, hint in self.hints.items() if hint is bool}
         joined: list[str] = []
         for word in words:
@@ -84,7 +86,7 @@ class Command:
         return joined
 
     def in_words_of_flags(self, message: str) -> str:
-        """Writes the names of arguments in a message as they are typed: "`resolution=50`" as "--resolution 50"."""
+        """Rewrites the arguments in a message as flags: "`resolution=50`" becomes "--resolution 50"."""
         fields = self.fields
 
         def write(match: re.Match) -> str:
@@ -102,13 +104,13 @@ COMMANDS: dict[str, Command] = {}
 
 def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str, Any]], None]], None]:
     r"""
-    Makes a command of a function of the arguments that were given.
+    Registers a function of the given arguments as a command.
 
     Args:
         name (`str`):
             Name of the command.
         arguments_classes (`type`):
-            Dataclasses whose fields, declared with [`flag`], are its flags.
+            Dataclasses whose fields, declared with [`flag`], become the flags.
     """
     entry = COMMANDS[name] = Command(arguments_classes)
 
@@ -127,15 +129,15 @@ def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str
 
 
 def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:
-    """Makes arguments of those of the given ones that belong to a class."""
+    """Creates an argument class from those of the given arguments that belong to it."""
     names = {field.name for field in dataclasses.fields(arguments_class)}  # type: ignore[arg-type]
     return arguments_class(**{name: value for name, value in given.items() if name in names})
 
 
 def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
-    """The flag of a field, as the parser wants it."""
+    """Returns the parameter of the parser for a field."""
     alternatives = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-    if isinstance(hint, types.UnionType):  # a dictionary is typed as JSON
+    if isinstance(hint, types.UnionType):  # a dictionary is passed as JSON
         typed = str if len(alternatives) > 1 else alternatives[0]
         hint = typed | None if field.default is None else typed
     group = field.metadata["group"]
@@ -145,7 +147,7 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
         group=Group(group, sort_key=_GROUPS.index(group)),
         negative=(),
         consume_multiple=True,
-        allow_repeating=True,  # the last one counts
+        allow_repeating=True,  # the last one wins
         converter=_read_whole_number if int in (hint, *typing.get_args(hint)) else None,
         show_default=not (field.default is None or field.default is False or is_missing),
     )
@@ -158,7 +160,7 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
 
 
 def _read_whole_number(hint: Any, tokens: Sequence[Token]) -> int:
-    """Reads a number that the parser would round."""
+    """Parses an integer. The parser itself would round other numbers."""
     try:
         return int(tokens[0].value)
     except ValueError as error:
@@ -166,19 +168,19 @@ def _read_whole_number(hint: Any, tokens: Sequence[Token]) -> int:
 
 
 def describe(error: CycloptsError, words: list[str]) -> str:
-    """Says what is wrong with words that were typed."""
+    """Returns an error message for a command line that cannot be parsed."""
     if isinstance(error, UnknownCommandError):
-        return f"there is no command {words[0]!r}.{did_you_mean(words[0], COMMANDS)} All: {', '.join(COMMANDS)}."
+        return f"unknown command {words[0]!r}.{did_you_mean(words[0], COMMANDS)} Commands: {', '.join(COMMANDS)}."
     if isinstance(error, UnknownOptionError):
         typed = (error.token.keyword or error.token.value).split("=")[0]
         fields = COMMANDS[words[0]].fields if words[0] in COMMANDS else {}
         flags = [name for name, field in fields.items() if not field.metadata["positional"]]
         near = did_you_mean(typed.lstrip("-").replace("-", "_"), flags).replace("'", "'--", 1)
-        return f"{typed}: there is no such flag.{near}"
+        return f"unknown flag {typed}.{near}"
     if isinstance(error, UnusedCliTokensError):
-        return f"{' '.join(error.unused_tokens or [])!r}: nothing takes this value. See `dcgan {words[0]} --help`."
+        return f"unexpected argument {' '.join(error.unused_tokens or [])!r}. See `dcgan {words[0]} --help`."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
-        return f"{error.argument.name} needs a value. See `dcgan {words[0]} --help`."
+        return f"missing value for {error.argument.name}. See `dcgan {words[0]} --help`."
     if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
         word, choices = error.token.value, [str(choice) for choice in choices_of(error.target_type)]
         allowed = (

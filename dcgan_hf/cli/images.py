@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that make images."""
+"""Commands that generate and upscale images."""
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -13,25 +13,23 @@ from .command import command, pick
 
 @dataclass(kw_only=True)
 class _TypedModelArguments(ModelArguments):
-    dtype: Literal["float32", "bfloat16", "float16"] = flag("float32", "Type of the weights.", group="Machine")
+    dtype: Literal["float32", "bfloat16", "float16"] = flag("float32", "Data type of the weights.", group="Machine")
 
 
 @dataclass(kw_only=True)
 class _EnlargingModelArguments(_TypedModelArguments):
-    model: str = flag(
-        "dcgan-photos-x2", "Folder of a super-resolution pipeline, or its repository on the Hub.", group="Model"
-    )
-    inputs: list[str] = flag(MISSING, "Image files, and folders of them.", group="Common", positional=True)
+    model: str = flag("dcgan-photos-x2", "Folder or Hub repository of a super-resolution pipeline.", group="Model")
+    inputs: list[str] = flag(MISSING, "Image files, and folders of images.", group="Common", positional=True)
 
     def __post_init__(self) -> None:
         for path in self.inputs:
             if not Path(path).exists():
-                raise ValueError(f"`inputs={path}`: there is no such file or folder.")
+                raise ValueError(f"`inputs={path}`: no such file or folder.")
 
 
 @command("generate", _TypedModelArguments, GenerationArguments, DeviceArguments)
 def generate(given: dict[str, Any]) -> None:
-    """Write many images of a model to a folder. Repeat the command to go on after an interruption."""
+    """Generate images and save them to a folder. Repeat the command to resume after an interruption."""
     args = pick(GenerationArguments, given)
     from ..inference.generate import generate
     from ..pipeline_dcgan import DCGANPipeline
@@ -41,12 +39,12 @@ def generate(given: dict[str, Any]) -> None:
     with loaded(DCGANPipeline, given, instead="upscale") as pipe:
         folder = generate(pipe, args)
         if is_main_process():
-            print(f"{args.num_images:,} images: {folder}")
+            print(f"Images: {folder} ({args.num_images:,})")
 
 
 @command("upscale", _EnlargingModelArguments, UpscalingArguments, DeviceArguments)
 def upscale(given: dict[str, Any]) -> None:
-    """Enlarge image files and folders. Repeat the command to go on after an interruption."""
+    """Upscale image files and folders. Repeat the command to resume after an interruption."""
     model, args = pick(_EnlargingModelArguments, given), pick(UpscalingArguments, given)
     from ..inference.upscale import upscale
     from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -56,6 +54,6 @@ def upscale(given: dict[str, Any]) -> None:
     with loaded(DCGANSuperResolutionPipeline, {"model": model.model} | given, instead="generate") as pipe:
         done = upscale(pipe, model.inputs, args)
         if is_main_process():
-            print(f"Large images: {done.num_images:,}, {done.num_made:,} of them new, in {done.folder}", flush=True)
+            print(f"Images: {done.folder} ({done.num_images:,}, {done.num_made:,} of them new)", flush=True)
     if done.unreadable:
-        raise ValueError(f"could not be read: {', '.join(done.unreadable)}")
+        raise ValueError(f"cannot read {', '.join(done.unreadable)}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that look inside a model."""
+"""Commands that interpret a model."""
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -13,38 +13,38 @@ from .command import command, pick
 
 @dataclass(kw_only=True)
 class _DemoArguments:
-    title: str | None = flag(None, "Title of the page. By default the name of the model.")
-    output_dir: str | None = flag(None, "Folder to write a Space to, instead of starting the page.")
-    push_to_hub: bool = flag(False, "Publish the Space.", group="Hub")
+    title: str | None = flag(None, "Title of the page (default: the name of the model).")
+    output_dir: str | None = flag(None, "Folder to save the demo to as a Space, instead of launching it.")
+    push_to_hub: bool = flag(False, "Publish the demo on the Hub as a Space.", group="Hub")
     hub_model_id: str | None = flag(
-        None, "Space to publish. By default one of yours, named as the model.", group="Hub"
+        None, "Repository of the Space (default: one in your namespace, named after the model).", group="Hub"
     )
-    hub_private_repo: bool = flag(False, "Make a new Space private.", group="Hub")
+    hub_private_repo: bool = flag(False, "Make the Space private if it does not exist yet.", group="Hub")
 
 
 @dataclass(kw_only=True)
 class _PhotoArguments:
-    photos: list[str] = flag(MISSING, "Image files, of any size.", group="Common", positional=True)
-    class_labels: list[str] | None = flag(None, "Classes, by name or id: one for all photos, or one for each.")
-    output_dir: str = flag("inverted", "Folder for what was found.")
-    seed: int = flag(0, "Seed of the random starts.", range="[0, inf)")
+    photos: list[str] = flag(MISSING, "Image files of any size.", group="Common", positional=True)
+    class_labels: list[str] | None = flag(None, "Classes, by name or id: one for all photos, or one per photo.")
+    output_dir: str = flag("inverted", "Folder for the latents and a comparison of photos and reconstructions.")
+    seed: int = flag(0, "Seed of the random candidates.", range="[0, inf)")
 
     def __post_init__(self) -> None:
         check_values(self)
         for path in self.photos:
             if not Path(path).is_file():
-                raise ValueError(f"`photos={path}`: there is no such file.")
+                raise ValueError(f"`photos={path}`: no such file.")
 
 
 @command("explain", ModelArguments, ExplanationArguments, DeviceArguments)
 def explain(given: dict[str, Any]) -> None:
-    """Show what is inside a model: a page with its samples, directions, units, filters and training."""
+    """Interpret a model: write a page with its samples, latent directions, units, filters and training history."""
     model = pick(ModelArguments, given)
     folder = Path(model.model)
     from ..model_folder import EXPLANATION_FOLDER
 
     if not folder.is_dir() and "output_dir" not in given:
-        raise ValueError(f"`output_dir` must be given for a model of the Hub, such as {model.model}.")
+        raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
     args = pick(ExplanationArguments, {"output_dir": str(folder / EXPLANATION_FOLDER)} | given)
     from ..inference.pipelines import model_name
     from ..interpretability.explain import explain
@@ -53,13 +53,13 @@ def explain(given: dict[str, Any]) -> None:
 
     with loaded(DCGANPipeline, given) as pipe:
         page, directions = explain(pipe, args, model_name(model.model), folder)
-    directions.save_pretrained(folder if folder.is_dir() else page.parent)  # with which it is published
+    directions.save_pretrained(folder if folder.is_dir() else page.parent)  # published with the model
     print(f"Page: {page}")
 
 
 @command("invert", ModelArguments, _PhotoArguments, SearchArguments, DeviceArguments)
 def invert(given: dict[str, Any]) -> None:
-    """Find the latents of photos: what a model would have to be given to draw them."""
+    """Invert a generator: find the latents whose images are closest to photos."""
     args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
     import PIL.Image
     import torch
@@ -78,12 +78,12 @@ def invert(given: dict[str, Any]) -> None:
         save_inversion(Path(args.output_dir), pipe, photos, found, classes)
     for path, psnr in zip(args.photos, found.psnr.tolist()):
         print(f"{path}: {psnr:.1f} dB")
-    print(f"Latents and picture: {args.output_dir}")
+    print(f"Latents and comparison: {args.output_dir}")
 
 
 @command("demo", ModelArguments, _DemoArguments, DeviceArguments)
 def demo(given: dict[str, Any]) -> None:
-    """Start a page to play with a model, or write and publish it as a Space."""
+    """Launch an interactive demo of a model, or save and publish it as a Space."""
     model, args = pick(ModelArguments, given), pick(_DemoArguments, given)
     from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
     from ..pipeline_dcgan import DCGANPipeline

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-The command `dcgan`, also `python -m dcgan_hf`. Its modules import torch in the functions that need it, as `--help` and
-completion have to appear at once.
+The `dcgan` command, also `python -m dcgan_hf`. Its modules import torch inside the functions that need it, so that
+`--help` and completion appear at once.
 """
 
 import logging
@@ -17,7 +17,7 @@ from . import images, looking, measuring, sharing, training  # noqa: F401, I001
 from .command import COMMANDS, Command, app, describe
 
 
-# Errors of a person, the machine or the data, whose message says it all.
+# Errors caused by the user, the machine or the data: no traceback needed.
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
 
 
@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv (`Sequence[str]`, *optional*):
-            Words after `dcgan`. By default those that were typed.
+            Arguments after `dcgan`. Defaults to those of the command line.
 
     Returns:
-        `int`: exit status, 2 after a mistake, which the last line on stderr tells.
+        `int`: exit status, 2 after an error, which the last line on stderr describes.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     shows_traceback = "--debug" in words
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         function(*bound.args, **bound.kwargs)
         sys.stdout.flush()
         return 0
-    except BrokenPipeError:  # what reads the output, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -53,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             message = describe(error, words)
         elif isinstance(error, _EXPECTED) and str(error):
             message = entry.in_words_of_flags(str(error))
-        else:  # of a library that was given a damaged file, or a fault of ours
-            message = f"{type(error).__name__}: {error} (`--debug` shows where)"
+        else:  # from a library that was given a damaged file, or a bug
+            message = f"{type(error).__name__}: {error} (`--debug` shows the traceback)"
         print("error:", *message.split(), file=sys.stderr, flush=True)
         return 2
 
 
 def _log_to_stderr() -> None:
-    """Shows what the main process has to say, and warnings only of the others and of libraries."""
+    """Logs to stderr: all messages of the main process, but only warnings of other processes and of libraries."""
     is_main = int(os.environ.get("RANK", 0)) == 0
     logging.basicConfig(format="%(message)s", level=logging.INFO if is_main else logging.WARNING)
     for library in ("accelerate", "httpx", "httpx2"):

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that measure."""
+"""Commands that evaluate a model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +13,24 @@ from .command import command, pick
 
 @dataclass(kw_only=True)
 class _PublishingArguments:
-    push_to_hub: bool = flag(False, "Publish the figures in the model's repository.", group="Hub")
+    push_to_hub: bool = flag(False, "Publish the metrics in the model's repository.", group="Hub")
 
 
 def _place_report(model: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Decides on the folder for figures: that of a local model, with which they are published."""
+    """Adds the folder for the metrics: that of a local model, so that they are published with it."""
     if not Path(model).is_dir():
         return {"output_dir": f"{model.split('/')[-1]}-evaluation"} | given
     for name in ("output_dir", "push_to_hub"):
         if given.get(name):
             raise ValueError(
-                f"`{name}={given[name]}` is for models of the Hub: figures of a folder are written into it, and published"
-                " with it by `dcgan push`."
+                f"`{name}={given[name]}` is for models on the Hub. Metrics of a local model are written to its folder;"
+                " publish them with `dcgan push`."
             )
     return given | {"output_dir": model}
 
 
 def _finish(pipe: Any, model: str, given: dict[str, Any]) -> None:
-    """Tells the figures on the card of a local model, or publishes them."""
+    """Adds the metrics to the card of a local model, or publishes them on the Hub."""
     from ..publishing.upload import publish_metrics, update_card
     from ..training.results import complete_results
 
@@ -43,7 +43,7 @@ def _finish(pipe: Any, model: str, given: dict[str, Any]) -> None:
 
 @command("evaluate", ModelArguments, EvaluationArguments, _PublishingArguments, DeviceArguments)
 def evaluate(given: dict[str, Any]) -> None:
-    """Measure a model: how near its images are to real ones, how varied they are, and whether they are copies."""
+    """Evaluate a model against real images: quality, diversity and memorisation."""
     model = pick(ModelArguments, given)
     given = _place_report(model.model, given)
     args = pick(EvaluationArguments, given)
@@ -70,7 +70,7 @@ def evaluate(given: dict[str, Any]) -> None:
     DeviceArguments,
 )
 def evaluate_super_resolution(given: dict[str, Any]) -> None:
-    """Measure a model that enlarges images, beside interpolation: PSNR, SSIM, Frechet distance."""
+    """Evaluate a super-resolution model against interpolation: PSNR, SSIM and Fréchet distance."""
     model = pick(ModelArguments, given)
     given = _place_report(model.model, given)
     args = pick(SuperResolutionEvaluationArguments, given)

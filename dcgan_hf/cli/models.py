@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Models that commands work with. Only imported by functions, as it loads torch."""
+"""Loading of models for commands. Imported only inside functions, because it imports torch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +24,11 @@ def loaded(pipeline_class: type[Pipeline], given: dict[str, Any], instead: str |
 
     Args:
         pipeline_class (`type`):
-            Kind of the model.
+            Expected pipeline class.
         given (`dict[str, Any]`):
-            Arguments that were given: those of [`ModelArguments`] and [`DeviceArguments`], and `dtype`.
+            Given arguments: those of [`ModelArguments`] and [`DeviceArguments`], and `dtype`.
         instead (`str`, *optional*):
-            Command for models of the other kind.
+            Command to suggest for models of the other kind.
     """
     model = pick(ModelArguments, given)
     with connected_processes(pick(DeviceArguments, given).use_cpu) as device:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that bring models here and elsewhere."""
+"""Commands that convert, export and publish models."""
 
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -13,36 +13,41 @@ from .command import command, pick
 @dataclass(kw_only=True)
 class _ConversionArguments:
     files: list[str] = flag(
-        MISSING, "Checkpoints of a DCGAN, and at last the folder for the pipeline.", group="Common", positional=True
+        MISSING,
+        "Checkpoints of a DCGAN, followed by the output folder for the pipeline.",
+        group="Common",
+        positional=True,
     )
 
 
 @dataclass(kw_only=True)
 class _ExportArguments:
-    dtype: Literal["float32", "float16"] = flag("float32", "Type of the weights. 'float16' is half as large.")
-    output_dir: str | None = flag(None, "Folder for the graph. By default `onnx` in the folder of the model.")
+    dtype: Literal["float32", "float16"] = flag("float32", "Data type of the weights. 'float16' halves the file size.")
+    output_dir: str | None = flag(None, "Folder for the graph (default: `onnx` in the folder of the model).")
 
 
 @dataclass(kw_only=True)
 class _PushArguments:
     folder: str = flag(MISSING, "Folder of a saved pipeline.", group="Common", positional=True)
-    hub_model_id: str | None = flag(None, "Repository to publish to. By default the name of the folder.", group="Hub")
-    hub_private_repo: bool = flag(False, "Make a new repository private.", group="Hub")
-    license: str | None = flag(None, "License of the model, for its card: apache-2.0, cc-by-4.0, ...", group="Hub")
-    base_model: str | None = flag(
-        None, "Repository of the model that this one was made from, for the card.", group="Hub"
+    hub_model_id: str | None = flag(None, "Repository to publish to (default: the name of the folder).", group="Hub")
+    hub_private_repo: bool = flag(False, "Make the repository private if it does not exist yet.", group="Hub")
+    license: str | None = flag(
+        None, "License of the model, shown on its card: 'apache-2.0', 'cc-by-4.0', ...", group="Hub"
     )
-    commit_message: str | None = flag(None, "Message of the commit.", group="Hub")
-    create_pr: bool = flag(False, "Open a pull request instead of changing main.", group="Hub")
-    card_only: bool = flag(False, "Write the card and its images, publish nothing.", group="Hub")
+    base_model: str | None = flag(
+        None, "Repository of the model that this one is derived from, shown on its card.", group="Hub"
+    )
+    commit_message: str | None = flag(None, "Commit message.", group="Hub")
+    create_pr: bool = flag(False, "Open a pull request instead of committing to main.", group="Hub")
+    card_only: bool = flag(False, "Write the model card and its images without publishing anything.", group="Hub")
 
 
 @command("convert", _ConversionArguments)
 def convert(given: dict[str, Any]) -> None:
-    """Make a pipeline of checkpoints that other DCGAN code wrote: `dcgan convert netG.pth netD.pth my-dcgan`."""
+    """Convert checkpoints of other DCGAN code to a pipeline: `dcgan convert netG.pth netD.pth my-dcgan`."""
     *checkpoints, folder = pick(_ConversionArguments, given).files
     if not checkpoints:
-        raise ValueError(f"`files={folder}`: give checkpoints, then the folder for the pipeline.")
+        raise ValueError(f"`files={folder}`: pass at least one checkpoint, then the folder for the pipeline.")
     from ..inference.pipelines import pipeline_from_original
 
     pipe, found = pipeline_from_original(checkpoints)
@@ -55,11 +60,11 @@ def convert(given: dict[str, Any]) -> None:
 
 @command("export", ModelArguments, _ExportArguments)
 def export(given: dict[str, Any]) -> None:
-    """Write the generator of a model as an ONNX graph, for ONNX Runtime in any language, or in a browser."""
+    """Export the generator of a model to ONNX, for ONNX Runtime in any language or in a browser."""
     model, args = pick(ModelArguments, given), pick(_ExportArguments, given)
     folder = Path(model.model)
     if not folder.is_dir() and args.output_dir is None:
-        raise ValueError(f"`output_dir` must be given for a model of the Hub, such as {model.model}.")
+        raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
     from ..export import export_onnx
     from ..inference.pipelines import load_any_pipeline
     from ..model_folder import ONNX_FOLDER
@@ -78,17 +83,17 @@ def export(given: dict[str, Any]) -> None:
 
 @command("push", _PushArguments)
 def push(given: dict[str, Any]) -> None:
-    """Publish a model on the Hub: networks, code that loads them, images, model card, measurements, ONNX graph."""
+    """Publish a model on the Hub: networks, modeling code, images, model card, metrics and ONNX graph."""
     args = pick(_PushArguments, given)
     folder = Path(args.folder)
     if not folder.is_dir():
-        raise ValueError(f"`folder={folder}`: there is no such folder.")
+        raise ValueError(f"`folder={folder}`: no such folder.")
     from ..inference.pipelines import load_any_pipeline, quiet
     from ..publishing.upload import Publication, publish_pipeline, write_model_page
     from ..training.results import complete_results
 
     pipe = quiet(load_any_pipeline(args.folder))
-    pipe.save_pretrained(folder)  # adds the code of the networks to a folder of an earlier version
+    pipe.save_pretrained(folder)  # adds the modeling code to folders saved by an earlier version
     complete_results(folder)
     repo_id = args.hub_model_id or folder.absolute().name
     if args.card_only:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that train."""
+"""Commands that train models."""
 
 import logging
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class _RecipeArguments:
     config: str | None = flag(
         None,
-        "Recipe to begin with: its name (`dcgan recipes`) or a YAML file. Flags override it. By default, if there is no"
-        " `--dataset_name`, 'digits' (to draw) or 'photos_x2' (to enlarge).",
+        "Recipe: a name listed by `dcgan recipes`, or a YAML file. Flags override it. The default, unless"
+        " `--dataset_name` is given, is 'digits' for `train` and 'photos_x2' for `train-super-resolution`.",
         group="Common",
     )
 
@@ -38,7 +38,7 @@ def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe
 
 @command("train", _RecipeArguments, DCGANTrainingArguments)
 def train(given: dict[str, Any]) -> None:
-    """Train a DCGAN. Without flags: on handwritten digits, in a few minutes."""
+    """Train a DCGAN. Without flags, train on handwritten digits, which takes a few minutes."""
     args = _make_arguments(DCGANTrainingArguments, given, default_recipe="digits")
     from ..training.generation import DCGANTrainer
 
@@ -47,7 +47,7 @@ def train(given: dict[str, Any]) -> None:
 
 @command("train-super-resolution", _RecipeArguments, DCGANSuperResolutionTrainingArguments)
 def train_super_resolution(given: dict[str, Any]) -> None:
-    """Train a DCGAN that enlarges images. Without flags: photographs twice as large, in a minute."""
+    """Train a DCGAN for super-resolution. Without flags, train to upscale photographs by 2, which takes a minute."""
     args = _make_arguments(DCGANSuperResolutionTrainingArguments, given, default_recipe="photos_x2")
     from ..training.super_resolution import DCGANSuperResolutionTrainer
 
@@ -56,13 +56,13 @@ def train_super_resolution(given: dict[str, Any]) -> None:
 
 @command("recipes")
 def recipes(given: dict[str, Any]) -> None:
-    """List the recipes: trainings that are known to work, with the hardware and time that they take."""
+    """List the built-in recipes: tested training configurations, with the hardware and time they need."""
     print(describe_recipes())
 
 
 @command("train-classifier", ClassifierArguments, DeviceArguments)
 def train_classifier(given: dict[str, Any]) -> None:
-    """Train an image classifier, for `evaluate --features` and `explain --classifier`."""
+    """Train an image classifier for `evaluate --features` and `explain --classifier`."""
     args, device_args = pick(ClassifierArguments, given), pick(DeviceArguments, given)
     from ..interpretability.classifier import train_classifier
     from ..processes import connected_processes

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Random squares of large photographs, alone or in pairs with those of their small versions."""
+"""Random square crops of photographs, alone or paired with crops of their low-resolution versions."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +18,17 @@ from .seeding import seeded_generator
 @dataclass
 class Crops:
     """
-    Squares to cut out.
+    Settings of random square crops.
 
     Args:
         num_channels (`int`):
-            Channels of the images.
+            Number of image channels.
         resolution (`int`):
-            Width and height of a square in pixels.
+            Width and height of a crop in pixels.
         scale_factor (`int`):
-            Factor by which a large image is wider and higher than its small version.
+            Ratio of the width and height of an image to those of its low-resolution version.
         per_image (`int`):
-            Number of squares that an image gives in an epoch.
+            Number of crops per image and epoch.
     """
 
     num_channels: int
@@ -39,24 +39,24 @@ class Crops:
 
 class CropLoader:
     r"""
-    Loader that cuts squares out of images of any size, at new random positions in each epoch. Decoded images are kept in
-    memory as long as they take no more than `in_memory_gb`; others are decoded again each time.
+    Loader of square crops of images of any size, at new random positions in each epoch. Up to `in_memory_gb` of
+    decoded images stay in memory; the others are decoded again each time.
 
     Args:
         image_dataset ([`ImageDataset`]):
-            The large images.
+            High-resolution images.
         small_dataset ([`ImageDataset`], *optional*):
-            Their small versions, in the same order, which come along as `small_pixel_values`.
+            Their low-resolution versions, in the same order. Their crops are yielded as `small_pixel_values`.
         crops ([`Crops`]):
-            Squares to cut out.
+            Settings of the crops.
         shard ([`Shard`]):
             Part of the data that belongs to this process.
         device (`torch.device`):
             Training device.
         in_memory_gb (`float`):
-            Gigabytes that decoded images may take.
+            Memory for decoded images, in gigabytes.
         num_workers (`int`):
-            Threads that decode.
+            Number of decoding threads.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class CropLoader:
         return len(self.large) * self.crops.per_image
 
     def __len__(self) -> int:
-        """Number of batches of an epoch."""
+        """Returns the number of batches per epoch."""
         return self.shard.batches_per_epoch(self._num_crops)
 
     def __str__(self) -> str:
-        pairs = "" if self.small is None else ", in pairs with small ones"
-        return f"{len(self.large):,}{pairs}, {self.crops.per_image} random squares of each of {self.crops.resolution} pixels"
+        pairs = "" if self.small is None else " pairs"
+        return f"{len(self.large):,}{pairs}, {self.crops.per_image} random {self.crops.resolution}-pixel crops of each"
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
-        """Yields `pixel_values` (uint8) and, of pairs, `small_pixel_values`."""
+        """Yields `pixel_values` (uint8) and, for pairs, `small_pixel_values`."""
         positions = torch.rand(self._num_crops, 2, generator=seeded_generator(self.shard.seed, "crops", epoch))
 
         def crop(number: int) -> list[np.ndarray]:
@@ -109,13 +109,13 @@ class CropLoader:
         side, scale = self.crops.resolution, self.crops.scale_factor
         if min(large.shape[1:]) < side:
             raise ValueError(
-                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels, too small for squares of"
-                f" `resolution={side}`."
+                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels, too small for crops of"
+                f" `resolution={side}`. Use a lower `resolution` or remove the image."
             )
         if small is None:
             top, left = (int(share * (size - side + 1)) for share, size in zip((down, right), large.shape[1:]))
             return [large[:, top : top + side, left : left + side]]
-        # Where a pixel of the small image begins.
+        # Align the crop with the pixels of the low-resolution image.
         sizes = zip((down, right), small.shape[1:])
         top, left = (int(share * (size - side // scale + 1)) for share, size in sizes)
         return [
@@ -130,8 +130,8 @@ class CropLoader:
             small = read_whole_image(self.small[index]["image"], self.crops.num_channels, index)
         if small is not None and large.shape[1:] != tuple(self.crops.scale_factor * size for size in small.shape[1:]):
             raise ValueError(
-                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels, and its small version"
-                f" {small.shape[2]}x{small.shape[1]}, which is not {self.crops.scale_factor} times smaller."
+                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels and its low-resolution version"
+                f" {small.shape[2]}x{small.shape[1]}. It must be {self.crops.scale_factor} times as wide and high."
             )
         num_bytes = large.nbytes + (0 if small is None else small.nbytes)
         if num_bytes <= self._free_bytes and index not in self._kept:

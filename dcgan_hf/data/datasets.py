@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Finds and opens image data sets, and finds the images and labels in them."""
+"""Loading of image datasets, and detection of their image and label columns."""
 
 import glob
 import gzip
@@ -19,7 +19,7 @@ from .procedural_faces import load_procedural_faces
 from .seeding import seeded_generator
 
 
-# Of scikit-learn, by split.
+# scikit-learn's files, by split.
 _PHOTOS = {"train": "flower.jpg", "test": "china.jpg"}
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 
@@ -27,15 +27,15 @@ _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 @dataclass
 class ImageDataset:
     """
-    A data set whose images and labels were found.
+    A dataset with known image and label columns.
 
     Args:
         dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
             Columns "image" (encoded: `{"bytes": ..., "path": ...}`) and, with labels, "label" (`int`).
         class_names (`list[str]`, *optional*):
-            Names of the classes, or `None` if the data set has no labels.
+            Names of the classes, or `None` if labels were not requested.
         hub_id (`str`, *optional*):
-            Repository on the Hub that it comes from.
+            Source repository on the Hub.
     """
 
     dataset: datasets.Dataset | datasets.IterableDataset
@@ -54,32 +54,33 @@ def load_image_dataset(
     with_labels: bool = False,
 ) -> ImageDataset:
     r"""
-    Opens a data set of images.
+    Opens an image dataset.
 
     Args:
         dataset_name (`str`, *optional*, defaults to `"digits"`):
             One of
             - `"digits"`: scikit-learn's 1,797 handwritten digits of 8x8 pixels, which need no download;
-            - `"procedural_faces"`: 24,000 drawn faces of 64x64 pixels with known attributes, see [`load_procedural_faces`];
-            - `"photos"`: scikit-learn's two photographs of 640x427 pixels, one to train and one to test;
+            - `"procedural_faces"`: 24,000 drawn faces of 64x64 pixels with known attributes, see
+              [`load_procedural_faces`];
+            - `"photos"`: scikit-learn's two photographs of 640x427 pixels, one for training and one for testing;
             - a folder written by `Dataset.save_to_disk`;
-            - a folder of IDX files, as MNIST and its relatives come (`train-images-idx3-ubyte.gz`, ...);
+            - a folder of IDX files in the layout of MNIST (`train-images-idx3-ubyte.gz`, ...);
             - another local folder that `datasets` can read (images, parquet, ...), or `.parquet`, `.arrow` or `.tar`
-              (webdataset) files, also with wildcards;
+              (webdataset) files, with or without wildcards;
             - a repository on the Hub.
         dataset_config_name (`str`, *optional*):
-            Name of the data set's configuration, if it has several.
+            Name of the dataset's configuration, if it has several.
         split (`str`, *optional*, defaults to `"train"`):
             Split to use.
         cache_dir (`str`, *optional*):
-            Folder of downloaded and prepared data sets.
+            Cache folder of downloaded and prepared datasets.
         streaming (`bool`, *optional*, defaults to `False`):
-            Whether to read the data set while training instead of downloading it first.
+            Whether to stream the dataset during training instead of downloading it first.
         image_column, label_column, with_labels (*optional*):
             See [`find_images`].
 
     Raises:
-        ValueError: if the data set, the split or a column does not exist, or if a column has to be named.
+        ValueError: if the dataset, the split or a column does not exist, or if the choice of a column is ambiguous.
     """
     dataset, hub_id = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
     if streaming and isinstance(dataset, datasets.Dataset):
@@ -89,13 +90,13 @@ def load_image_dataset(
 
 def load_from_arguments(args: DatasetArguments, split: str | None = None, **options: Any) -> ImageDataset:
     r"""
-    Opens the data set that arguments describe.
+    Opens the dataset specified by arguments.
 
     Args:
         args ([`DatasetArguments`]):
-            The arguments.
+            Name, configuration, split, image column and cache folder.
         split (`str`, *optional*):
-            Split to use. By default that of the arguments.
+            Split to use. Defaults to that of the arguments.
         options (*optional*):
             Further arguments of [`load_image_dataset`]: `image_column`, `label_column`, `with_labels`, `streaming`.
     """
@@ -115,26 +116,26 @@ def find_images(
     with_labels: bool = False,
 ) -> ImageDataset:
     r"""
-    Finds the images and labels in a data set.
+    Finds the images and labels of a dataset.
 
     Args:
         dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
-            The data set.
+            The dataset.
         image_column (`str`, *optional*):
-            Column of the images. By default the only column of type [`datasets.Image`].
+            Image column. Defaults to the only column of type [`datasets.Image`].
         label_column (`str`, *optional*):
-            Column of the labels. By default the only column of type [`datasets.ClassLabel`].
+            Label column. Defaults to the only column of type [`datasets.ClassLabel`].
         with_labels (`bool`, *optional*, defaults to `False`):
-            Whether labels are needed. Without, the data set need not have any.
+            Whether to load labels. If `False`, the dataset may be unlabelled.
 
     Raises:
-        ValueError: if a column does not exist, has to be named, or holds something else.
+        ValueError: if a column does not exist, is ambiguous, or has an unsupported type.
     """
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
-        splits = f": choose one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
-        raise ValueError(f"A data set must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
+        splits = f". Pass one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
+        raise ValueError(f"The dataset must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
     if dataset.features is None:
-        dataset = dataset._resolve_features()  # streamed files may tell their columns only when read
+        dataset = dataset._resolve_features()  # streamed files may reveal their columns only when read
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
         return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
@@ -149,15 +150,15 @@ def find_images(
 
 
 def _as_classes(dataset: datasets.Dataset | datasets.IterableDataset, label_column: str) -> datasets.Dataset:
-    """Takes the different values of a column for classes, in their order."""
+    """Converts a column to classes: its distinct values, sorted."""
     if isinstance(dataset, datasets.IterableDataset):
         raise ValueError(
-            f"`label_column={label_column}` is no `ClassLabel`, so its classes are not known before all of the data set"
-            " was read. Train without `streaming`."
+            f"`label_column={label_column}` is not a `ClassLabel`, so its classes are unknown until the whole dataset"
+            " has been read. Train without `streaming`."
         )
     if not isinstance(dataset.features[label_column], datasets.Value):
-        raise ValueError(f"`label_column={label_column}` has no plain values, so they cannot be taken as classes.")
-    # Not `class_encode_column`, which makes 10 the class after 1 and copies the data set, images and all.
+        raise ValueError(f"`label_column={label_column}` must contain plain values (numbers or strings).")
+    # `class_encode_column` would place class 10 right after 1 and copy the dataset, including its images.
     labels = dataset[label_column][:]
     _check_classes(label_column, [label is not None for label in labels])
     ids = {value: i for i, value in enumerate(sorted(set(labels)))}
@@ -175,22 +176,21 @@ def _check_classes(label_column: str, have_class: list[bool]) -> None:
 
 
 def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> ImageDataset:
-    """Gives the classes other names, in the order of their numbers. Raises a `ValueError` if there are not as many."""
+    """Renames the classes, in the order of their ids. Raises a `ValueError` unless each gets a different name."""
     known_names = image_dataset.class_names or []
     if len(class_names) != len(known_names) or len(set(class_names)) != len(class_names):
         raise ValueError(
-            f"`class_names` must be a different name for each of the {len(known_names)} classes {known_names}, got"
+            f"`class_names` must list a different name for each of the {len(known_names)} classes {known_names}, got"
             f" {class_names}."
         )
     return replace(image_dataset, class_names=class_names)
 
 
 def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageDataset:
-    """Returns a data set of at most `number` images, chosen at random, in the order of before. Raises a `ValueError` for a
-    stream."""
+    """Returns a random subset of at most `number` images, in original order. Raises a `ValueError` for a stream."""
     dataset: Any = image_dataset.dataset
     if isinstance(dataset, datasets.IterableDataset):
-        raise ValueError("A stream of images has no length to choose from: a `datasets.Dataset` is needed for this.")
+        raise ValueError("A subset cannot be chosen from a stream of images. Use a `datasets.Dataset`.")
     if number >= len(dataset):
         return image_dataset
     generator = seeded_generator(seed, "subset", 0)
@@ -201,7 +201,7 @@ def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageD
 def _open(
     dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
 ) -> tuple[datasets.Dataset | datasets.IterableDataset, str | None]:
-    """The data set, and its repository on the Hub if it comes from there."""
+    """Opens a dataset. Also returns its repository if it comes from the Hub."""
     folder = Path(dataset_name).expanduser()
     is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
     idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
@@ -232,7 +232,7 @@ def _open(
     if idx_files:
         return _load_idx(idx_files, split, cache_dir), None
     if folder.is_dir():
-        # An absolute path: `datasets` takes a folder called "parquet" or "imagefolder" for its own builder.
+        # Absolute: `datasets` mistakes a folder named "parquet" or "imagefolder" for one of its builders.
         path = str(folder.absolute())
         return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming), None
     if is_file:
@@ -244,14 +244,16 @@ def _open(
         )
         return dataset, None
     if dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
-        raise ValueError(f"`dataset_name={dataset_name}`: no such folder, and no {', '.join(_BUILDERS)} file.")
+        raise ValueError(f"`dataset_name={dataset_name}`: no such folder or {', '.join(_BUILDERS)} file.")
     try:
         dataset = datasets.load_dataset(
             dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming
         )
         return dataset, dataset_name
     except (ConnectionError, FileNotFoundError) as error:
-        raise ValueError(f"`dataset_name={dataset_name}` is no local folder, and: {error}") from error
+        raise ValueError(
+            f"`dataset_name={dataset_name}` is not a local folder, and the Hub reports: {error}"
+        ) from error
 
 
 def _load_digits() -> datasets.Dataset:
@@ -295,7 +297,7 @@ def _load_idx(image_files: list[Path], split: str, cache_dir: str | None) -> dat
         _idx_examples,
         features=datasets.Features(features),
         cache_dir=cache_dir,
-        # The data and not the paths: they are the key of the cache, and other files may come to lie at the same path.
+        # The data instead of the paths: the arguments are the cache key, and the files at a path may change.
         gen_kwargs={"images": _read_idx(image_file), "labels": labels},
     )
 
@@ -307,7 +309,7 @@ def _idx_examples(images: np.ndarray, labels: np.ndarray | None) -> Iterator[dic
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """IDX format: two zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
+    """Reads the IDX format: two zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if data[:3] != b"\x00\x00\x08":
         raise ValueError(f"{str(path)!r} is not an IDX file of bytes.")
@@ -318,17 +320,17 @@ def _read_idx(path: Path) -> np.ndarray:
 def _find_column(
     dataset: datasets.Dataset | datasets.IterableDataset, argument: str, name: str | None, feature_type: type
 ) -> str:
-    """The column called `name`, or the only one of `feature_type`."""
+    """Returns the column called `name`, or the only one of `feature_type`."""
     columns = ", ".join(f"{column} ({type(feature).__name__})" for column, feature in dataset.features.items())
     if name is not None:
         if name not in dataset.features:
-            raise ValueError(f"`{argument}={name}` is not a column of the data set, which has: {columns}.")
+            raise ValueError(f"`{argument}={name}` is not a column of the dataset. Its columns: {columns}.")
         return name
     candidates = [column for column, feature in dataset.features.items() if isinstance(feature, feature_type)]
     if len(candidates) != 1:
         raise ValueError(
-            f"The data set has {len(candidates) or 'no'} columns of type `{feature_type.__name__}`, so the one to use"
-            f" must be named with `{argument}`. Its columns: {columns}."
+            f"The dataset has {len(candidates) or 'no'} columns of type `{feature_type.__name__}`. Pass the column"
+            f" as `{argument}`. Its columns: {columns}."
         )
     return candidates[0]
 
@@ -337,7 +339,7 @@ def _encoded_images(
     dataset: datasets.Dataset | datasets.IterableDataset, columns: dict[str, str]
 ) -> datasets.Dataset | datasets.IterableDataset:
     dataset = dataset.select_columns(list(columns))
-    # Before renaming, which would decode streamed images and encode them again.
+    # Before renaming, which would decode and re-encode streamed images.
     image_column = next(old for old, new in columns.items() if new == "image")
     dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
     return dataset.rename_columns({old: new for old, new in columns.items() if old != new})

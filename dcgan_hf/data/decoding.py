@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Decoding of images of any kind to the uint8 arrays that networks are trained on, of many of them in threads."""
+"""Decoding of images of any kind to uint8 arrays for training, in threads."""
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +21,7 @@ _DECODER = datasets.Image()
 
 
 def infer_num_channels(image: PIL.Image.Image) -> int:
-    """1 for images without colour (grey, black and white, 16-bit, float), else 3."""
+    """Returns 1 for images without colour (grey, black and white, 16-bit, float), else 3."""
     return 1 if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16") else 3
 
 
@@ -45,7 +45,7 @@ def encoded_to_array(
 
 def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: int) -> np.ndarray:
     r"""
-    Decodes and converts an image, which keeps its size.
+    Decodes and converts an image at its original size.
 
     Args:
         encoded (`dict[str, Any]`, *optional*):
@@ -53,7 +53,7 @@ def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: 
         num_channels (`int`):
             Channels of the result.
         number (`int`):
-            What the image is called if it cannot be read.
+            Number of the image, for error messages.
 
     Returns:
         `np.ndarray` of shape `(num_channels, height, width)`, uint8.
@@ -63,14 +63,14 @@ def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: 
     """
     try:
         image = convert_channels(decode_image(encoded), num_channels)
-    except Exception as error:  # Pillow raises many kinds, see Decoder
+    except Exception as error:  # Pillow raises many types, see Decoder
         raise ValueError(f"Image number {number} cannot be read: {str(error).rstrip('.')}.") from error
     return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
 class Decoder:
     r"""
-    Decodes the images of many examples in threads (Pillow decodes and resizes outside of Python's lock).
+    Multi-threaded image decoder (Pillow releases the GIL while decoding and resizing).
 
     Args:
         num_channels (`int`):
@@ -78,11 +78,11 @@ class Decoder:
         resolution (`int`):
             Width and height of the images in pixels.
         resize_mode (`str`):
-            How images are made square, see [`fit_image`].
+            Method of making images square, see [`fit_image`].
         num_workers (`int`):
             Number of threads.
         skip_bad_images (`bool`):
-            Whether to go on when an image cannot be read.
+            Whether to skip images that cannot be read.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Decoder:
         self.pool = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
 
     def submit(self, examples: list[dict[str, Any]]) -> list[Future]:
-        """Starts to decode examples, in one portion per thread."""
+        """Starts decoding examples, one chunk per thread."""
         portion = -(-len(examples) // self.num_workers)
         return [self.pool.submit(self._decode, examples[i : i + portion]) for i in range(0, len(examples), portion)]
 
@@ -108,26 +108,26 @@ class Decoder:
         for example in examples:
             try:
                 arrays.append(self.to_array(example["image"]))
-            except Exception as error:  # Pillow raises many kinds: OSError, struct.error, DecompressionBombError, ...
+            except Exception as error:  # Pillow raises many types: OSError, struct.error, DecompressionBombError, ...
                 path = (example["image"] or {}).get("path")
                 name = f"number {example['index']}" + (f" ({path})" if path else "")
                 reason = str(error).rstrip(".")
                 if not self.skip_bad_images:
                     raise ValueError(
-                        f"Image {name} cannot be read: {reason}. Remove it, or go on without it: `--skip_bad_images`."
+                        f"Image {name} cannot be read: {reason}. Remove it, or skip it with `--skip_bad_images`."
                     ) from error
                 if name not in self.bad_images:
-                    logger.warning(f"Skipped image {name}, which cannot be read: {reason}")
+                    logger.warning(f"Skipping image {name}, which cannot be read: {reason}")
                 self.bad_images.add(name)
                 arrays.append(None)
         return arrays
 
 
 def first_image_channels(image_dataset: ImageDataset) -> int:
-    """Channels that suit the first image of a data set that can be read: 1 or 3."""
+    """Returns the number of channels, 1 or 3, that suits the first readable image of a dataset."""
     for example in image_dataset.dataset:
         try:
             return infer_num_channels(decode_image(example["image"]))
         except Exception:  # as in Decoder, which reports it
             continue
-    raise ValueError("The data set has no image that can be read.")
+    raise ValueError("The dataset contains no readable image.")

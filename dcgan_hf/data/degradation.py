@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Small images made of large ones, as a camera, a resizing program or the web makes them: blur, scaling, noise, JPEG."""
+"""Synthetic low-resolution images with the artefacts of cameras and the web: blur, noise, JPEG compression."""
 
 import io
 from dataclasses import dataclass
@@ -15,21 +15,22 @@ import torch.nn.functional as F
 @dataclass
 class Degradation:
     """
-    How small images come about. Each image has its own strength of blur, noise and compression, drawn evenly from none (of
-    JPEG: quality 95) to what is given here (Wang et al., 2021, Real-ESRGAN, section 3, of which this is the first half).
+    Settings of the degradation from high to low resolution. Each image has its own strengths of blur, noise and
+    compression, sampled uniformly between none (JPEG: quality 95) and the limits given here. This is the first half of
+    the degradation in Real-ESRGAN (Wang et al., 2021, section 3).
 
     Args:
         scale_factor (`int`):
-            How many times as wide and high the large image is.
+            Ratio of the width and height of a high-resolution image to those of the low-resolution image.
         method (`str`, *optional*, defaults to `"bicubic"`):
-            How images are made smaller: `"bicubic"` as Pillow does it, so with antialiasing, or `"area"`, the mean of
+            Downscaling method: `"bicubic"` with antialiasing, like Pillow, or `"area"`, the mean of
             `scale_factor * scale_factor` pixels.
         blur (`float`, *optional*, defaults to 0):
-            Largest standard deviation of a Gaussian blur before that, in pixels of the large image.
+            Maximum standard deviation of the Gaussian blur before downscaling, in high-resolution pixels.
         noise (`float`, *optional*, defaults to 0):
-            Largest standard deviation of noise after that, of 255 steps of grey.
+            Maximum standard deviation of the noise after downscaling, for pixel values in [0, 255].
         jpeg_quality (`int`, *optional*):
-            Lowest quality of a JPEG file that the small image then goes through, up to 95. By default it does not.
+            Minimum quality of the final JPEG compression, up to 95. By default images are not compressed.
     """
 
     scale_factor: int
@@ -43,28 +44,28 @@ def degrade(
     images: torch.Tensor, degradation: Degradation, strengths: torch.Tensor, noise: torch.Tensor | None = None
 ) -> torch.Tensor:
     r"""
-    Makes large images small.
+    Downscales and degrades images.
 
     Args:
         images (`torch.ByteTensor` of shape `(batch_size, num_channels, height, width)`):
-            Large images, whose height and width are multiples of the scale factor.
+            High-resolution images. Their height and width must be multiples of the scale factor.
         degradation ([`Degradation`]):
-            How.
+            Settings of the degradation.
         strengths (`torch.Tensor` of shape `(batch_size, 3)`):
-            Shares in [0, 1] of the largest blur, noise and compression for each image.
+            Blur, noise and compression of each image, as fractions in [0, 1] of their limits.
         noise (`torch.Tensor`, *optional*):
-            Noise from N(0, 1) of the shape of the result. Needed if `degradation.noise` is not 0.
+            Noise from N(0, 1), in the shape of the result. Required if `degradation.noise` is not 0.
 
     Returns:
         `torch.ByteTensor` of shape `(batch_size, num_channels, height / scale_factor, width / scale_factor)`.
 
     Raises:
-        ValueError: if height or width is no multiple of the scale factor.
+        ValueError: if height or width is not a multiple of the scale factor.
     """
     scale = degradation.scale_factor
     if images.shape[2] % scale or images.shape[3] % scale:
         raise ValueError(
-            f"Images to make {scale} times smaller must have a height and width that {scale} divides, got"
+            f"Images to downscale by {scale} must have a height and width divisible by {scale}, got"
             f" {tuple(images.shape[2:])}."
         )
     pixels = images.float()
@@ -88,13 +89,13 @@ def degrade(
 
 def gaussian_blur(pixels: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
     r"""
-    Blurs each image with a Gaussian of its own. What lies outside of an image is taken to be like its edge.
+    Blurs each image with a separate Gaussian. Images are padded by replicating their edges.
 
     Args:
         pixels (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             Images.
         sigmas (`torch.Tensor` of shape `(batch_size,)`):
-            Standard deviations in pixels. 0 changes nothing.
+            Standard deviations in pixels. 0 leaves an image unchanged.
     """
     batch_size, num_channels, height, width = pixels.shape
     radius = max(1, int(np.ceil(3 * float(sigmas.max()))))

@@ -1,11 +1,11 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Batches of uint8 images, in an order that depends on the seed and the position alone.
+Batches of uint8 images, in an order that depends only on the seed and the position.
 
 Both loaders have the method `batches(epoch, start)`, which yields the batches of this process from the `start`-th on.
-That is all a resumed run needs. Batches of all processes together are the same whatever the number of processes, unless
-they are streamed: then each process reads a part of the files, and its epochs are those of its part.
+A resumed run needs nothing else. The global batches do not depend on the number of processes, except for streams: each
+process reads its own part of the files, and its epochs are those of that part.
 """
 
 import queue
@@ -28,24 +28,24 @@ from .decoding import Decoder
 from .seeding import derived_seed, seeded_generator
 
 
-SHUFFLE_BUFFER_SIZE = 4096  # encoded images of a stream that wait in memory
+SHUFFLE_BUFFER_SIZE = 4096  # encoded images of a stream held in memory
 _PREFETCHED_BATCHES = 4
 
 
 @dataclass
 class Shard:
     """
-    Which part of the data belongs to this process.
+    Part of the data that belongs to this process.
 
     Args:
         batch_size (`int`):
-            Images of a batch of one process.
+            Batch size of one process.
         seed (`int`):
             Seed of the order.
         process_index (`int`):
-            Number of this process.
+            Index of this process.
         num_processes (`int`):
-            Number of all processes.
+            Total number of processes.
     """
 
     batch_size: int
@@ -54,7 +54,7 @@ class Shard:
     num_processes: int = 1
 
     def batch_indices(self, num_images: int, epoch: int, start: int) -> Iterator[torch.Tensor]:
-        """Indices of the images of this process' batches. What does not fill a batch of all processes is left out."""
+        """Yields the image indices of this process' batches. An incomplete global batch is dropped."""
         order = torch.randperm(num_images, generator=seeded_generator(self.seed, "order", epoch))
         total_batch_size = self.batch_size * self.num_processes
         for batch in range(start, num_images // total_batch_size):
@@ -62,19 +62,20 @@ class Shard:
             yield order[first : first + self.batch_size]
 
     def batches_per_epoch(self, num_images: int) -> int:
-        """Number of batches of an epoch. Raises a `ValueError` if there is none."""
+        """Returns the number of batches per epoch. Raises a `ValueError` if there are none."""
         total_batch_size = self.batch_size * self.num_processes
         if num_images < total_batch_size:
             raise ValueError(
-                f"The data set has {num_images} images, which do not fill a batch of {total_batch_size}"
-                f" (`train_batch_size={self.batch_size}` times {self.num_processes} process(es))."
+                f"The dataset has {num_images} images, which do not fill a batch of {total_batch_size}"
+                f" (`train_batch_size={self.batch_size}` times {self.num_processes} process(es)). Use smaller batches."
             )
         return num_images // total_batch_size
 
 
 class ResidentLoader:
     r"""
-    Keeps a decoded data set as one uint8 tensor on the training device: a batch costs one indexing operation.
+    Loader that keeps a decoded dataset as one uint8 tensor on the training device. A batch costs one indexing
+    operation.
 
     Args:
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
@@ -92,7 +93,7 @@ class ResidentLoader:
         shard.batches_per_epoch(len(images))
 
     def __len__(self) -> int:
-        """Number of batches of an epoch."""
+        """Returns the number of batches per epoch."""
         return self.shard.batches_per_epoch(len(self.images))
 
     def __str__(self) -> str:
@@ -102,7 +103,7 @@ class ResidentLoader:
     def decode(
         cls, image_dataset: ImageDataset, decoder: Decoder, shard: Shard, device: torch.device
     ) -> "ResidentLoader":
-        """Decodes a data set once, with a progress bar."""
+        """Decodes a dataset once, with a progress bar."""
         dataset = image_dataset.dataset
         shape = (len(dataset), decoder.num_channels, decoder.resolution, decoder.resolution)
         images, labels, kept = np.empty(shape, np.uint8), [], 0
@@ -132,14 +133,14 @@ class ResidentLoader:
 
 class DecodingLoader:
     r"""
-    Decodes images while training: for data sets that are too large for memory, or streamed. An image that cannot be
-    read is replaced by another one of its batch.
+    Loader that decodes images during training, for streams and datasets that do not fit in memory. An unreadable image
+    is replaced by another one of its batch.
 
     Args:
         image_dataset ([`ImageDataset`]):
-            The data set.
+            The dataset.
         decoder ([`Decoder`]):
-            Turns examples into arrays.
+            Converts examples to arrays.
         shard ([`Shard`]):
             Part of the data that belongs to this process.
         device (`torch.device`):
@@ -156,13 +157,13 @@ class DecodingLoader:
             shard.batches_per_epoch(len(self.dataset))
 
     def __len__(self) -> int:
-        """Number of batches of an epoch. A stream has none (`TypeError`)."""
+        """Returns the number of batches per epoch. Raises a `TypeError` for a stream."""
         return self.shard.batches_per_epoch(len(self.dataset))
 
     def __str__(self) -> str:
         number = "streamed" if self.is_streaming else f"{len(self.dataset):,}"
         shape = (self.decoder.num_channels, self.decoder.resolution, self.decoder.resolution)
-        return f"{number}, decoded to shape {shape} by {self.decoder.num_workers} threads while training"
+        return f"{number}, decoded to shape {shape} by {self.decoder.num_workers} threads during training"
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
         """Yields `pixel_values` (uint8) and, with labels, `class_labels`."""
@@ -178,7 +179,7 @@ class DecodingLoader:
             if "label" in examples[0]:
                 labels = [examples[i]["label"] for i in chosen]
                 if any(label is None or label < 0 for label in labels):
-                    raise ValueError(f"Some images have no class: their labels are {labels}.")
+                    raise ValueError(f"Some images of a batch have no class: their labels are {labels}.")
                 batch["class_labels"] = torch.tensor(labels, device=self.device)
             yield batch
 
@@ -190,7 +191,7 @@ class DecodingLoader:
         # One input shard at a time: datasets waits 5 s for its reading threads whenever an iterator is closed.
         seed = derived_seed(self.shard.seed, "order", epoch)
         shuffled = self.dataset.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER_SIZE, max_buffer_input_shards=1)
-        # A process reads its share of the files, or of the images if the files cannot be shared out equally.
+        # Each process reads its share of the files, or of the images if the files cannot be split equally.
         own = split_dataset_by_node(shuffled, self.shard.process_index, self.shard.num_processes)
         stream = enumerate(own)
         for number in count():
@@ -199,7 +200,8 @@ class DecodingLoader:
                 if number == 0:
                     share = f" for process {self.shard.process_index}" if self.shard.num_processes > 1 else ""
                     raise ValueError(
-                        f"The stream has {len(batch)} images{share}, which do not fill a batch of {self.shard.batch_size}."
+                        f"The stream has {len(batch)} images{share}, which do not fill a batch of"
+                        f" {self.shard.batch_size}. Use smaller batches."
                     )
                 return
             if number >= start:
@@ -213,9 +215,9 @@ def make_loader(
     device: torch.device,
     in_memory_gb: float,
 ) -> ResidentLoader | DecodingLoader:
-    """A [`ResidentLoader`] if the decoded data set takes at most `in_memory_gb` gigabytes, else a [`DecodingLoader`]."""
+    """Returns a [`ResidentLoader`] if the decoded dataset fits in `in_memory_gb`, else a [`DecodingLoader`]."""
     if isinstance(image_dataset.dataset, datasets.Dataset):
-        shard.batches_per_epoch(len(image_dataset.dataset))  # before the work of decoding
+        shard.batches_per_epoch(len(image_dataset.dataset))  # fails before decoding
         num_bytes = len(image_dataset.dataset) * decoder.num_channels * decoder.resolution**2
         if num_bytes <= in_memory_gb * 1e9:
             return ResidentLoader.decode(image_dataset, decoder, shard, device)
@@ -229,7 +231,7 @@ def _examples(dataset: datasets.Dataset, indices: range | list[int]) -> list[dic
 
 
 def in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
-    """Runs through `items` in a thread, a few ahead of the consumer, and yields `work(item)` of each."""
+    """Iterates over `items` in a thread, a few ahead of the consumer, and yields `work(item)` for each."""
     results: queue.Queue = queue.Queue(_PREFETCHED_BATCHES)
     stopped = threading.Event()
     end = object()
@@ -264,10 +266,10 @@ def in_background(items: Iterator, work: Callable[[Any], Any]) -> Iterator:
 
 
 class Loader(Protocol):
-    """Source of the batches of an epoch, from one of them on."""
+    """Source of the batches of an epoch, from a given batch on."""
 
     def __len__(self) -> int:
-        """Returns the number of batches of an epoch. A stream has none (`TypeError`)."""
+        """Returns the number of batches per epoch. Raises a `TypeError` for a stream."""
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]: ...
 
@@ -284,7 +286,7 @@ def endless_batches(
 
 
 def images_per_second(loader: Loader, seconds: float = 2.0) -> float:
-    """Measures the speed of a loader that has nothing else to do, for some seconds."""
+    """Measures the throughput of a loader over some seconds, without training."""
     num_images, batches = 0, endless_batches(loader)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Drawn faces whose attributes are known: 64x64 pixels, RGB. A data set that needs no download, and on which claims about what a
-network has learned can be checked.
+Drawn faces with known attributes: 64x64 pixels, RGB. The dataset needs no download, and claims about what a network
+has learned can be checked on it.
 """
 
 import colorsys
@@ -18,7 +18,7 @@ from .seeding import derived_seed
 
 SIZE = 64
 NUM_IMAGES = {"train": 20_000, "test": 4_000}
-# Columns of labels, and the names of their classes.
+# Label columns and the names of their classes.
 ATTRIBUTES = {
     "skin": ["pale", "light", "brown", "dark"],
     "hair_color": ["black", "brown", "blond", "red", "grey"],
@@ -28,7 +28,7 @@ ATTRIBUTES = {
     "hat": ["no", "yes"],
     "background": ["blue", "green", "yellow", "violet"],
 }
-# How often each class occurs.
+# Probabilities of the classes (default: equal).
 _SHARES = {"hair_style": [0.2, 0.4, 0.4], "glasses": [0.6, 0.4], "hat": [0.7, 0.3]}
 
 _SKINS = {"pale": (250, 221, 202), "light": (232, 184, 148), "brown": (176, 120, 82), "dark": (103, 67, 46)}
@@ -40,21 +40,21 @@ _HAIRS = {
     "grey": (168, 168, 172),
 }
 _BACKGROUND_HUES = {"blue": 0.58, "green": 0.36, "yellow": 0.14, "violet": 0.80}
-# Drawn larger and then made small, for smooth edges.
+# Supersampling factor, for smooth edges.
 _SCALE = 4
-# How far a face may be from the middle, in pixels.
+# Maximum offset of a face from the centre, in pixels.
 _LARGEST_SHIFT = 2
-# Where glasses are, wherever the face is: left, top, right, bottom, in pixels.
+# Box that contains the glasses at any position of the face: left, top, right, bottom, in pixels.
 GLASSES_BOX = (17, 24, 47, 38)
 
 
 def draw_face(attributes: dict[str, str], rng: np.random.Generator) -> PIL.Image.Image:
     r"""
-    Draws a face. What attributes do not say (position, proportions, shades) is random.
+    Draws a face. Everything that the attributes leave open (position, proportions, shades) is random.
 
     Args:
         attributes (`dict[str, str]`):
-            The class of each of the [`ATTRIBUTES`].
+            Class of each of the [`ATTRIBUTES`].
         rng (`np.random.Generator`):
             Source of randomness.
 
@@ -122,16 +122,16 @@ def draw_face(attributes: dict[str, str], rng: np.random.Generator) -> PIL.Image
 
 def load_procedural_faces(split: str, cache_dir: str | None = None) -> datasets.Dataset:
     r"""
-    The faces of a split with their attributes, always the same.
+    Returns the faces of a split with their attributes. They are always the same.
 
     Args:
         split (`str`):
             `"train"` (20,000 faces) or `"test"` (4,000).
         cache_dir (`str`, *optional*):
-            Where the drawn data set is kept.
+            Cache folder of the drawn dataset.
 
     Raises:
-        ValueError: if there is no such split.
+        ValueError: if the split does not exist.
     """
     if split not in NUM_IMAGES:
         raise ValueError(f"'procedural_faces' has no split {split!r}, only {list(NUM_IMAGES)}.")

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Measurement of a model that draws images: how near they are to real ones, how varied, and whether they are copies."""
+"""Evaluation of a generative model: similarity to real images, diversity, and copies of training images."""
 
 from pathlib import Path
 
@@ -26,24 +26,24 @@ from .report import Findings, find_memorized, write_report
 
 def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "DCGAN") -> Findings:
     r"""
-    Measures a model, and writes `metrics.json` and a report with pictures into `args.output_dir`, if it is given.
+    Evaluates a model. Writes `metrics.json` and a report with pictures to `args.output_dir`, if set.
 
-    FID and KID are in the features of Inception, as papers have them. Features of another network give other figures, which
-    compare models on the same data as well.
+    FID and KID use Inception features, as in papers. Features of another network give different values, which compare
+    models on the same data equally well.
 
     Args:
         pipe ([`DCGANPipeline`]):
-            The model, which stays as it is.
+            The model. It is left unchanged.
         args ([`EvaluationArguments`]):
-            Images to compare with, features, number of images.
+            Real images, features, number of images.
         model_name (`str`, *optional*, defaults to `"DCGAN"`):
             Name of the model in the report.
 
     Returns:
-        [`Findings`]: the measurements, in all processes.
+        [`Findings`]: the results, in all processes.
 
     Raises:
-        ValueError: if images, network and model do not go together.
+        ValueError: if images, network and model are incompatible.
 
     Example:
 
@@ -53,13 +53,14 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
     >>> from dcgan_hf.evaluation.evaluate import evaluate
 
     >>> pipe = DCGANPipeline.from_pretrained("dcgan-digits")
-    >>> for metric in evaluate(pipe, EvaluationArguments(dataset_name="digits", features="efficientnet-lite0")).metrics:
+    >>> args = EvaluationArguments(dataset_name="digits", features="efficientnet-lite0")
+    >>> for metric in evaluate(pipe, args).metrics:
     ...     print(metric)
     ```
     """
     if args.linear_probe and pipe.discriminator is None:
         raise ValueError(f"`linear_probe` needs a discriminator, which {model_name} does not have.")
-    with first_on_its_machine():  # which downloads
+    with first_on_its_machine():  # for downloads
         network = load_feature_network(args.features, pipe.device)
 
     datasets, images, labels = {}, {}, {}

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Measurement of a model that enlarges images: how near they are to the originals, beside what interpolation makes."""
+"""Evaluation of a super-resolution model: similarity to the originals, compared with interpolation."""
 
 from pathlib import Path
 
@@ -41,22 +41,22 @@ def evaluate_super_resolution(
     pipe: DCGANSuperResolutionPipeline, args: SuperResolutionEvaluationArguments, model_name: str = "DCGAN"
 ) -> Comparison:
     r"""
-    Measures a model, and writes `metrics.json` and a report with a picture into `args.output_dir`, if it is given. How PSNR
-    and SSIM are measured: `evaluation/upscaling.py`.
+    Evaluates a model. Writes `metrics.json` and a report with a picture to `args.output_dir`, if set. See
+    `evaluation/upscaling.py` for the details of PSNR and SSIM.
 
     Args:
         pipe ([`DCGANSuperResolutionPipeline`]):
             The model.
         args ([`SuperResolutionEvaluationArguments`]):
-            Originals, small images, features.
+            Originals, low-resolution images, features.
         model_name (`str`, *optional*, defaults to `"DCGAN"`):
             Name of the model in the report.
 
     Returns:
-        [`Comparison`]: the table, its own row in it, the measurements.
+        [`Comparison`]: the table, the model's row and its metrics.
 
     Raises:
-        ValueError: if images, network and model do not go together.
+        ValueError: if images, network and model are incompatible.
 
     Example:
 
@@ -73,11 +73,11 @@ def evaluate_super_resolution(
     resolution = args.resolution or (0 if pipe.discriminator is None else pipe.discriminator.config.image_size)
     if args.resize_mode != "none" and (resolution < 1 or resolution % config.scale_factor):
         raise ValueError(
-            f"`resize_mode={args.resize_mode}` needs a `resolution` (by default the discriminator's, if there is one)"
-            f" that the scale factor {config.scale_factor} divides, got {resolution}."
+            f"`resize_mode={args.resize_mode}` needs a `resolution` (default: the discriminator's, if available)"
+            f" divisible by the scale factor {config.scale_factor}, got {resolution}."
         )
     network = None
-    with first_on_its_machine():  # which downloads
+    with first_on_its_machine():  # for downloads
         if args.features:
             network = load_feature_network(args.features, pipe.device)
         dataset = load_from_arguments(args, label_column=args.label_column, with_labels=args.label_column is not None)
@@ -119,8 +119,8 @@ def _labels(
     known, needed = (len(names or []) for names in (network.class_names, dataset.class_names))
     if known != needed:
         raise ValueError(
-            f"`label_column={args.label_column}` has {needed} classes, which `features` must be a classifier of: got"
-            f" {args.features}, of {known}."
+            f"`label_column={args.label_column}` has {needed} classes. `features` must be a classifier with these"
+            f" classes, got {args.features} with {known}."
         )
     return torch.tensor(dataset.dataset["label"][:])
 
@@ -132,22 +132,22 @@ def _images(
     scale_factor: int,
     resolution: int,
 ) -> tuple[Images, Images, str]:
-    """Originals, their small versions, and a sentence that says where these come from."""
+    """Returns originals, their low-resolution versions, and a sentence about the source of the latter."""
     if args.low_resolution_column:
         small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
         small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
         originals, small_images = (decode_whole_images(images, num_channels) for images in (dataset, small_dataset))
         check_pairs(originals, small_images, scale_factor)
-        told = f"The small ones come with them (column `{args.low_resolution_column}`)."
+        told = f"The low-resolution images are part of the dataset (column `{args.low_resolution_column}`)."
         return join_if_of_one_size(originals), join_if_of_one_size(small_images), told
     real: Images
     if args.resize_mode == "none":
         real = join_if_of_one_size(decode_whole_images(dataset, num_channels, scale_factor))
-        size = f"cut at the right and at the bottom to multiples of {scale_factor} pixels"
+        size = f"cropped at the right and bottom to multiples of {scale_factor} pixels"
     else:
         resize_mode: ResizeMode = args.resize_mode
         decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=False)
         real, _ = decode_images(dataset, decoder)
         size = f"made square ({args.resize_mode}, {resolution} pixels)"
-    told = f"Each was {size}, then made {scale_factor} times smaller ({args.downsampling}) and rounded to bytes."
+    told = f"Each was {size}, then downscaled by {scale_factor} ({args.downsampling}) and rounded to uint8."
     return real, make_small(real, scale_factor, args.downsampling), told

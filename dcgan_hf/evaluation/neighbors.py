@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Measures of generated images by nearest neighbours in a space of features."""
+"""Nearest-neighbour metrics of generated images in feature space."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 
-_ROWS = 1000  # of the matrix of distances that is in memory at a time
+_ROWS = 1000  # of the distance matrix held in memory at a time
 
 
 @dataclass
 class NeighborMetrics:
     """
-    Shares of images that lie near to those of the other set, where near is within the distance to the k-th neighbour.
+    Nearest-neighbour metrics. The neighbourhood of an image reaches to its k-th neighbour in its own set.
 
     Args:
         precision (`float`):
-            Share of generated images that are near to some real one: quality.
+            Share of generated images in the neighbourhood of a real one: quality.
         recall (`float`):
-            Share of real images that are near to some generated one: diversity.
+            Share of real images in the neighbourhood of a generated one: diversity.
         density (`float`):
-            Number of real images that a generated one is near to, in units of k. May exceed 1.
+            Mean number of real neighbourhoods around a generated image, divided by k. May exceed 1.
         coverage (`float`):
-            Share of real images that have a generated one near to them.
+            Share of real images with a generated one in their neighbourhood.
     """
 
     precision: float
@@ -35,11 +35,11 @@ class NeighborMetrics:
 
 def neighbor_metrics(real_features: np.ndarray, fake_features: np.ndarray, num_neighbors: int = 5) -> NeighborMetrics:
     r"""
-    Precision and recall (Kynkäänniemi et al., 2019, https://huggingface.co/papers/1904.06991, equations 1 and 2), density and
-    coverage (Naeem et al., 2020, https://huggingface.co/papers/2002.09797, equations 3 and 4).
+    Computes precision and recall (Kynkäänniemi et al., 2019, https://huggingface.co/papers/1904.06991, equations 1 and
+    2), density and coverage (Naeem et al., 2020, https://huggingface.co/papers/2002.09797, equations 3 and 4).
 
-    They depend on the numbers of images, so compare equal numbers only. Of equal distributions density is 1, and coverage
-    `1 - 0.5^k` for equal numbers of many images.
+    They depend on the numbers of images, so compare only equal numbers. For equal distributions density is 1, and
+    coverage approaches `1 - 0.5^k` for large sets of equal size.
 
     Args:
         real_features (`np.ndarray` of shape `(num_real, num_features)`):
@@ -47,20 +47,20 @@ def neighbor_metrics(real_features: np.ndarray, fake_features: np.ndarray, num_n
         fake_features (`np.ndarray` of shape `(num_fake, num_features)`):
             Features of generated images.
         num_neighbors (`int`, *optional*, defaults to 5):
-            k, the neighbour whose distance says what is near (the second paper's; the first one has 3).
+            k: a neighbourhood reaches to the k-th neighbour (5 in the second paper, 3 in the first).
 
     Raises:
         ValueError: if a set does not have more than `num_neighbors` images.
     """
     if min(len(real_features), len(fake_features)) <= num_neighbors:
         raise ValueError(
-            f"`num_neighbors={num_neighbors}` needs more images than that in each set, got {len(real_features)} and"
-            f" {len(fake_features)}."
+            f"`num_neighbors={num_neighbors}` must be less than the number of images in each set, got"
+            f" {len(real_features)} and {len(fake_features)}."
         )
     real_radii, fake_radii = (
         np.concatenate(
             [
-                # The nearest one is the image itself.
+                # The nearest neighbour is the image itself.
                 np.partition(squares, num_neighbors, axis=1)[:, num_neighbors]
                 for squares in _squared_distances(features, features)
             ]
@@ -88,15 +88,15 @@ def nearest_neighbors(
     features: np.ndarray, candidates: np.ndarray, num_neighbors: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""
-    Finds the images of a set that are most like some images.
+    Finds the nearest neighbours of images among candidates.
 
     Args:
         features (`np.ndarray` of shape `(num_images, num_features)`):
             Features of the images.
         candidates (`np.ndarray` of shape `(num_candidates, num_features)`):
-            Features of the set.
+            Features of the candidates.
         num_neighbors (`int`, *optional*, defaults to 1):
-            How many to find of each.
+            Number of neighbours of each image.
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`: indices of the candidates, nearest first, and their distances, both of shape
@@ -106,7 +106,7 @@ def nearest_neighbors(
         ValueError: if there are fewer candidates than neighbours.
     """
     if len(candidates) < num_neighbors:
-        raise ValueError(f"`num_neighbors={num_neighbors}` needs as many candidates, got {len(candidates)}.")
+        raise ValueError(f"`num_neighbors={num_neighbors}` needs at least as many candidates, got {len(candidates)}.")
     indices, distances = [], []
     for squares in _squared_distances(features, candidates):
         nearest = np.argpartition(squares, num_neighbors - 1, axis=1)[:, :num_neighbors]
@@ -118,7 +118,8 @@ def nearest_neighbors(
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
-    """Of each row of `a` to each of `b`, some rows at a time. In double precision, as near images' large terms cancel."""
+    """Yields squared distances between the rows of `a` and `b`, some rows of `a` at a time. In double precision:
+    large terms cancel for near images."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     squares_of_b = np.square(b).sum(1)
     for start in range(0, len(a), _ROWS):

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The `Metric` record and `metrics.json`, the file of a model's measurements."""
+"""The `Metric` record and `metrics.json`, the file with a model's metrics."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,27 +11,27 @@ from ..model_folder import METRICS_FILE, read_json, write_json
 @dataclass
 class Metric:
     """
-    A measurement, and how it was made: an entry of the list in `metrics.json`.
+    A measured value and its settings: an entry of the list in `metrics.json`.
 
     Args:
         type (`str`):
             Identifier of the metric, such as `"fid"`.
         name (`str`):
-            What the card calls it.
+            Name on the model card.
         value (`float`):
             The result.
         num_images (`int`):
             Number of generated images.
         num_real_images (`int`):
-            Number of real images that they were compared with.
+            Number of real images in the comparison.
         features (`str`):
-            The network whose features were compared, or `"pixels"`.
+            Network whose features were compared, or `"pixels"`.
         dataset_split (`str`):
-            Split of the data set that the real images are of.
+            Dataset split of the real images.
         spread (`float`, *optional*):
             Standard deviation over parts of the images.
         dataset_name (`str`, *optional*):
-            Data set that the real images are of. By default the one that the model was trained on.
+            Dataset of the real images. Defaults to the training dataset.
     """
 
     type: str
@@ -51,17 +51,17 @@ class Metric:
 
 
 def write_metrics(metrics: list[Metric], folder: Path) -> None:
-    """Writes `metrics.json`. Measurements with other features or another split, which are there already, stay."""
+    """Writes `metrics.json`. Keeps existing entries with other features or another split."""
     new = {(metric.features, metric.dataset_split) for metric in metrics}
     kept = [metric for metric in read_metrics(folder) if (metric.features, metric.dataset_split) not in new]
     write_json([asdict(metric) for metric in [*kept, *metrics]], folder / METRICS_FILE)
 
 
 def read_metrics(folder: Path) -> list[Metric]:
-    """The measurements in the folder's `metrics.json`, if there is one."""
+    """Returns the entries of the folder's `metrics.json`, if it exists."""
     return [Metric(**metric) for metric in read_json(folder / METRICS_FILE)]
 
 
 def by_name(metrics: list[Metric]) -> dict[str, float]:
-    """Returns measurements as logs have them: `"eval_frechet_distance"`."""
+    """Returns the metrics under their names in logs, such as `"eval_frechet_distance"`."""
     return {f"eval_{metric.type}": metric.value for metric in metrics}

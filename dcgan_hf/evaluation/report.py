@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The report of an evaluation: what was measured, and pictures that show what numbers hide."""
+"""Evaluation report: metrics, and pictures that show what numbers hide."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +18,22 @@ from .records import Metric
 
 NUM_SUSPECTS = 8
 NUM_NEIGHBORS = 3
-_MAX_IMAGES = 10_000  # of each kind, whose neighbours are sought
+_MAX_IMAGES = 10_000  # of each set in the search for neighbours
 
 
 @dataclass
 class Memorization:
     """
+    Near copies of training images among generated images.
+
     Args:
         share_of_near_copies (`float`):
             Share of generated images that are nearer to a training image than 99 % of training images are to another
-            one. 0.01 if generated images were new ones of the same kind, 1 if all were copies.
+            one: 0.01 for new images from the same distribution, 1 for copies only.
         suspects (`np.ndarray` of shape `(8,)`):
-            Numbers of the generated images that are nearest to a training image.
+            Indices of the generated images nearest to a training image.
         neighbors (`np.ndarray` of shape `(8, 3)`):
-            Numbers of the training images that are nearest to these.
+            Indices of the training images nearest to each of them.
     """
 
     share_of_near_copies: float
@@ -41,7 +43,7 @@ class Memorization:
 
 def find_memorized(train: Features, fake: Features) -> Memorization:
     r"""
-    Looks for generated images that are copies of training images, in a space of features.
+    Searches generated images for copies of training images, in feature space.
 
     Args:
         train ([`Features`]):
@@ -51,7 +53,7 @@ def find_memorized(train: Features, fake: Features) -> Memorization:
     """
     indices, distances = nearest_neighbors(fake.features[:_MAX_IMAGES], train.features, NUM_NEIGHBORS)
     chosen = np.random.default_rng(0).permutation(len(train.features))[:_MAX_IMAGES]
-    # The nearest to a training image is itself.
+    # The nearest neighbour of a training image is the image itself.
     _, usual_distances = nearest_neighbors(train.features[chosen], train.features, 2)
     near = np.quantile(usual_distances[:, 1], 0.01)
     suspects = np.argsort(distances[:, 0], kind="stable")[:NUM_SUSPECTS]
@@ -65,13 +67,13 @@ class Findings:
 
     Args:
         metrics (`list[Metric]`):
-            Measurements.
+            The metrics.
         memorization ([`Memorization`]):
-            Copies among the generated images.
+            Near copies among the generated images.
         class_shares (`list[tuple[str, float, float]]`):
-            Of each class the name, its share of real and its share of generated images.
+            Name of each class, with its share of the real and of the generated images.
         probes (`list[LinearProbe]`, *optional*):
-            What the discriminator has learned, if that was measured.
+            Linear probes of the discriminator, if requested.
     """
 
     metrics: list[Metric]
@@ -84,23 +86,23 @@ def write_report(
     folder: Path, model_name: str, findings: Findings, images: torch.Tensor, train_images: torch.Tensor
 ) -> Path:
     r"""
-    Writes `report.md` and its pictures: 64 samples, and the generated images that are most like training images beside
-    these.
+    Writes `report.md` and its pictures: 64 samples, and the generated images most similar to training images beside
+    those training images.
 
     Args:
         folder (`Path`):
-            Where to write.
+            Output folder.
         model_name (`str`):
-            The model.
+            Name of the model.
         findings ([`Findings`]):
-            What was found.
+            Results of the evaluation.
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Generated images.
         train_images (`torch.ByteTensor` of shape `(num_train_images, num_channels, height, width)`):
             Training images.
 
     Returns:
-        `Path`: the report.
+        `Path`: path of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
     image_grid(to_pil(images[:64]), columns=8).save(folder / "samples.png")

@@ -1,10 +1,10 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-How near enlarged images are to the originals, beside what interpolation makes of the same small images.
+Similarity of upscaled images to the originals, compared with interpolation of the same low-resolution images.
 
-PSNR and SSIM are measured on all channels, without cropping a border, on images that are rounded to bytes. Papers
-often take the brightness alone and crop the border, which gives larger figures.
+PSNR and SSIM are computed on all channels, without cropping the border, on images rounded to uint8. Papers often use
+only the luminance and crop the border, which gives higher values.
 """
 
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ try:
     from torchmetrics.functional.image import structural_similarity_index_measure
 except ImportError as error:
     raise ImportError(
-        f'Measuring super-resolution needs torchmetrics: `pip install "dcgan-hf[evaluation]"`. ({error})'
+        f'Evaluation of super-resolution needs torchmetrics: `pip install "dcgan-hf[evaluation]"`. ({error})'
     ) from error
 
 
-# What an exact copy counts in a mean of PSNRs, in dB. Its own is infinite, and would hide all others.
+# PSNR that an exact copy contributes to a mean, in dB. The true value is infinite and would hide all others.
 PSNR_OF_A_COPY = 100.0
 # Torchmetrics mirrors 5 pixels at each border, for its window of 11.
 MIN_SIDE = 6
@@ -46,15 +46,15 @@ class UpscalingQuality:
 
     Args:
         method (`str`):
-            What made the images large.
+            Name of the upscaling method.
         psnr (`float`, *optional*):
-            Mean of the images' PSNRs in dB. `None` of the originals themselves, as are the next two.
+            Mean PSNR in dB. `None` for the originals, like the next two.
         ssim (`float`, *optional*):
-            Mean of the images' SSIMs.
+            Mean SSIM.
         frechet_distance (`float`, *optional*):
-            Frechet distance to the originals, if there is a network whose features can be compared.
+            Fréchet distance to the originals, if a feature network is given.
         accuracy (`float`, *optional*):
-            Share of the images that a classifier takes for what they are, if labels are known.
+            Share of the images that a classifier recognises, if labels are known.
     """
 
     method: str
@@ -64,24 +64,25 @@ class UpscalingQuality:
     accuracy: float | None = None
 
 
-# ---- figures ----
+# ---- metrics ----
 
 
 def psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     r"""
-    Peak signal-to-noise ratio of each image, `10 log10(255^2 / mean squared error)`, over all pixels and channels.
+    Computes the peak signal-to-noise ratio of each image, `10 log10(255^2 / mean squared error)`, over all pixels and
+    channels.
 
     Args:
         real (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Originals.
         fake (`torch.ByteTensor` of the same shape):
-            What was made of their small versions.
+            Their upscaled low-resolution versions.
 
     Returns:
         `torch.Tensor` of shape `(num_images,)`: decibels, infinite for an exact copy.
 
     Raises:
-        ValueError: if these are no bytes, or of different shapes.
+        ValueError: if the images are not uint8, or differ in shape.
     """
     _check_images(real, fake)
     errors = (real.double() - fake.double()).square().flatten(1).mean(1)
@@ -90,43 +91,43 @@ def psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 
 def ssim(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     r"""
-    Structural similarity of each image (Wang et al., 2004, "Image quality assessment", section III: a Gaussian window
-    of 11 pixels with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03), the mean over all pixels and channels. At the
-    borders the images are mirrored.
+    Computes the structural similarity of each image (Wang et al., 2004, "Image quality assessment", section III: a
+    Gaussian window of 11 pixels with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03), the mean over all pixels and
+    channels. Images are mirrored at the borders.
 
     Args:
         real (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Originals, at least 6 pixels high and wide.
         fake (`torch.ByteTensor` of the same shape):
-            What was made of their small versions.
+            Their upscaled low-resolution versions.
 
     Returns:
-        `torch.Tensor` of shape `(num_images,)`: 1 for an exact copy, less for all else.
+        `torch.Tensor` of shape `(num_images,)`: 1 for an exact copy, less otherwise.
 
     Raises:
-        ValueError: if these are no bytes, of different shapes, or too small.
+        ValueError: if the images are not uint8, differ in shape, or are too small.
     """
     _check_images(real, fake)
     if min(real.shape[2:]) < MIN_SIDE:
         raise ValueError(f"SSIM needs images at least {MIN_SIDE} pixels high and wide, got {tuple(real.shape[2:])}.")
-    # In double precision, as variances are differences of large squares.
+    # In double precision: variances are differences of large squares.
     similarity: Any = structural_similarity_index_measure(
         fake.double(), real.double(), sigma=1.5, kernel_size=11, reduction="none", data_range=255.0, k1=0.01, k2=0.03
     )
-    return similarity.reshape(-1)  # of a single image it has no dimension
+    return similarity.reshape(-1)  # a scalar for a single image
 
 
 def _check_images(real: torch.Tensor, fake: torch.Tensor) -> None:
     if real.shape != fake.shape or real.dtype != torch.uint8 or fake.dtype != torch.uint8:
         raise ValueError(
-            "Images to compare must be uint8 and of the same shape (num_images, num_channels, height, width), got"
+            "Images to compare must be uint8 and have the same shape (num_images, num_channels, height, width), got"
             f" {real.dtype} {tuple(real.shape)} and {fake.dtype} {tuple(fake.shape)}."
         )
 
 
 def check_before_comparing(real: Images, network: FeatureNetwork | None = None) -> None:
-    """Raises a `ValueError` if images are too small for SSIM, or have different sizes or are too few for the network's
-    features."""
+    """Raises a `ValueError` if images are too small for SSIM, or, given a network, if their sizes differ or they are
+    too few for its features."""
     smallest = min(min(image.shape[1:]) for image in real)
     if smallest < MIN_SIDE:
         raise ValueError(f"SSIM needs images at least {MIN_SIDE} pixels high and wide, got one of {smallest} pixels.")
@@ -134,8 +135,8 @@ def check_before_comparing(real: Images, network: FeatureNetwork | None = None) 
         return
     if isinstance(real, list):
         raise ValueError(
-            f"Features of {network.name!r} compare images of one size, got images of different sizes: make them square"
-            " with `resize_mode` `crop` or `pad`, or go without `features`."
+            f"Features of {network.name!r} need images of one size, got images of different sizes. Use"
+            " `resize_mode=crop` or `resize_mode=pad`, or omit `features`."
         )
     check_before_describing(network, real, len(real))
 
@@ -148,7 +149,7 @@ def compare(
     cache_dir: Path | None = None,
 ) -> list[UpscalingQuality]:
     r"""
-    Measures how near the images of several methods are to the originals.
+    Compares the images of several methods with the originals.
 
     Args:
         methods (`dict[str, Images]`):
@@ -156,17 +157,17 @@ def compare(
         real (`Images`):
             The originals.
         network ([`FeatureNetwork`], *optional*):
-            The network whose features to compare, see [`check_before_comparing`].
+            Network whose features are compared, see [`check_before_comparing`].
         labels (`torch.Tensor` of shape `(num_images,)`, *optional*):
-            Classes of the originals, in the numbering of the network, which must be a classifier of them.
+            Classes of the originals, as class ids of the network. Requires a classifier.
         cache_dir (`Path`, *optional*):
-            Folder where the features of the originals are kept.
+            Cache folder for the features of the originals.
 
     Returns:
-        `list[UpscalingQuality]`: a row for each method. With `labels` there is one more, of the originals.
+        `list[UpscalingQuality]`: a row for each method and, with `labels`, one for the originals.
 
     Raises:
-        ValueError: if a method's images are not as many and as large as the originals, or if these cannot be compared.
+        ValueError: if the images of a method differ from the originals in number or size, or cannot be compared.
     """
     check_before_comparing(real, network)
     rows = []
@@ -192,7 +193,7 @@ def metrics_of(
     quality: UpscalingQuality, num_images: int, features: str, dataset_split: str, dataset_name: str | None = None
 ) -> list[Metric]:
     r"""
-    What `metrics.json` tells of a model.
+    Returns a model's entries of `metrics.json`.
 
     Args:
         quality ([`UpscalingQuality`]):
@@ -200,16 +201,16 @@ def metrics_of(
         num_images (`int`):
             Number of images.
         features (`str`):
-            Name of the network whose features were compared, `""` if there is none.
+            Name of the network whose features were compared, or `""`.
         dataset_split (`str`):
-            Split of the data set.
+            Dataset split.
         dataset_name (`str`):
-            The data set.
+            Name of the dataset.
     """
     values = [
         ("psnr", "PSNR (dB)", quality.psnr, "pixels"),
         ("ssim", "SSIM", quality.ssim, "pixels"),
-        # Not FID: the images are made of those that they are compared with.
+        # Not FID: the images are derived from the originals that they are compared with.
         ("frechet_distance", "Frechet distance", quality.frechet_distance, features),
         ("accuracy", "Images that a classifier takes for what they are", quality.accuracy, features),
     ]
@@ -225,8 +226,8 @@ def metrics_of(
 
 def comparison_picture(rows: dict[str, Images]) -> PIL.Image.Image:
     r"""
-    What methods make of the same images, a column for each: at most 16, evenly chosen, and of larger ones the inner
-    256 pixels.
+    Places the results of all methods below each other, one column per image: at most 16 evenly spaced images, of which
+    large ones are cropped to the central 256 pixels.
 
     Args:
         rows (`dict[str, Images]`):
@@ -245,7 +246,7 @@ def comparison_picture(rows: dict[str, Images]) -> PIL.Image.Image:
 
 
 def quality_table(rows: list[UpscalingQuality]) -> str:
-    """A table in Markdown. What was not measured of any method has no column."""
+    """Returns a Markdown table. Metrics without a value for any method are omitted."""
     formats = {
         "psnr": ("PSNR (dB)", "{:.2f}"),
         "ssim": ("SSIM", "{:.4f}"),
@@ -264,20 +265,20 @@ def quality_table(rows: list[UpscalingQuality]) -> str:
 @dataclass
 class Comparison:
     """
-    Results of a comparison, and how it was made.
+    Results and settings of a comparison.
 
     Args:
         rows (`list[UpscalingQuality]`):
-            The table, the model's own row among others.
+            The table, including the model's row.
         own_row ([`UpscalingQuality`]):
-            The model's.
+            The model's row.
         metrics (`list[Metric]`):
-            Its measurements.
+            The model's metrics.
         picture (`PIL.Image.Image`):
-            What [`comparison_picture`] shows.
+            See [`comparison_picture`].
         facts (`dict[str, Any]`):
-            What the report tells besides: `dataset`, `scale_factor`, `num_images`, `small_images` (where they come from) and
-            `features` (name of the network whose features were compared, `""` if there is none).
+            Further entries of the report: `dataset`, `scale_factor`, `num_images`, `small_images` (source of the
+            low-resolution images) and `features` (name of the network whose features were compared, or `""`).
     """
 
     rows: list[UpscalingQuality]
@@ -289,18 +290,18 @@ class Comparison:
 
 def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> Path:
     r"""
-    Writes `super_resolution.md`, the table and how it was measured, and `comparison.png`.
+    Writes `super_resolution.md` with the table and its settings, and `comparison.png`.
 
     Args:
         folder (`Path`):
-            Where to write.
+            Output folder.
         model_name (`str`):
-            The model.
+            Name of the model.
         comparison ([`Comparison`]):
-            What was found.
+            Results of the comparison.
 
     Returns:
-        `Path`: the report.
+        `Path`: path of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
     comparison.picture.save(folder / "comparison.png")

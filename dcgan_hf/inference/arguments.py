@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments of what makes many images."""
+"""Arguments for generating and upscaling many images."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,20 +11,22 @@ from ..flags import check_values, flag
 @dataclass(kw_only=True)
 class GenerationArguments:
     r"""
-    Arguments of [`generate`]. `dcgan generate --help` describes all.
+    Arguments of [`generate`]. `dcgan generate --help` describes them.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if an argument is out of range.
     """
 
     output_dir: str = flag("generated", "Folder for the images.")
-    num_images: int = flag(10_000, "Number of images.", range="[1, inf)")
-    seed: int = flag(0, "Image number i has the seed `seed + i`.", range="[0, inf)")
+    num_images: int = flag(10_000, "Number of images to generate.", range="[1, inf)")
+    seed: int = flag(0, "Base seed: image i uses `seed + i`.", range="[0, inf)")
     class_labels: list[str] | None = flag(
-        None, "Classes, by name or id, which take turns: image number i has the i-th. By default all of the model."
+        None, "Classes, by name or id, used in turn (default: all classes of the model)."
     )
-    truncation: float | None = flag(None, "Bound of the latents' absolute values.", range="(0, inf)")
-    batch_size: int = flag(256, "Images that a process makes at once.", range="[1, inf)")
+    truncation: float | None = flag(
+        None, "Maximum absolute value of the latents (default: unbounded).", range="(0, inf)"
+    )
+    batch_size: int = flag(256, "Batch size per process.", range="[1, inf)")
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -33,22 +35,22 @@ class GenerationArguments:
 @dataclass(kw_only=True)
 class UpscalingArguments:
     r"""
-    Arguments of [`upscale`]. `dcgan upscale --help` describes all.
+    Arguments of [`upscale`]. `dcgan upscale --help` describes them.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if an argument is out of range.
     """
 
-    output_dir: str = flag("upscaled", "Folder for the large images.")
+    output_dir: str = flag("upscaled", "Folder for the upscaled images.")
     image_format: Literal["png", "jpeg", "webp"] = flag(
-        "png", "Format of the large images. Only 'png' keeps every value."
+        "png", "Format of the upscaled images. Only 'png' is lossless."
     )
     tile_size: int = flag(
         256,
-        "Width and height of the tiles that a larger image is cut into, so that memory is bounded.",
+        "Width and height of the tiles that larger images are split into, which bounds memory use.",
         range="[1, inf)",
     )
-    batch_size: int = flag(8, "Images that a process enlarges at once.", range="[1, inf)")
+    batch_size: int = flag(8, "Batch size per process.", range="[1, inf)")
 
     def __post_init__(self) -> None:
         check_values(self)

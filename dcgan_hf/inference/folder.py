@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Folders of images that a command fills, which it can be stopped in and repeated."""
+"""Output folders of commands that can be interrupted and repeated."""
 
 import os
 from pathlib import Path
@@ -14,28 +14,32 @@ from ..processes import is_main_process, wait_for_everyone
 
 def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> None:
     r"""
-    Makes a folder for images, or makes sure that those in it were made in the same way. To be called by all processes.
+    Creates a folder for images, or checks that its images were made with the same settings. Must be called by all
+    processes.
 
     Args:
         folder (`Path`):
             The folder.
         settings_name (`str`):
-            File in it that tells how its images were made.
+            File in the folder that records the settings of its images.
         settings (`dict[str, Any]`):
-            How they are made now.
+            Current settings.
 
     Raises:
-        ValueError: if they were made in another way.
+        ValueError: if the images in the folder were made with other settings.
     """
     there = read_json(folder / settings_name)
     changed = [name for name, value in settings.items() if there and there.get(name) != value]
     if "weights" in changed:
         raise ValueError(
-            f"`output_dir={folder}` holds images made with another model: choose another folder, or delete it."
+            f"`output_dir={folder}` contains images of another model. Use another folder, or delete this one."
         )
     if changed:
         before, now = ({name: values.get(name) for name in changed} for values in (there, settings))
-        raise ValueError(f"`output_dir={folder}` holds images made with {before}, now it is {now}.")
+        raise ValueError(
+            f"`output_dir={folder}` contains images made with {before}, but the settings are now {now}. Use another"
+            " folder, or delete this one."
+        )
     wait_for_everyone()
     if is_main_process():
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +48,7 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
 
 
 def save_image(image: PIL.Image.Image, path: Path, image_format: str = "png") -> None:
-    """Writes a file that is either complete or not there."""
+    """Writes an image file atomically: it is either complete or missing."""
     part = path.with_suffix(".part")
     image.save(part, format=image_format)
     os.replace(part, path)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Many images of a model, as files in a folder or as one tensor, from one process or several."""
+"""Generation of many images, as files in a folder or as one tensor, on one process or several."""
 
 import json
 from collections.abc import Callable
@@ -24,21 +24,21 @@ SETTINGS_FILE = "generation_args.json"
 
 def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
     r"""
-    Writes images of a model to a folder. Image number i is that of `pipe(generator=torch.Generator().manual_seed(seed + i))`,
-    whatever the number of processes. What is there already is not made again, so an interrupted call can be repeated, and more
-    images can be asked for.
+    Generates images and saves them to a folder. Image i equals that of
+    `pipe(generator=torch.Generator().manual_seed(seed + i))`, regardless of the number of processes. Existing images
+    are skipped, so an interrupted call can be repeated, also with a larger number of images.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         args ([`GenerationArguments`]):
-            Number of images, seed, folder and so on.
+            Number of images, seed, folder, ...
 
     Returns:
-        `Path`: the folder. Of a class-conditional model, `metadata.jsonl` tells the classes, as `datasets` reads them.
+        `Path`: the folder. For class-conditional models, `metadata.jsonl` lists the classes, as `datasets` reads them.
 
     Raises:
-        ValueError: if an argument does not go with the model, or if the folder holds images that were made in another way.
+        ValueError: if the model does not support an argument, or the folder contains images made with other settings.
 
     Example:
 
@@ -62,10 +62,12 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
     if not (folder / SETTINGS_FILE).is_file() and any(folder.glob("*.png")):
-        raise ValueError(f"`output_dir={folder}` holds images that were not generated here: choose another folder.")
+        raise ValueError(
+            f"`output_dir={folder}` contains images that this command did not generate. Use another folder."
+        )
     claim_folder(folder, SETTINGS_FILE, settings)
 
-    # Batches have the same images whatever the number of processes: products of matrices round as their size wants it.
+    # Each batch contains the same images for any number of processes: rounding depends on the size of matrix products.
     starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
     progress_bar = tqdm(total=args.num_images, unit="img", **bar_options())
     with ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
@@ -91,10 +93,12 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
 
 
 def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[int]:
-    """Returns the ids of classes that were typed: names, or ids unless a class has that name."""
+    """Returns the ids of classes from the command line, given as names, or as ids unless a class has that name."""
     names = pipe.generator.config.id2label.values()
     if not names:
-        raise ValueError(f"`class_labels={' '.join(labels)}` are for class-conditional models, which this one is not.")
+        raise ValueError(
+            f"`class_labels={' '.join(labels)}` requires a class-conditional model, which this one is not."
+        )
     return pipe.get_class_ids([int(label) if label.isdecimal() and label not in names else label for label in labels])
 
 
@@ -112,7 +116,7 @@ def _labels(class_ids: list[int] | None, numbers: range) -> Any:
     return None if class_ids is None else [class_ids[number % len(class_ids)] for number in numbers]
 
 
-# Other sizes round differently.
+# Results with other batch sizes round differently.
 _AT_ONCE = GenerationArguments.batch_size
 
 
@@ -126,8 +130,8 @@ def generate_images(
     show_progress: bool = False,
 ) -> torch.Tensor:
     r"""
-    Draws images as files would hold them. Number i is the file number i of [`generate`] with the same seed, whatever the
-    number of processes, among which the work is divided.
+    Generates images with the pixel values of saved files. Image i equals file i of [`generate`] with the same seed,
+    regardless of the number of processes. The processes share the work.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -135,13 +139,13 @@ def generate_images(
         num_images (`int`):
             Number of images.
         seed (`int`, *optional*, defaults to 0):
-            Image number i has the seed `seed + i`.
+            Base seed: image i uses `seed + i`.
         class_ids (`list[int]`, *optional*):
-            Classes of a class-conditional model, which take turns.
+            Classes of a class-conditional model, used in turn.
         truncation (`float`, *optional*):
-            Bound of the latents' absolute values.
+            Maximum absolute value of the latents.
         sample_latents (`Callable`, *optional*):
-            Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
+            Source of latents instead of N(0, 1): a function of the number of images and a `torch.Generator`.
         show_progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar.
 
@@ -164,7 +168,7 @@ def generate_images(
 def divide_work(
     work: Callable[[int, int], Any], number: int, portion: int, title: str, show_progress: bool
 ) -> list[Any]:
-    """Returns the results of all portions of `number` images, in order. Each process does its share."""
+    """Returns the results for all portions of `number` images, in order. Each process computes its share."""
     own = range(0, number, portion)[process_index() :: num_processes()]
     progress_bar = tqdm(own, desc=title, **(bar_options() if show_progress else {"disable": True}))
     results = [(start, work(start, min(start + portion, number))) for start in progress_bar]

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Pipelines from folders, the Hub and other code, made ready for many images."""
+"""Loading of pipelines from folders, the Hub and other code, and their preparation for many images."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -24,18 +24,18 @@ Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
 
 
 class OtherPipelineError(ValueError):
-    """Error of a saved pipeline that is of another kind than the one that is needed."""
+    """Error for a saved pipeline of an unexpected class."""
 
 
 def load_pipeline(
     pipeline_class: type[Pipeline], model: str, revision: str | None = None, dtype: str = "float32"
 ) -> Pipeline:
     r"""
-    Loads a saved pipeline of one kind, see [`load_any_pipeline`].
+    Loads a saved pipeline of one class, see [`load_any_pipeline`].
 
     Raises:
-        OSError: if there is no such model.
-        OtherPipelineError: if it is a pipeline of another kind.
+        OSError: if the model does not exist.
+        OtherPipelineError: if the pipeline is of another class.
     """
     folder = _folder_of(model, revision)
     saved_class = saved_pipeline_class(folder)
@@ -49,18 +49,18 @@ def load_pipeline(
 
 def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "float32") -> DiffusionPipeline:
     r"""
-    Loads a saved pipeline in each process, after the first one of the machine has downloaded it.
+    Loads a saved pipeline in each process. The first process of each machine downloads it.
 
     Args:
         model (`str`):
-            Folder of the pipeline, or its repository on the Hub.
+            Folder or Hub repository of the pipeline.
         revision (`str`, *optional*):
-            Branch, tag or commit of the repository.
+            Branch, tag or commit of the Hub repository.
         dtype (`str`, *optional*, defaults to `"float32"`):
-            Type of the weights.
+            Data type of the weights.
 
     Raises:
-        OSError: if there is no such model.
+        OSError: if the model does not exist.
         ValueError: if it is not a pipeline of this package.
     """
     folder = _folder_of(model, revision)
@@ -81,17 +81,17 @@ def pipeline_from_original(
     checkpoints: Sequence[str | Path],
 ) -> tuple[DCGANPipeline, list[tuple[str, DCGANGenerator | DCGANDiscriminator]]]:
     r"""
-    Makes a pipeline of checkpoints that other DCGAN code wrote, in one file or in several.
+    Builds a pipeline from checkpoints of other DCGAN code, in one file or several.
 
     Args:
         checkpoints (`Sequence[str | Path]`):
-            Files with weights. Without a discriminator the pipeline has only the generator, which is all that sampling needs.
+            Files with weights. The discriminator is optional: sampling only needs the generator.
 
     Returns:
-        `tuple[DCGANPipeline, list]`: the pipeline, and the place and the network of each that was found.
+        `tuple[DCGANPipeline, list]`: the pipeline, and the location and network of each match in the checkpoints.
 
     Raises:
-        ValueError: if there is no generator in them, or two networks of a kind.
+        ValueError: if the checkpoints contain no generator, or several networks of one kind.
     """
     found = [
         (f"{path}{': ' + name if name else ''}", network)
@@ -103,20 +103,22 @@ def pipeline_from_original(
         of_class = [(place, network) for place, network in found if isinstance(network, network_class)]
         if len(of_class) > 1:
             places = " and ".join(place for place, _ in of_class)
-            raise ValueError(f"Give the checkpoint of one {network_class.__name__}, got {places}.")
+            raise ValueError(f"Pass the checkpoint of one {network_class.__name__}, got {places}.")
         chosen.append(of_class[0][1] if of_class else None)
     if chosen[0] is None:
-        raise ValueError(f"No generator in {', '.join(map(str, checkpoints))}, only a discriminator.")
+        raise ValueError(
+            f"{', '.join(map(str, checkpoints))}: only a discriminator found. Add the checkpoint of the generator."
+        )
     return DCGANPipeline(*chosen), found
 
 
 def model_name(model: str) -> str:
-    """Returns what reports call a model: the last component of its folder, or its repository."""
+    """Returns the name of a model for reports: the last component of its folder, or its Hub repository."""
     return Path(model).absolute().name if Path(model).is_dir() else model
 
 
 def quiet(pipe: Pipeline) -> Pipeline:
-    """Returns a pipeline of the same networks that shows no progress bar."""
+    """Returns a pipeline with the same networks and no progress bar."""
     copy = type(pipe)(**pipe.components)
     copy.set_progress_bar_config(disable=True)
     return copy
@@ -124,7 +126,7 @@ def quiet(pipe: Pipeline) -> Pipeline:
 
 @contextmanager
 def ready_to_draw(pipe: Pipeline) -> Iterator[Pipeline]:
-    """Makes a pipeline's generator fast for a while. Yields a pipeline of the same networks that shows no progress bar."""
+    """Speeds up a pipeline's generator temporarily. Yields a pipeline with the same networks and no progress bar."""
     is_ours = isinstance(pipe.generator, DCGANGenerator)
     with pipe.generator.fused() if is_ours else nullcontext():
         pipe.generator.to(memory_format=torch.channels_last)

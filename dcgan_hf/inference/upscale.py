@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Files and folders of images, enlarged by a model, from one process or several."""
+"""Upscaling of image files and folders, on one process or several."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ from .pipelines import quiet, weights_fingerprint
 logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "upscaling_args.json"
-_RECORD = "upscaled-{}.jsonl"  # of each process: what was made of what
+_RECORD = "upscaled-{}.jsonl"  # one per process: the source of each upscaled image
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
@@ -37,13 +37,13 @@ class Upscaled:
 
     Args:
         folder (`Path`):
-            Folder of the large images.
+            Folder of the upscaled images.
         num_images (`int`):
-            Number of images in it that were asked for.
+            Number of upscaled images for the given inputs.
         num_made (`int`):
-            Number of those that were not there before.
+            Number of those that are new.
         unreadable (`list[str]`):
-            Files that hold no image, with the reason.
+            Files that cannot be read, with the reason.
     """
 
     folder: Path
@@ -54,23 +54,23 @@ class Upscaled:
 
 def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], args: UpscalingArguments) -> Upscaled:
     r"""
-    Enlarges files, and all images in folders and their subfolders. A large image is not made again unless its small
-    one has changed, so an interrupted call can be repeated, and goes on where it stopped. Files that cannot be read are left out.
+    Upscales files, and all images in folders and their subfolders. An existing result is kept unless its source has
+    changed, so an interrupted call can be repeated and resumes where it stopped. Unreadable files are skipped.
 
     Args:
         pipe ([`DCGANSuperResolutionPipeline`]):
             The model.
         inputs (`Iterable[str | Path]`):
-            Image files and folders. What lies in a folder keeps its place in it.
+            Image files and folders. Files in a folder keep their relative paths.
         args ([`UpscalingArguments`]):
-            Where and how to write the large images.
+            Folder and format of the upscaled images, tile size and batch size.
 
     Returns:
-        [`Upscaled`]: where they are, and what was left out.
+        [`Upscaled`]: the folder, the number of images, and the files that were skipped.
 
     Raises:
-        ValueError: if an input does not exist or has no images, if two of them would become the same file, or if the folder
-            holds images that were made in another way.
+        ValueError: if an input does not exist or has no images, if two of them would be written to the same file, or
+            if the folder contains images made with other settings.
 
     Example:
 
@@ -93,7 +93,9 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
     made = _made_before(folder)
     for large in targets:
         if large.exists() and large not in made:
-            raise ValueError(f"`output_dir={folder}` holds {large}, which was not made here and would be overwritten.")
+            raise ValueError(
+                f"`output_dir={folder}` contains {large}, which this command did not create and would overwrite."
+            )
     claim_folder(folder, SETTINGS_FILE, settings)
     _join_records(folder, made)
     missing = [
@@ -111,14 +113,14 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
             read: list[tuple[PIL.Image.Image, Path]] = []
             for image, large in opened:
                 if isinstance(image, str):
-                    logger.warning(f"Left out, as it cannot be read: {image}")
+                    logger.warning(f"Skipping a file that cannot be read: {image}")
                     unreadable.append(image)
                 else:
                     read.append((image, large))
             if read:
                 images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
                 for _, large in read:
-                    large.unlink(missing_ok=True)  # of another small image
+                    large.unlink(missing_ok=True)  # made from another source
                     record_file.write(_record_line(folder, large, _state(targets[large])))
                 record_file.flush()
                 list(pool.map(_write, images, [large for _, large in read], [args.image_format] * len(read)))
@@ -129,47 +131,47 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
 
 
 def _find_targets(inputs: Iterable[str | Path], folder: Path, suffix: str) -> dict[Path, Path]:
-    """The small image of each large one."""
+    """Returns the source of each upscaled image."""
     targets: dict[Path, Path] = {}
     for given in inputs:
         path = Path(given)
         if not path.exists():
-            raise ValueError(f"`inputs={path}`: there is no such file or folder.")
+            raise ValueError(f"`inputs={path}`: no such file or folder.")
         found = list(_images_in(path, folder)) if path.is_dir() else [path]
         if not found:
-            raise ValueError(f"`inputs={path}`: there are no images in this folder.")
+            raise ValueError(f"`inputs={path}`: the folder contains no images.")
         for small in found:
             place = small.relative_to(path) if path.is_dir() else Path(small.name)
             large = folder / place.with_suffix(suffix)
             if large.absolute() == small.absolute():
-                raise ValueError(f"`output_dir={folder}` holds {small}, which would be overwritten.")
+                raise ValueError(f"`output_dir={folder}` contains the input {small}, which would be overwritten.")
             if targets.setdefault(large, small) != small:
-                raise ValueError(f"`inputs`: {targets[large]} and {small} would both become {large}.")
+                raise ValueError(f"`inputs`: {targets[large]} and {small} would both be written to {large}.")
     return targets
 
 
 def _images_in(folder: Path, output_dir: Path) -> Iterator[Path]:
     suffixes = {suffix for suffix, format in PIL.Image.registered_extensions().items() if format in PIL.Image.OPEN}
     for path in sorted(folder.rglob("*")):
-        # What an earlier call wrote into the same folder is no input of the next one.
+        # Results of an earlier call in the same folder are not inputs.
         is_result = output_dir.resolve() != folder.resolve() and path.resolve().is_relative_to(output_dir.resolve())
         if path.suffix.lower() in suffixes and path.is_file() and not is_result and not path.name.startswith("."):
             yield path
 
 
 def _state(small: Path) -> list:
-    """Facts that change if a small image does."""
+    """Returns path, modification time and size of a source, to detect changes."""
     return [str(small.absolute()), small.stat().st_mtime_ns, small.stat().st_size]
 
 
 def _made_before(folder: Path) -> dict[Path, list]:
-    """The state of the small image of each large one that earlier calls made, or were about to make when they ended."""
+    """Returns the state of the source of each image that earlier calls made, or were about to make when they ended."""
     lines = [line for path in sorted(folder.glob(_RECORD.format("*"))) for line in path.read_text().splitlines()]
     return {folder / large: state for large, state in (json.loads(line) for line in lines if line.endswith("]]"))}
 
 
 def _join_records(folder: Path, made: dict[Path, list]) -> None:
-    """Leaves one record of earlier calls, so that the newest entry of an image is the last, whichever process wrote it."""
+    """Merges the records of earlier calls: the newest entry of an image comes last, whichever process wrote it."""
     if is_main_process():
         joined = folder / _RECORD.format("joined")
         joined.write_text("".join(_record_line(folder, large, state) for large, state in made.items()))
@@ -185,15 +187,15 @@ def _record_line(folder: Path, large: Path, state: list) -> str:
 
 
 def _read(pair: tuple[Path, Path], num_channels: int) -> tuple[PIL.Image.Image | str, Path]:
-    """The small image, or the reason why there is none, and where its large one goes."""
+    """Returns a source image, or the reason why it cannot be read, and the path of its upscaled image."""
     small, large = pair
     try:
         with PIL.Image.open(small) as image:
             has_colors = image.mode not in ("1", "L", "LA", "La") and not image.mode.startswith("I")
             if image.mode == "F":
-                return f"{small} (its pixels are floats, which image files of {large.suffix} do not hold)", large
+                return f"{small} (float pixels cannot be saved as {large.suffix})", large
             if has_colors and num_channels == 1:
-                return f"{small} (it has colours, but the model enlarges grey images)", large
+                return f"{small} (colour image, but the model upscales only grey images)", large
             return PIL.ImageOps.exif_transpose(image).copy(), large
     except Exception as error:  # whatever Pillow raises for damaged files
         return f"{small} ({error})", large
@@ -204,7 +206,7 @@ def _write(image: PIL.Image.Image, path: Path, image_format: str) -> None:
     if image_format != "png":
         if image.mode.startswith("I"):  # 16 bits
             image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode in ("LA", "RGBA") and image_format == "jpeg":  # transparency is laid on white, as in training
+        if image.mode in ("LA", "RGBA") and image_format == "jpeg":  # composited on white, as in training
             opaque = PIL.Image.new("RGB", image.size, "white")
             opaque.paste(image.convert("RGBA"), mask=image.getchannel("A"))
             image = opaque

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments of looking into a model."""
+"""Arguments for interpretability."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,25 +11,29 @@ from ..flags import DatasetArguments, check_values, flag
 @dataclass(kw_only=True)
 class ExplanationArguments(DatasetArguments):
     r"""
-    Arguments of [`explain`]. `dcgan explain --help` describes all.
+    Arguments of [`explain`]. `dcgan explain --help` describes them.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if an argument is out of range.
     """
 
-    dataset_name: str | None = flag(  # type: ignore[assignment]  # real images are not needed
+    dataset_name: str | None = flag(  # type: ignore[assignment]  # real images are optional
         None,
-        "Images that the model was trained on: repository on the Hub, local folder, 'digits', 'photos' or"
-        " 'procedural_faces'.",
+        "Training images of the model: Hub repository, local folder or files, 'digits', 'photos' or"
+        " 'procedural_faces' (default: none).",
         group="Common",
     )
-    max_real_images: int = flag(10_000, "Number of images of the data set to use.", group="Data", range="[1, inf)")
-    classifier: str | None = flag(None, "Classifier of such images, of classes or of several attributes.")
-    labels: list[str] | None = flag(None, "What the classifier knows and is explained. By default up to four.")
-    # Fewer do not find directions and units.
-    num_images: int = flag(2000, "Number of samples to look at.", range="[200, inf)")
+    max_real_images: int = flag(
+        10_000, "Maximum number of training images, chosen at random.", group="Data", range="[1, inf)"
+    )
+    classifier: str | None = flag(
+        None, "Folder or Hub repository of a classifier of such images, with one or several labels per image."
+    )
+    labels: list[str] | None = flag(None, "Labels of the classifier to explain (default: up to four).")
+    # Fewer are too few to find directions and units.
+    num_images: int = flag(2000, "Number of samples to analyse.", range="[200, inf)")
     seed: int = flag(0, "Seed of the samples.", range="[0, inf)")
-    output_dir: str | None = flag(None, "Folder of the page. By default `explanation` in the folder of the model.")
+    output_dir: str | None = flag(None, "Folder for the page (default: `explanation` in the folder of the model).")
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -38,25 +42,26 @@ class ExplanationArguments(DatasetArguments):
 @dataclass(kw_only=True)
 class SearchArguments:
     r"""
-    Arguments of [`invert`]'s search for latents. `dcgan invert --help` describes all.
+    Arguments of the search of [`invert`]. `dcgan invert --help` describes them.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if an argument is out of range.
     """
 
-    num_steps: int = flag(1000, "Steps of Adam in each search, at most.", range="[1, inf)")
-    # Of 100 of its own images a generator of clothes found 89 again with two searches each, 93 with four.
-    num_restarts: int = flag(4, "Searches for each image, of which the best counts.", range="[1, inf)")
-    learning_rate: float = flag(
-        0.1, "Adam's learning rate in the beginning, which falls as a cosine.", range="(0, inf)"
-    )
+    num_steps: int = flag(1000, "Maximum number of Adam steps per search.", range="[1, inf)")
+    # A generator of clothes recovered 89 of 100 of its own images with two searches each, 93 with four.
+    num_restarts: int = flag(4, "Number of searches per image, the best of which is kept.", range="[1, inf)")
+    learning_rate: float = flag(0.1, "Initial learning rate of Adam, with cosine decay.", range="(0, inf)")
     feature_weight: float = flag(
         0.0,
-        "Weight of the discriminator's features, beside a weight of 1 for the pixels. A step takes twice as long then.",
+        "Weight of the discriminator's features, relative to a weight of 1 for the pixels. Above 0, a step takes"
+        " twice as long.",
         range="[0, inf)",
     )
-    target_psnr: float | None = flag(None, "Nearness in dB at which an image is done.")
-    num_candidates: int = flag(2048, "Random latents of which the nearest are the starts.", range="[1, inf)")
+    target_psnr: float | None = flag(None, "PSNR in dB at which the search for an image stops (default: none).")
+    num_candidates: int = flag(
+        2048, "Number of random latents, the closest of which start the searches.", range="[1, inf)"
+    )
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -69,34 +74,34 @@ class SearchArguments:
 @dataclass(kw_only=True)
 class ClassifierArguments(DatasetArguments):
     r"""
-    Arguments of [`train_classifier`]. `dcgan train-classifier --help` describes all.
+    Arguments of [`train_classifier`]. `dcgan train-classifier --help` describes them.
 
     Raises:
-        ValueError: if one is out of range, or does not go with another one.
+        ValueError: if an argument is out of range, or cannot be combined with another one.
     """
 
     test_split: str | None = flag(
-        None, "Split that the accuracy is measured on. By default a tenth, left out.", group="Data"
+        None, "Split to measure the accuracy on (default: a held-out tenth of the training split).", group="Data"
     )
     label_column: list[str] | None = flag(
-        None, "Column of the labels, if there are several; or several of them.", group="Data"
+        None, "One or several columns that contain labels (default: the only one of type `ClassLabel`).", group="Data"
     )
     class_names: list[str] | None = flag(
-        None, "Names of the classes of one label column. By default those of the data set.", group="Data"
+        None, "Class names, for a single label column (default: those of the dataset).", group="Data"
     )
     resolution: int = flag(32, "Width and height of the images in pixels.", range="[1, inf)")
-    resize_mode: Literal["crop", "pad"] = flag("crop", "Way to make images square.")
-    num_epochs: int = flag(12, "Passes through the data set.", range="[1, inf)")
-    train_batch_size: int = flag(128, "Images of a batch.", range="[1, inf)")
-    learning_rate: float = flag(3e-3, "AdamW's learning rate.", range="(0, inf)")
-    random_flip: bool = flag(False, "Mirror half of the images.")
-    seed: int = flag(0, "Seed of weights and order of the data.", range="[0, inf)")
+    resize_mode: Literal["crop", "pad"] = flag("crop", "Method that makes images square.")
+    num_epochs: int = flag(12, "Number of training epochs.", range="[1, inf)")
+    train_batch_size: int = flag(128, "Batch size per process.", range="[1, inf)")
+    learning_rate: float = flag(3e-3, "Initial learning rate of AdamW, with cosine decay.", range="(0, inf)")
+    random_flip: bool = flag(False, "Flip half of the images horizontally, at random.")
+    seed: int = flag(0, "Seed of the initial weights and the data order.", range="[0, inf)")
     output_dir: str = flag("classifier", "Folder for the classifier.")
 
     def __post_init__(self) -> None:
         check_values(self)
         columns = self.label_column or []
         if len(set(columns)) != len(columns):
-            raise ValueError(f"`label_column` must be different columns, got {columns}.")
+            raise ValueError(f"`label_column` must not repeat a column, got {columns}.")
         if self.class_names and len(columns) > 1:
-            raise ValueError(f"`class_names` are for one `label_column`, got {len(columns)} of them.")
+            raise ValueError(f"`class_names` requires a single `label_column`, got {len(columns)}.")

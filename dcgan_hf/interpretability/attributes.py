@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Which image has what, as a classifier says: of one class each (clothes), or of several attributes at once (faces with glasses,
-with red hair). Both kinds answer alike.
+Labels that a classifier assigns to images: one class per image (clothes), or several attributes at once (faces with
+glasses, with red hair). Both kinds share one interface.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from ..evaluation.features import ClassifierFeatures
 from ..evaluation.images import features_of
 
 
-# Group of all classes of a classifier that knows one class per image.
+# Group of all labels of a classifier with exclusive classes.
 CLASS_GROUP = "class"
-# Between attribute and value in a label: "hair_color: red".
+# Separates attribute and value in a label: "hair_color: red".
 _SEPARATOR = ": "
 
 
 @dataclass
 class Attributes:
     r"""
-    What is on images. Labels of several attributes are named "hair_color: red": those of one attribute are a group, of which an
-    image has one value. Exclusive classes are one group, called "class".
+    Predicted labels of images. Labels of several attributes are named like "hair_color: red". The labels of one
+    attribute form a group, and an image has one value per group. Exclusive classes form one group, called "class".
 
     Args:
         names (`list[str]`):
             Names of the labels.
         probabilities (`np.ndarray` of shape `(num_images, num_labels)`):
-            Probabilities in [0, 1] of each label.
+            Probability of each label, in [0, 1].
         is_multi_label (`bool`):
-            Whether an image can have several labels. Otherwise the labels are classes that exclude each other.
+            Whether an image can have several labels. Otherwise, the labels are mutually exclusive classes.
     """
 
     names: list[str]
@@ -42,7 +42,7 @@ class Attributes:
 
     def has(self, name: str) -> np.ndarray:
         r"""
-        Which images have a label: with a probability above 0.5, or, of exclusive classes, as the most probable one.
+        Returns the images that have a label: its probability exceeds 0.5 or, for exclusive classes, is the highest.
 
         Args:
             name (`str`):
@@ -52,7 +52,7 @@ class Attributes:
             `np.ndarray` of `bool`, of shape `(num_images,)`.
 
         Raises:
-            ValueError: if there is no such label.
+            ValueError: if the label is unknown.
         """
         if name not in self.names:
             raise ValueError(f"`name` must be one of {self.names}, got {name!r}.")
@@ -61,7 +61,7 @@ class Attributes:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """The groups, and the names of their values. A label without a colon belongs to none, unless classes are exclusive."""
+        """Groups and the names of their values. Labels without a colon have none, unless classes are exclusive."""
         if not self.is_multi_label:
             return {CLASS_GROUP: self.names}
         groups: dict[str, list[str]] = {}
@@ -72,28 +72,28 @@ class Attributes:
         return groups
 
     def group_of(self, name: str) -> str:
-        """The group of a label. One that belongs to none is one of its own."""
+        """Returns the group of a label, or the label itself if it belongs to none."""
         return name.partition(_SEPARATOR)[0] if self.is_multi_label else CLASS_GROUP
 
     def value(self, group: str) -> np.ndarray:
         r"""
-        The most probable value of a group.
+        Returns the most probable value of a group for each image.
 
         Args:
             group (`str`):
                 One of [`~Attributes.groups`].
 
         Returns:
-            `np.ndarray` of `int`, of shape `(num_images,)`: numbers in the group's list of values.
+            `np.ndarray` of `int`, of shape `(num_images,)`: indices into the group's list of values.
 
         Raises:
-            ValueError: if there is no such group.
+            ValueError: if the group is unknown.
         """
         return self.probabilities[:, self._columns(group)].argmax(1)
 
     def is_seen(self, group: str) -> np.ndarray:
         r"""
-        Which images show something of a group: those that have one of its labels. A bald head has no colour of hair.
+        Returns the images that have any label of a group. A bald head, for example, has no hair colour.
 
         Args:
             group (`str`):
@@ -103,12 +103,12 @@ class Attributes:
             `np.ndarray` of `bool`, of shape `(num_images,)`.
 
         Raises:
-            ValueError: if there is no such group.
+            ValueError: if the group is unknown.
         """
         return np.any([self.has(self.names[column]) for column in self._columns(group)], axis=0)
 
     def frequencies(self) -> dict[str, float]:
-        """The share of images in [0, 1] that have each label."""
+        """Returns the fraction of images, in [0, 1], that have each label."""
         return {name: float(self.has(name).mean()) for name in self.names}
 
     def _columns(self, group: str) -> list[int]:
@@ -120,30 +120,30 @@ class Attributes:
 
 def describe_attributes(network: ClassifierFeatures, images: torch.Tensor) -> Attributes:
     r"""
-    Asks a classifier what is on images.
+    Predicts the labels of images with a classifier.
 
     Args:
         network ([`ClassifierFeatures`]):
             The classifier, of exclusive classes or of several attributes ([`train_classifier`] trains both).
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
-            The images, grey or RGB, of any size.
+            Images of any size, grey or RGB.
     """
     return Attributes(network.label_names, features_of(network, images).probabilities, network.is_multi_label)
 
 
 def attribute_targets(labels: torch.Tensor, class_names: dict[str, list[str]]) -> tuple[list[str], torch.Tensor]:
     r"""
-    What a classifier of several attributes is to learn.
+    Builds the training targets of a classifier of several attributes.
 
     Args:
         labels (`torch.LongTensor` of shape `(num_images, num_attributes)`):
-            The class of each attribute.
+            Class of each attribute.
         class_names (`dict[str, list[str]]`):
-            Names of the attributes, and of their classes.
+            Names of the attributes and of their classes.
 
     Returns:
-        `tuple` of the names of all labels ("hair_color: red") and, for each of them, the target 0 or 1: `torch.FloatTensor` of
-        shape `(num_images, num_labels)`.
+        `tuple` of the names of all labels ("hair_color: red") and their targets, 0 or 1: `torch.FloatTensor` of shape
+        `(num_images, num_labels)`.
     """
     names = [f"{attribute}{_SEPARATOR}{name}" for attribute, classes in class_names.items() for name in classes]
     one_hot = [F.one_hot(column, len(classes)) for column, classes in zip(labels.T, class_names.values())]

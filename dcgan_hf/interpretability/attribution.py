@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What a discriminator or a classifier looks at: how much each pixel of an image adds to a score of it. The networks themselves
-are not touched: everything is done on copies in evaluation mode, in float32.
+Pixel attributions of a discriminator or classifier: the contribution of each pixel to a score of its image. The
+networks stay unchanged: all computations use float32 copies in evaluation mode.
 """
 
 import copy
@@ -20,20 +20,20 @@ from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD
 
 Method = Literal["guided_backprop", "integrated_gradients", "occlusion"]
 METHODS: tuple[Method, ...] = ("guided_backprop", "integrated_gradients", "occlusion")
-# Points between the baseline and the image, at which gradients are taken.
+# Points between baseline and image at which gradients are computed.
 _INTEGRATION_STEPS = 64
-# What occlusion covers at once is a square of this share of the image's side. Squares are half a side apart.
+# Side of the occluding square as a fraction of the image's side. Neighbouring squares are half a side apart.
 _OCCLUDED_SHARE = 1 / 8
 
 
 @dataclass
 class Units:
     r"""
-    One unit of a feature map for each image: what [`attribute`] explains instead of a logit.
+    One unit of a feature map per image, for [`attribute`] to explain instead of a logit.
 
     Args:
         layer (`int`):
-            The convolution, from 0 (the one that sees the image). The unit's activation is what comes after its
+            Index of the convolution, from 0 (the one that sees the image). The unit's activation is taken after
             normalisation and activation function.
         filters (`torch.LongTensor` of shape `(batch_size,)`):
             Channel of each unit.
@@ -47,7 +47,7 @@ class Units:
 
 
 class _Score(nn.Module):
-    """The number that is explained, of each image. A module, for captum."""
+    """Score to explain, one per image. A module, as captum requires."""
 
     def __init__(self, network: DCGANEncoder, layer: int):
         super().__init__()
@@ -71,7 +71,7 @@ class _Score(nn.Module):
 
 
 class _GuidedLeakyReLU(nn.ReLU):
-    """The values of a leaky ReLU with the gradient of a ReLU. Being one, captum removes its negative gradients."""
+    """Leaky ReLU with the gradient of a ReLU. Captum removes its negative gradients, as it does for any `nn.ReLU`."""
 
     def __init__(self, negative_slope: float):
         super().__init__()
@@ -82,7 +82,7 @@ class _GuidedLeakyReLU(nn.ReLU):
         return positive + (nn.functional.leaky_relu(input, self.negative_slope) - positive).detach()
 
 
-@torch.inference_mode(False)  # also for those who are in it
+@torch.inference_mode(False)  # even if the caller is in inference mode
 @torch.enable_grad()
 def attribute(
     network: DCGANEncoder,
@@ -93,39 +93,41 @@ def attribute(
     baseline: float | torch.Tensor = 0.0,
 ) -> torch.Tensor:
     r"""
-    What each pixel adds to a score of its image: positive where it raises the score, negative where it lowers it. The score is
+    Returns the contribution of each pixel to a score of its image: positive where the pixel raises the score, negative
+    where it lowers it. The score is
 
-    - of a discriminator its logit, so how real the image looks (the mean logit of all patches if it is patchwise);
-    - of a classifier the logit of `class_labels`;
-    - of either the activation of `units`, if they are given.
+    - for a discriminator, its logit: how real the image looks (the mean logit of all patches if it is patchwise);
+    - for a classifier, the logit of `class_labels`;
+    - for either, the activation of `units`, if given.
 
     Args:
         network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
             The network.
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            Images, values in [-1, 1]. Any number: they are explained in chunks.
+            Images, values in [-1, 1]. Any number of them: they are processed in chunks.
         method (`str`):
-            - `"guided_backprop"` (Springenberg et al., 2015, https://huggingface.co/papers/1412.6806, section 3.4; DCGAN paper,
-              section 6.2): the gradient without the paths through units that are negative or lower the score. Sharp, and
-              shows only what raises the score. Leaky ReLUs keep their values, but pass gradients as ReLUs do.
-            - `"integrated_gradients"` (Sundararajan et al., 2017, https://huggingface.co/papers/1703.01365, section 3): the
-              gradient's mean between the baseline and the image, times their difference. Adds up to the difference of
-              their scores, but for an error of some hundredths (64 points on the way).
-            - `"occlusion"` (Zeiler & Fergus, 2014, https://huggingface.co/papers/1311.2901, section 4.2): by how much the score
-              falls when a square around the pixel, of an eighth of the image's side, becomes the baseline.
+            - `"guided_backprop"` (Springenberg et al., 2015, https://huggingface.co/papers/1412.6806, section 3.4;
+              DCGAN paper, section 6.2): the gradient without paths through units that are negative or lower the score.
+              Sharp, but shows only what raises the score. Leaky ReLUs keep their values but pass gradients like ReLUs.
+            - `"integrated_gradients"` (Sundararajan et al., 2017, https://huggingface.co/papers/1703.01365,
+              section 3): the mean gradient between baseline and image, times their difference. The attributions add up
+              to the difference of their scores, up to an error of a few hundredths (64 integration points).
+            - `"occlusion"` (Zeiler & Fergus, 2014, https://huggingface.co/papers/1311.2901, section 4.2): the drop in
+              score when the baseline replaces a square around the pixel, whose side is an eighth of the image's.
         class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-            Classes. For logits of class-conditional discriminators and of classifiers.
+            Class of each image. Required by classifiers and class-conditional discriminators, unless `units` is given.
         units ([`Units`], *optional*):
             Units to explain instead of a logit.
         baseline (`float` or `torch.Tensor` that broadcasts to `pixel_values`, *optional*, defaults to 0.0):
-            The image without content that integrated gradients and occlusion compare with. 0 is mid-grey; -1, black, suits
-            things on a black background; [`blurred`] images suit the question what looks fake, as a grey square does, too.
+            Image without content that integrated gradients and occlusion compare with. 0 is mid-grey. Use -1 (black)
+            for objects on a black background, and [`blurred`] images to find fake-looking regions, as a grey square
+            looks fake itself.
 
     Returns:
         `torch.Tensor` of shape `(batch_size, num_channels, height, width)`, float32, on the network's device.
 
     Raises:
-        ValueError: if there is no such method, layer, filter or position, or if `class_labels` are missing or not wanted.
+        ValueError: if the method or unit does not exist, or if `class_labels` are missing or unexpected.
     """
     from captum.attr import GuidedBackprop, IntegratedGradients, Occlusion
 
@@ -150,7 +152,7 @@ def attribute(
         inputs, references = pixel_values[chunk].clone(), baselines[chunk]
         arguments = tuple(None if target is None else target[chunk] for target in targets)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # captum says that it sets hooks, which is what it is asked for
+            warnings.simplefilter("ignore")  # captum warns that it sets hooks, as expected
             if method == "guided_backprop":
                 result = GuidedBackprop(score).attribute(inputs, additional_forward_args=arguments)
             elif method == "integrated_gradients":
@@ -177,8 +179,8 @@ def attribute(
 
 def blurred(pixel_values: torch.Tensor) -> torch.Tensor:
     r"""
-    Images without their details, as a baseline (Fong & Vedaldi, 2017, https://huggingface.co/papers/1704.03296, section 4.1):
-    blurred with a Gaussian whose standard deviation is a tenth of the shorter side. Pixels at the border go on outside.
+    Blurs images, for a baseline without details (Fong & Vedaldi, 2017, https://huggingface.co/papers/1704.03296,
+    section 4.1). The standard deviation of the Gaussian is a tenth of the shorter side. Border pixels are replicated.
 
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
@@ -196,19 +198,19 @@ def blurred(pixel_values: torch.Tensor) -> torch.Tensor:
 
 def region_share(attributions: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
     r"""
-    Share of the attribution, whatever its sign, that lies in a region. By chance it would be the region's share of the pixels.
+    Returns the fraction of the absolute attribution that lies in a region. Chance is its fraction of the pixels.
 
     Args:
         attributions (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            What [`attribute`] returns.
+            Attributions from [`attribute`].
         box (`tuple[int, int, int, int]`):
-            Left, top, right, bottom in pixels, the latter two exclusive.
+            Left, top, right and bottom in pixels, the last two exclusive.
 
     Returns:
-        `torch.Tensor` of shape `(batch_size,)`: from 0 to 1. 0 for an image without any attribution.
+        `torch.Tensor` of shape `(batch_size,)`: fractions in [0, 1]. 0 for an image whose attributions are all 0.
 
     Raises:
-        ValueError: if the box is empty or reaches out of the image.
+        ValueError: if the box is empty or extends beyond the image.
     """
     left, top, right, bottom = box
     height, width = attributions.shape[2:]
@@ -223,18 +225,18 @@ def region_share(attributions: torch.Tensor, box: tuple[int, int, int, int]) -> 
 
 def most_fake_boxes(attributions: torch.Tensor, size: int) -> torch.Tensor:
     r"""
-    Where an image looks fake most: the square whose pixels lower the discriminator's logit most, all together.
+    Finds the most fake-looking square of each image: the one whose pixels, in total, lower the logit most.
 
     Args:
         attributions (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            What [`attribute`] returns for a discriminator, by a method with negative values (`"occlusion"` or
-            `"integrated_gradients"`). Not with grey for a baseline, which looks fake itself: with [`blurred`] images, or
-            with -1 if things are on a black background. Neither is better for everything that looks fake.
+            Attributions from [`attribute`] for a discriminator, by a method with negative values (`"occlusion"` or
+            `"integrated_gradients"`). Avoid a grey baseline, which looks fake itself: use [`blurred`] images, or -1
+            for objects on a black background. Neither is better for all artefacts.
         size (`int`):
             Side of the square in pixels.
 
     Returns:
-        `torch.LongTensor` of shape `(batch_size, 4)`: left, top, right, bottom in pixels, the latter two exclusive.
+        `torch.LongTensor` of shape `(batch_size, 4)`: left, top, right and bottom in pixels, the last two exclusive.
 
     Raises:
         ValueError: if the square is larger than the image.
@@ -249,13 +251,13 @@ def most_fake_boxes(attributions: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def evaluation_copy(network: DCGANEncoder) -> DCGANEncoder:
-    """A copy in evaluation mode and float32, whose weights need no gradients. So nothing is left behind in the network."""
+    """Returns a frozen float32 copy in evaluation mode, so that the network itself stays unchanged."""
     return copy.deepcopy(network).eval().float().requires_grad_(False)
 
 
 def check_layer(network: DCGANEncoder, layer: int) -> int:
-    """The number of filters of a layer. Raises a `ValueError` if the network has no such convolution."""
-    widths: list[int] = list(network.config.hidden_sizes)  # type: ignore[arg-type]  # a config in use has them
+    """Returns the number of filters of a layer. Raises a `ValueError` if the network has no such convolution."""
+    widths: list[int] = list(network.config.hidden_sizes)  # type: ignore[arg-type]  # derived by the config
     if not 0 <= layer < len(widths):
         raise ValueError(f"`layer` must be from 0 to {len(widths) - 1}, got {layer}.")
     return widths[layer]
@@ -267,21 +269,21 @@ def _check_target(
     if units is not None:
         num_filters = check_layer(network, units.layer)
         if class_labels is not None:
-            raise ValueError("`class_labels` are for logits, which `units` take the place of: leave one of them out.")
+            raise ValueError("`class_labels` cannot be combined with `units`. Pass only one of them.")
         if units.filters.min() < 0 or units.filters.max() >= num_filters:
             raise ValueError(
-                f"`units.filters` must be from 0 to {num_filters - 1}, those of layer {units.layer}, got"
+                f"`units.filters` must be from 0 to {num_filters - 1} for layer {units.layer}, got"
                 f" {units.filters.tolist()}."
             )
         if len(units.filters) != len(pixel_values) or len(units.positions) != len(pixel_values):
             raise ValueError(
-                f"`units` must be one for each of the {len(pixel_values)} images, got {len(units.filters)} filters and"
-                f" {len(units.positions)} positions."
+                f"`units` must contain one unit for each of the {len(pixel_values)} images, got"
+                f" {len(units.filters)} filters and {len(units.positions)} positions."
             )
         size = network.config.feature_sizes[units.layer]
         if units.positions.min() < 0 or units.positions.max() >= size:
             raise ValueError(
-                f"`units.positions` must be rows and columns from 0 to {size - 1}, those of layer {units.layer}, got"
+                f"`units.positions` must be rows and columns from 0 to {size - 1} for layer {units.layer}, got"
                 f" {units.positions.tolist()}."
             )
         return
@@ -289,12 +291,12 @@ def _check_target(
     num_classes = network.config.num_labels if is_classifier else network.config.num_classes
     if (class_labels is None) != (num_classes == 0):
         raise ValueError(
-            f"The network has logits of {num_classes} classes, so `class_labels`"
+            f"The network has {num_classes} classes, so `class_labels`"
             f" {'must be given' if class_labels is None else 'must not be given'}."
         )
     if class_labels is not None and len(class_labels) != len(pixel_values):
         raise ValueError(
-            f"`class_labels` must be one for each of the {len(pixel_values)} images, got {len(class_labels)}."
+            f"`class_labels` must contain one class per image ({len(pixel_values)}), got {len(class_labels)}."
         )
     if class_labels is not None and not ((0 <= class_labels) & (class_labels < num_classes)).all():
         raise ValueError(f"`class_labels` must be from 0 to {num_classes - 1}, got {class_labels.tolist()}.")

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Training of an image classifier, in whose features `evaluate` compares images that are not like ImageNet's, and with whose
-labels `explain` names what it finds.
+Training of an image classifier. `evaluate` uses its features to compare images unlike those of ImageNet, and `explain`
+its labels to name its findings.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,15 @@ from .attributes import Attributes, attribute_targets
 @dataclass
 class LabelledImages:
     """
+    Images and their labels.
+
     Args:
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Images.
         labels (`torch.LongTensor` of shape `(num_images, num_label_columns)`):
-            Their class in each column.
+            Class of each image in each label column.
         class_names (`list[list[str]]`):
-            Names of the classes in each column.
+            Names of the classes in each label column.
     """
 
     images: torch.Tensor
@@ -40,20 +42,20 @@ class LabelledImages:
 
 def train_classifier(args: ClassifierArguments, device: torch.device) -> dict[str, float]:
     r"""
-    Trains a small ResNet of transformers with 128 features, and saves it in `args.output_dir`. With several label columns it is
-    one network that knows all of them, whose labels are called "glasses: yes", "glasses: no", "smile: yes", ...
+    Trains a small ResNet from transformers with 128 features and saves it to `args.output_dir`. With several label
+    columns, a single network predicts all of them, with labels named "glasses: yes", "glasses: no", "smile: yes", ...
 
     Args:
         args ([`ClassifierArguments`]):
-            Data and training.
+            Data and training arguments.
         device (`torch.device`):
-            Where to train.
+            Device to train on.
 
     Returns:
-        `dict[str, float]`: share of test images that it takes for what they are, by label column.
+        `dict[str, float]`: accuracy on the test images, by label column.
 
     Raises:
-        ValueError: if the data set or a column does not exist.
+        ValueError: if the dataset or a column does not exist.
     """
     data, train_numbers, test_numbers = _load(args)
     is_multi_label = len(data.class_names) > 1
@@ -82,7 +84,7 @@ def train_classifier(args: ClassifierArguments, device: torch.device) -> dict[st
     )
     trainer.train()
     trainer.save_model()
-    # Of logits, the largest of which has the largest probability.
+    # Logits suffice: the largest one has the highest probability.
     predicted = Attributes(label_names, trainer.predict(test_numbers).predictions, is_multi_label)
     return {
         group: float((predicted.value(group) == column).mean())
@@ -91,7 +93,7 @@ def train_classifier(args: ClassifierArguments, device: torch.device) -> dict[st
 
 
 def _load(args: ClassifierArguments) -> tuple[LabelledImages, list[int], list[int]]:
-    """All images, the numbers of those to train with, and of those to test with."""
+    """Returns all images and the indices of the training and test images."""
     train = _load_split(args, args.dataset_split)
     if args.test_split is None:
         order = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(args.seed)).tolist()

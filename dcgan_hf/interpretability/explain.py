@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""All that can be shown of a model, on one page."""
+"""Single-page report on a model."""
 
 import time
 from pathlib import Path
@@ -39,24 +39,24 @@ def explain(
     pipe: DCGANPipeline, args: ExplanationArguments, model_name: str = "DCGAN", run: Path | None = None
 ) -> tuple[Path, Directions]:
     r"""
-    Writes a page with all that can be shown of a model (`explanation.html`, which needs no other file), its pictures
-    (`images/`) and numbers (`explanation.json`), and a film of a walk through its latents, into `args.output_dir`.
+    Writes a self-contained report on a model (`explanation.html`), its pictures (`images/`), its numbers
+    (`explanation.json`) and a video of a latent walk (`walk.mp4`) to `args.output_dir`.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         args ([`ExplanationArguments`]):
-            Real images, classifier, number of samples.
+            Real images, classifier and number of samples.
         model_name (`str`, *optional*, defaults to `"DCGAN"`):
             Name of the model on the page.
         run (`Path`, *optional*):
-            Folder of the run that trained it, whose log is shown.
+            Folder of the training run, whose log is shown.
 
     Returns:
-        `tuple[Path, Directions]`: the page, and the directions in latent space that were found.
+        `tuple[Path, Directions]`: path of the page, and the directions found in latent space.
 
     Raises:
-        ValueError: if images, classifier and model do not go together.
+        ValueError: if images, classifier and model are incompatible.
     """
     started = time.perf_counter()
     pipe = quiet(pipe)

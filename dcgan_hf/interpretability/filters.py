@@ -1,8 +1,7 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What the filters of a discriminator look for: the patches of images that activate them most (DCGAN paper, section 6.2 and
-figure 5).
+Filters of a discriminator, shown by the image patches that activate them most (DCGAN paper, section 6.2 and figure 5).
 """
 
 import copy
@@ -20,23 +19,23 @@ from .attribution import Units, attribute, check_layer, evaluation_copy
 
 
 Encoder = TypeVar("Encoder", bound=DCGANEncoder)
-# Smaller patches are drawn larger, with a whole number of pixels for each.
+# Side in pixels. Smaller patches are enlarged by an integer factor.
 _SMALLEST_DRAWN = 32
 
 
 @dataclass
 class ReceptiveField:
     r"""
-    The pixels that the units of a layer see. The unit in row `y` and column `x` sees those from row `offset + y * stride` and
-    column `offset + x * stride`.
+    Receptive fields of a layer's units. That of the unit in row `y` and column `x` is a square whose top left pixel is
+    in row `offset + y * stride` and column `offset + x * stride`.
 
     Args:
         size (`int`):
             Side of the square in pixels.
         stride (`int`):
-            How far apart the squares of neighbouring units are.
+            Distance in pixels between the squares of neighbouring units.
         offset (`int`):
-            Where the first one begins: 0, or negative, as it reaches out of the image.
+            Start of the first square: 0, or negative if it extends beyond the image.
     """
 
     size: int
@@ -47,23 +46,23 @@ class ReceptiveField:
 @dataclass
 class FilterPatches:
     r"""
-    The patches that activate filters most.
+    Image patches that activate filters most.
 
     Args:
         layer (`int`):
-            The convolution, from 0.
+            Index of the convolution, from 0.
         filters (`list[int]`):
-            The filters, those whose activation differs most between images first.
+            The filters, in descending order of how much their activation varies between images.
         image_indices (`torch.LongTensor` of shape `(num_filters, num_patches)`):
-            Which images the patches are from, those with the highest activation first.
+            Image of each patch, in descending order of activation.
         positions (`torch.LongTensor` of shape `(num_filters, num_patches, 2)`):
-            Row and column of the unit in the feature map.
+            Row and column of each unit in the feature map.
         activations (`torch.Tensor` of shape `(num_filters, num_patches)`):
-            Activation of the unit.
+            Activation of each unit.
         patches (`torch.Tensor` of shape `(num_filters, num_patches, num_channels, size, size)`):
-            All that the unit sees, values in [-1, 1], and 0 (as the first convolution pads) outside of the image.
+            Receptive field of each unit, values in [-1, 1]. 0 outside of the image, as the first convolution pads.
         gradients (`torch.Tensor` of shape `(num_filters, num_patches, num_channels, size, size)`):
-            Guided gradients of the unit's activation, and 0 outside of the image.
+            Guided gradients of each unit's activation. 0 outside of the image.
     """
 
     layer: int
@@ -77,16 +76,16 @@ class FilterPatches:
 
 def receptive_field(network: DCGANEncoder, layer: int) -> ReceptiveField:
     r"""
-    What the units of a layer see, from the kernels, strides and paddings of the convolutions up to it.
+    Computes the receptive field of a layer from the kernels, strides and paddings of the convolutions up to it.
 
     Args:
         network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
             The network.
         layer (`int`):
-            The convolution, from 0.
+            Index of the convolution, from 0.
 
     Raises:
-        ValueError: if there is no such layer.
+        ValueError: if the layer does not exist.
     """
     check_layer(network, layer)
     field = ReceptiveField(size=1, stride=1, offset=0)
@@ -100,11 +99,11 @@ def receptive_field(network: DCGANEncoder, layer: int) -> ReceptiveField:
 
 def untrained(network: Encoder, seed: int = 0) -> Encoder:
     r"""
-    A network of the same kind with random weights, whose filters the paper compares with.
+    Returns a network with the same config and random weights, whose filters serve as the paper's baseline.
 
     Args:
         network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
-            The network, which stays as it is.
+            The network, which stays unchanged.
         seed (`int`, *optional*, defaults to 0):
             Seed of the weights.
     """
@@ -118,7 +117,7 @@ def peak_activations(
     network: DCGANEncoder, pixel_values: torch.Tensor, layer: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""
-    The highest activation of each filter of a layer in each image, and where it is.
+    Returns the highest activation of each filter of a layer in each image, and its position.
 
     Args:
         network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
@@ -126,14 +125,14 @@ def peak_activations(
         pixel_values (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
             Images, values in [-1, 1].
         layer (`int`):
-            The convolution, from 0.
+            Index of the convolution, from 0.
 
     Returns:
-        `tuple[torch.Tensor, torch.Tensor]` on the CPU: activations of shape `(num_images, num_filters)`, and row and column in the
-        feature map, `torch.LongTensor` of shape `(num_images, num_filters, 2)`.
+        `tuple[torch.Tensor, torch.Tensor]` on the CPU: activations of shape `(num_images, num_filters)`, and row and
+        column in the feature map, `torch.LongTensor` of shape `(num_images, num_filters, 2)`.
 
     Raises:
-        ValueError: if there is no such layer.
+        ValueError: if the layer does not exist.
     """
     check_layer(network, layer)
     evaluated = evaluation_copy(network)
@@ -151,33 +150,34 @@ def top_patches(
     network: DCGANEncoder, pixel_values: torch.Tensor, layer: int, num_filters: int = 8, num_patches: int = 9
 ) -> FilterPatches:
     r"""
-    The patches of images that activate the filters of a layer most, and what in them does (DCGAN paper, figure 5). One patch
-    of each image at most, where its activation is highest, so that patches are not all of one object.
+    Finds the image patches that activate the filters of a layer most, with their guided gradients (DCGAN paper,
+    figure 5). Each image contributes at most one patch per filter, where its activation is highest, so that patches do
+    not all show the same object.
 
-    The filters are those whose highest activation in an image has the largest variance over the images. Those that are above 0
-    in fewer images than there are patches to show are left out.
+    The filters are those whose peak activation has the largest variance over the images. Filters that are above 0 in
+    fewer than `num_patches` images are skipped.
 
     Args:
         network ([`DCGANDiscriminator`] or [`DCGANForImageClassification`]):
             The network.
         pixel_values (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
-            Images, values in [-1, 1]. Thousands of them, best on the CPU: the network sees them in chunks.
+            Images, values in [-1, 1]. Pass thousands, preferably on the CPU: they are processed in chunks.
         layer (`int`):
-            The convolution, from 0.
+            Index of the convolution, from 0.
         num_filters (`int`, *optional*, defaults to 8):
-            How many filters. There are fewer in the result if fewer are active.
+            Maximum number of filters. The result has fewer if fewer are active.
         num_patches (`int`, *optional*, defaults to 9):
-            How many patches for each.
+            Number of patches per filter.
 
     Returns:
         [`FilterPatches`], on the CPU.
 
     Raises:
-        ValueError: if there is no such layer, not so many filters or images, or no active filter.
+        ValueError: if the layer does not exist, has too few filters or no active one, or if there are too few images.
     """
     width = check_layer(network, layer)
     if not 1 <= num_filters <= width:
-        raise ValueError(f"`num_filters` must be from 1 to {width}, the filters of layer {layer}, got {num_filters}.")
+        raise ValueError(f"`num_filters` must be from 1 to {width} for layer {layer}, got {num_filters}.")
     if not 1 <= num_patches <= len(pixel_values):
         raise ValueError(
             f"`num_patches` must be from 1 to {len(pixel_values)}, the number of images, got {num_patches}."
@@ -186,7 +186,9 @@ def top_patches(
 
     active = (peaks > 0).sum(0) >= num_patches
     if not active.any():
-        raise ValueError(f"`layer={layer}` has no filter that is active in `num_patches={num_patches}` images.")
+        raise ValueError(
+            f"`layer={layer}` has no filter that is active in `num_patches={num_patches}` images. Use fewer patches."
+        )
     ranked = peaks.var(0, correction=0).masked_fill(~active, -1).argsort(descending=True, stable=True)
     filters = ranked[: min(num_filters, int(active.sum()))]
     activations, image_indices = peaks[:, filters].T.topk(num_patches)
@@ -210,18 +212,18 @@ def top_patches(
 
 def patch_grid(patches: FilterPatches) -> PIL.Image.Image:
     r"""
-    Draws patches, one row for each filter: on the left the patches, on the right their guided gradients. Gradients are drawn
-    around grey, to one scale within a row.
+    Draws one row per filter: patches on the left, their guided gradients on the right. A gradient of 0 is grey. All
+    gradients of a row share one scale.
 
     Args:
         patches ([`FilterPatches`]):
-            What to draw.
+            The patches to draw.
     """
     largest = patches.gradients.abs().amax((1, 2, 3, 4), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
     values = torch.stack([patches.patches, patches.gradients / largest], 1)  # filters, kind, patches, ...
     scale = -(-_SMALLEST_DRAWN // values.shape[-1])
     values = values.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-    # A white line around each, and a wide one between patches and gradients.
+    # Thin white lines around patches, a wide one between patches and gradients.
     values = nn.functional.pad(values, (1, 1, 1, 1), value=1.0)
     rows = values.permute(0, 3, 4, 1, 2, 5).flatten(4)  # filters, channels, height, kind, width of all patches
     rows = nn.functional.pad(rows, (3, 3), value=1.0).flatten(3)

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-How a run went, from its log: what was logged, when something was wrong with it, and a picture of both, in which a collapse can
-be seen coming. Gradients, weights and activations are in it if the run had `--diagnostics_steps`.
+History of a run, from its log: logged values, diagnosed problems, and a figure of both that shows early signs of a
+collapse. Includes gradients, weights and activations if the run used `--diagnostics_steps`.
 """
 
 import json
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 class Series(NamedTuple):
     """
+    Logged values of one statistic.
+
     Args:
         steps (`np.ndarray` of shape `(length,)`):
-            Number of updates before each value.
+            Number of updates completed at each value.
         values (`np.ndarray` of shape `(length,)`):
             The values.
     """
@@ -41,13 +43,15 @@ class Series(NamedTuple):
 
 class Trouble(NamedTuple):
     """
+    Interval of a run with a diagnosed problem.
+
     Args:
         start (`int`):
-            Step of the first entry in the log that says so.
+            Step of the first log entry with the problem.
         end (`int`):
-            Step of the first entry that does not, or the last one of the log.
+            Step of the first log entry without it, or of the last entry.
         diagnosis (`str`):
-            What [`diagnose`] says in between.
+            Diagnosis from [`diagnose`].
     """
 
     start: int
@@ -58,25 +62,27 @@ class Trouble(NamedTuple):
 @dataclass
 class TrainingHistory:
     r"""
+    Logged values and diagnosed problems of a run.
+
     Args:
         series (`dict[str, Series]`):
-            All that was logged, by its name: "generator_loss", "diagnostics/generator/gradient_norm", ...
+            All logged values by name: "generator_loss", "diagnostics/generator/gradient_norm", ...
         troubles (`list[Trouble]`):
-            When something was wrong, in the order of the run.
+            Diagnosed problems, in chronological order.
     """
 
     series: dict[str, Series]
     troubles: list[Trouble]
 
     def layers(self, name: str) -> dict[str, Series]:
-        """Returns the log of each layer under `name`, such as "diagnostics/generator/spectral_norm": by the layer's name."""
+        """Returns the values under `name`, such as "diagnostics/generator/spectral_norm", by layer."""
         start = f"{name}/"
         return {key.removeprefix(start): series for key, series in self.series.items() if key.startswith(start)}
 
 
 def load_history(folder: str | Path) -> TrainingHistory:
     r"""
-    Reads the log of a run, also of one that goes on at the moment.
+    Reads the log of a run, which may still be in progress.
 
     Args:
         folder (`str` or `Path`):
@@ -86,16 +92,16 @@ def load_history(folder: str | Path) -> TrainingHistory:
         ValueError: if the folder has no log, or an empty one.
     """
     log = Path(folder) / LOG_FILE
-    # The last line is cut off if it is just written.
+    # The last line is incomplete while the run is writing it.
     lines = [line for line in log.read_text().splitlines() if line.endswith("}")] if log.is_file() else []
     if not lines:
-        raise ValueError(f"`folder={folder}` must be the `output_dir` of a run, with `{LOG_FILE}`.")
+        raise ValueError(f"`folder={folder}` must be the `output_dir` of a run, with a non-empty `{LOG_FILE}`.")
     entries = [json.loads(line) for line in lines]
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
         for name in entry.keys() - {"step"}:
             points.setdefault(name, []).append((entry["step"], entry[name]))
-    # In the order of the log, which is that of the layers.
+    # In log order, which is the order of the layers.
     names = dict.fromkeys(name for entry in entries for name in entry if name != "step")
     series = {name: Series(*(np.array(column) for column in zip(*points[name]))) for name in names}
 
@@ -111,7 +117,7 @@ def load_history(folder: str | Path) -> TrainingHistory:
     return TrainingHistory(series, troubles)
 
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 _COLORS = {
     "generator": "#D55E00",
     "discriminator": "#0072B2",
@@ -120,13 +126,13 @@ _COLORS = {
     "Fréchet distance": "#009E73",
 }
 _TROUBLE_COLORS = ("#CC79A7", "#E69F00", "#999999")
-_MOST_POINTS = 200  # of a line, each the mean of the values that fall on it
+_MOST_POINTS = 200  # per line; each is the mean of the values it stands for
 _OF_LAYERS = {
-    "gradient_norm": "length of the gradient",
+    "gradient_norm": "gradient norm",
     "spectral_norm": "largest singular value",
     "stable_rank": "stable rank",
-    "activation_std": "deviation of activations",
-    "dead_units": "share of dead units",
+    "activation_std": "standard deviation of activations",
+    "dead_units": "fraction of dead units",
 }
 
 
@@ -140,13 +146,13 @@ class _Panel(NamedTuple):
 
 def draw_history(history: TrainingHistory) -> "Figure":
     r"""
-    Draws a run over its updates: losses, logits, how varied the images are, their measured quality, and of each layer
-    gradients, weights, activations and dead units. Panels for which nothing was logged are left out. Where something was
-    wrong, all panels are shaded, and a legend says what.
+    Draws a run over its updates: losses, logits, diversity and quality of the images and, per layer, gradients,
+    weights, activations and dead units. Panels without logged values are omitted. Intervals with a problem are shaded
+    in all panels, and a legend names the problem.
 
     Args:
         history ([`TrainingHistory`]):
-            From [`load_history`].
+            History from [`load_history`].
 
     Returns:
         `matplotlib.figure.Figure`: 9 inches wide. Save it with `figure.savefig(path)`.
@@ -169,7 +175,7 @@ def draw_history(history: TrainingHistory) -> "Figure":
         axis.set_xlim(0, max(series.steps[-1] for series in history.series.values()))
         for diagnosis, color in zip(diagnoses, _TROUBLE_COLORS):
             spans = [(start, end - start) for start, end, said in history.troubles if said == diagnosis]
-            # The outline shows what is in a single entry of the log.
+            # The outline keeps a problem of a single log entry visible.
             options = {"color": color, "alpha": 0.25, "linewidth": 0.5, "zorder": 0}
             axis.broken_barh(spans, (0, 1), transform=axis.get_xaxis_transform(), **options)
     for axis in axes[-2:]:
@@ -198,17 +204,15 @@ def _panels_of_the_run(history: TrainingHistory) -> list[_Panel | None]:
             for label, name in (("real", "real"), ("generated", "fake"))
         }
         logits = _Panel(
-            "Logits: median, half and 90 % of the images",
+            "Logits: median, middle 50 % and 90 % of the images",
             {label: values[2] for label, values in quantiles.items()},
             bands=[(label, values[i], values[4 - i]) for label, values in quantiles.items() for i in (0, 1)],
         )
     panels = [
         _Panel("Losses", find(generator="generator_loss", discriminator="discriminator_loss")),
         logits,
-        _Panel("How varied images are, beside real ones", find(generated="diversity"), starts_at_zero=True),
-        _Panel(
-            "Distance from real images", find(**{"Fréchet distance": "eval_frechet_distance"}), starts_at_zero=True
-        ),
+        _Panel("Diversity, relative to real images", find(generated="diversity"), starts_at_zero=True),
+        _Panel("Distance to real images", find(**{"Fréchet distance": "eval_frechet_distance"}), starts_at_zero=True),
     ]
     return [panel for panel in panels if panel.lines]
 
@@ -223,7 +227,7 @@ def _panels_of_layers(history: TrainingHistory) -> list[_Panel]:
             lines = history.layers(name)
             if not lines:
                 continue
-            # Those of a layer without activation are left out elsewhere.
+            # The other statistics omit layers without an activation function.
             layers = list(history.layers(f"diagnostics/{network}/spectral_norm"))
             colors = dict(zip(layers, colormaps["viridis"](np.linspace(0, 0.9, len(layers)))))
             if name in history.series:
@@ -248,7 +252,7 @@ def _draw_panel(panel: _Panel, axis: "Axes") -> None:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_locator(NullLocator())
-    # Between title and lines, where it hides none of them.
+    # Between title and plot, where it hides no lines.
     num_columns = 6
     axis.legend(
         fontsize=7.5,

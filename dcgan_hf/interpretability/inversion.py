@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Search for the latent that gives a certain image, by gradient descent through the generator, for many images at once."""
+"""Search for the latents of given images by gradient descent through the generator, many images at once."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,22 +23,22 @@ from .arguments import SearchArguments
 
 Images = PIL.Image.Image | np.ndarray | torch.Tensor
 
-# Pixels that gradients go back from at once: the layers' activations are kept for them, some 60 MB with the default widths.
+# Pixels per backward pass. The stored activations take some 60 MB with the default widths.
 _MAX_PIXELS_PER_BACKWARD = 2**18
 
 
 @dataclass
 class Inversion:
     r"""
-    Latents that were found for images.
+    Latents found for images.
 
     Args:
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
-            The latents, float32, for `pipe(latents=...)`.
+            The latents in float32, for `pipe(latents=...)`.
         pixel_values (`torch.Tensor` of shape `(num_images, num_channels, image_size, image_size)`):
-            What the generator makes of them, in [-1, 1].
+            Images generated from the latents, values in [-1, 1].
         psnr (`torch.Tensor` of shape `(num_images,)`):
-            Peak signal-to-noise ratio between these and the given images in dB: 30 dB are an error of 3 % of the range.
+            Peak signal-to-noise ratio relative to the given images in dB: 30 dB is an error of 3 % of the range.
     """
 
     latents: torch.Tensor
@@ -48,24 +48,24 @@ class Inversion:
 
 def prepare_images(pipe: DCGANPipeline, images: Images | Sequence[Images]) -> torch.Tensor:
     r"""
-    Brings images to the size, the channels and the range of a model's, as its training did.
+    Converts images to the size, channels and value range of a model, as in its training.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
-            Images of any size. Arrays and tensors are bytes or floats in [0, 1], one image or a batch of them.
+            Images of any size. Arrays and tensors hold bytes or floats in [0, 1], as a single image or a batch.
 
     Returns:
-        `torch.Tensor` of shape `(num_images, num_channels, image_size, image_size)`: values in [-1, 1], on the pipeline's
-        device.
+        `torch.Tensor` of shape `(num_images, num_channels, image_size, image_size)`: values in [-1, 1], on the
+        pipeline's device.
 
     Raises:
-        ValueError: if there is no image, or one has values that are no colours.
+        ValueError: if there are no images, or if one has values out of range.
     """
     batch = [images] if isinstance(images, PIL.Image.Image) or getattr(images, "ndim", 4) < 4 else list(images)
     if not batch:
-        raise ValueError("`images` must hold at least one image, got none.")
+        raise ValueError("`images` must contain at least one image, got none.")
     config = pipe.generator.config
     processor = DCGANImageProcessor(
         size=config.image_size,
@@ -85,11 +85,11 @@ def invert(
     generator: torch.Generator | None = None,
 ) -> Inversion:
     r"""
-    Finds latents whose images are like the given ones (Zhu et al., 2016, https://huggingface.co/papers/1609.03552, section
-    3.1), by Adam with a cosine-decayed rate. What is minimised is the root of the mean squared error of the pixels and, if
-    asked for, that of the discriminator's features.
+    Finds latents that reproduce the given images (Zhu et al., 2016, https://huggingface.co/papers/1609.03552,
+    section 3.1), by Adam with a cosine-decayed learning rate. The loss is the root mean squared error of the pixels
+    plus, optionally, that of the discriminator's features.
 
-    The search starts several times, at those random latents whose images are nearest, and keeps the best of each image.
+    Several searches run per image, from the random latents whose images are nearest. The best result is kept.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -97,16 +97,16 @@ def invert(
         images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
             Images of any size, see [`prepare_images`].
         class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
-            Classes of the images, as ids or names: one for all images, or one for each. Required if the generator is
-            class-conditional. If the class of an image is not known, give the image once for each class and keep the one with
-            the largest `psnr`.
+            Classes of the images, as ids or names: one for all images, or one per image. Required if the generator is
+            class-conditional. If the class of an image is unknown, pass the image once per class and keep the result
+            with the highest `psnr`.
         search ([`SearchArguments`], *optional*):
-            Length of the search, its learning rate and so on.
+            Number of steps, learning rate and other options of the search.
         initial_latents (`torch.Tensor` of shape `(num_images, latent_dim)`, *optional*):
-            Where the first search of each image starts, if something better than chance is known: what an encoder says, or
-            what was found before.
+            Start of the first search of each image, if better latents than random ones are available, such as the
+            output of an encoder or an earlier result.
         generator (`torch.Generator`, *optional*):
-            Source of the random latents.
+            Random number generator for the random latents.
 
     Example:
 
@@ -121,16 +121,15 @@ def invert(
     ```
 
     Returns:
-        [`Inversion`]: the latents, what the generator makes of them, and how near that is.
+        [`Inversion`]: the latents, the images generated from them, and their PSNR.
 
     Raises:
-        ValueError: if an argument is out of range, or an image cannot be used.
+        ValueError: if an argument is out of range, or an image is invalid.
     """
     search = search or SearchArguments()
     if search.feature_weight and pipe.discriminator is None:
         raise ValueError(
-            "`feature_weight` must be 0, as the pipeline has no discriminator to make features, got"
-            f" {search.feature_weight}."
+            f"`feature_weight` must be 0 for a pipeline without a discriminator, got {search.feature_weight}."
         )
     pixel_values = prepare_images(pipe, images)
     num_images, config = len(pixel_values), pipe.generator.config
@@ -140,7 +139,7 @@ def invert(
         class_ids = pipe.get_class_ids(class_labels)
         if len(class_ids) not in (1, num_images):
             raise ValueError(
-                "`class_labels` must be one class or one for each image, got"
+                "`class_labels` must be a single class or one per image, got"
                 f" {len(class_ids)} for {num_images} images."
             )
         labels = torch.tensor(class_ids, device=pixel_values.device).expand(num_images)
@@ -149,8 +148,8 @@ def invert(
             f"`initial_latents` must have shape {(num_images, config.latent_dim)}, got {tuple(initial_latents.shape)}."
         )
 
-    # In training mode the images of a batch would depend on each other. Fused, a step takes half the time on a CPU; the
-    # weights that are laid out otherwise then are those of the fused layers alone.
+    # In training mode, the images of a batch would affect each other. Fusing halves the time of a step on a CPU, and
+    # limits the change of memory format to the fused layers.
     with pipe.generator.fused(), _in_evaluation_mode(pipe.discriminator):
         pipe.generator.to(memory_format=torch.channels_last)
         starts = _nearest_random_latents(pipe, pixel_values, labels, search, generator)
@@ -193,18 +192,18 @@ def save_inversion(
     folder: Path, pipe: DCGANPipeline, images: Images | Sequence[Images], found: Inversion, class_ids: list[int] | None
 ) -> None:
     r"""
-    Writes `latents.safetensors` (`latents`, in the order of the images, and `class_labels` if there are any) and
-    `inverted.png`, which shows what was given above what was found.
+    Writes `latents.safetensors` (`latents` in the order of the images, and `class_labels` if available) and
+    `inverted.png`, which shows the given images above those found.
 
     Args:
         folder (`Path`):
-            Where to write.
+            Output folder.
         pipe ([`DCGANPipeline`]):
             The model.
         images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
-            The images that were given.
+            The given images.
         found ([`Inversion`]):
-            What was found.
+            Result of [`invert`].
         class_ids (`list[int]`, *optional*):
             Classes of the images.
     """
@@ -218,12 +217,12 @@ def save_inversion(
 
 
 def _psnr(mean_squared_errors: torch.Tensor) -> torch.Tensor:
-    return 10 * torch.log10(2**2 / mean_squared_errors)  # values in [-1, 1] are at most 2 apart
+    return 10 * torch.log10(2**2 / mean_squared_errors)  # values in [-1, 1] differ by at most 2
 
 
 @torch.no_grad()
 def _draw(pipe: DCGANPipeline, latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-    """Pixel values of many latents, without gradients."""
+    """Generates the pixel values of many latents, without gradients."""
     chunk_size = max(1, MAX_PIXELS_PER_FORWARD // pipe.generator.config.image_size**2)
     chunks = [slice(start, start + chunk_size) for start in range(0, len(latents), chunk_size)]
     return torch.cat(
@@ -243,7 +242,7 @@ def _nearest_random_latents(
     search: SearchArguments,
     generator: torch.Generator | None,
 ) -> torch.Tensor:
-    """Of random latents, those whose images are nearest to each image: `(num_images, num_restarts, latent_dim)`."""
+    """Returns the random latents whose images are nearest to each image: `(num_images, num_restarts, latent_dim)`."""
     candidates = pipe.prepare_latents(search.num_candidates, generator)
     nearest = candidates.new_empty(len(pixel_values), search.num_restarts, candidates.shape[1])
     for label in [None] if labels is None else labels.unique():
@@ -270,7 +269,7 @@ def _descend(
     search: SearchArguments,
     progress_bar: Any,
 ) -> torch.Tensor:
-    """The best latent of each image, `(num_images, latent_dim)`, on the ways down from `starts`."""
+    """Returns the best latent of each image, `(num_images, latent_dim)`, found by descent from `starts`."""
     num_images, num_restarts, _ = starts.shape
     latents = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], search.learning_rate)
@@ -288,8 +287,8 @@ def _descend(
             None if labels is None else labels[unfinished].repeat_interleave(num_restarts),
         ).pixel_values.float()
         errors = _errors(drawn, pixel_values[unfinished])
-        # Roots, whose gradients do not vanish as the errors do: Adam, which remembers how large gradients were, would
-        # slow down. On Fashion-MNIST 54 % of searches came to 30 dB instead of 31 %.
+        # The gradients of roots do not vanish with the errors. Vanishing ones would slow down Adam, as its averages
+        # remember larger ones. On Fashion-MNIST, 54 % of searches reached 30 dB with roots, 31 % without.
         loss = (errors + 1e-8).sqrt().sum()
         if search.feature_weight:
             for map_of_drawn, map_of_given in zip(
@@ -297,7 +296,7 @@ def _descend(
             ):
                 distances = (_errors(map_of_drawn.float(), map_of_given[unfinished].float()) + 1e-8).sqrt()
                 loss = loss + search.feature_weight / len(features) * distances.sum()
-        (latents.grad,) = torch.autograd.grad(loss, latents)  # of the latents alone, not of the weights
+        (latents.grad,) = torch.autograd.grad(loss, latents)  # for the latents only, not for the weights
 
         smallest, restarts = errors.detach().min(1)
         is_better = smallest < least_errors[unfinished]
@@ -315,7 +314,7 @@ def _descend(
 
 
 def _errors(maps: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Mean squared errors of several maps for each given one, which follow each other: `(num_images, num_restarts)`."""
+    """Mean squared errors of consecutive restarts of each image: `(num_images, num_restarts)`."""
     return (maps.unflatten(0, (len(given), -1)) - given[:, None]).square().mean((2, 3, 4))
 
 

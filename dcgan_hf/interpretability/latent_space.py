@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What lies between latents, and which directions mean something. All functions take and return latents as a pipeline does
-(`pipe(output_type="latent")`, `pipe(latents=...)`).
+Interpolation, vector arithmetic and meaningful directions in latent space. All functions take and return latents in
+the format of a pipeline (`pipe(output_type="latent")`, `pipe(latents=...)`).
 """
 
 import json
@@ -21,7 +21,7 @@ from ..model_folder import DIRECTIONS_FILE
 from ..modeling_dcgan import DCGANGenerator
 
 
-# Latents that go through the stem at once.
+# Latents per forward pass of the stem.
 _CHUNK = 1024
 
 
@@ -29,19 +29,19 @@ def interpolate(
     start: torch.Tensor, end: torch.Tensor, num_steps: int, method: Literal["spherical", "linear"] = "spherical"
 ) -> torch.Tensor:
     r"""
-    Latents on the way from one to another, both included.
+    Returns latents on the path from one to another, both included.
 
     Args:
         start (`torch.Tensor` of shape `(latent_dim,)`):
-            Where to begin.
+            First latent.
         end (`torch.Tensor` of shape `(latent_dim,)`):
-            Where to end.
+            Last latent.
         num_steps (`int`):
             Number of latents, at least 2.
         method (`str`, *optional*, defaults to `"spherical"`):
-            `"spherical"` keeps to lengths between the two, as latents from N(0, 1) have much the same length (White, 2016,
-            https://huggingface.co/papers/1609.04468, section 2.1); `"linear"` cuts through the middle, where images are more
-            typical.
+            `"spherical"` keeps lengths between those of the two, as latents from N(0, 1) have nearly the same length
+            (White, 2016, https://huggingface.co/papers/1609.04468, section 2.1). `"linear"` cuts through the middle,
+            where images are more typical.
 
     Returns:
         `torch.Tensor` of shape `(num_steps, latent_dim)`.
@@ -51,7 +51,7 @@ def interpolate(
     """
     if start.ndim != 1 or start.shape != end.shape:
         raise ValueError(
-            f"`start` and `end` must be a latent each, of shape (latent_dim,), got {tuple(start.shape)} and"
+            f"`start` and `end` must have the same shape (latent_dim,), got {tuple(start.shape)} and"
             f" {tuple(end.shape)}."
         )
     if num_steps < 2:
@@ -65,7 +65,7 @@ def interpolate(
     lengths = start.norm() + shares * (end.norm() - start.norm())
     directions = nn.functional.normalize(torch.stack([start, end]), dim=1)
     angle = (directions[0] @ directions[1]).clamp(-1, 1).arccos()
-    if angle.sin() < 1e-4:  # the same direction or the opposite one: there is no arc, or no single one
+    if angle.sin() < 1e-4:  # the same or opposite directions: there is no arc, or no unique one
         return straight
     return (
         lengths * (((1 - shares) * angle).sin() * directions[0] + (shares * angle).sin() * directions[1]) / angle.sin()
@@ -74,15 +74,16 @@ def interpolate(
 
 def add_difference(latents: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
     r"""
-    Vector arithmetic: "with glasses" - "without glasses" + others (paper, section 6.3.2, which averages three latents each).
+    Adds the difference of two mean latents: "with glasses" - "without glasses" + others (paper, section 6.3.2, which
+    averages three latents each).
 
     Args:
         latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-            The others.
+            The latents to change.
         positive (`torch.Tensor` of shape `(number, latent_dim)`):
-            Latents whose images have something.
+            Latents of images with the attribute.
         negative (`torch.Tensor` of shape `(number, latent_dim)`):
-            Latents whose images do not.
+            Latents of images without it.
 
     Returns:
         `torch.Tensor` of shape `(batch_size, latent_dim)`.
@@ -92,43 +93,43 @@ def add_difference(latents: torch.Tensor, positive: torch.Tensor, negative: torc
 
 def mean_difference(latents: torch.Tensor, labels: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     r"""
-    Mean latent of images that have something minus that of images that have not, where other labels are held equal: what
-    happens to go along with it in the samples (faces with glasses that more often have dark hair) does not count. It is the
-    coefficient of a linear regression of the latents on all labels, found by least squares.
+    Returns the mean latent of images with an attribute minus that of images without it, other labels held constant.
+    Coincidental correlations in the samples (faces with glasses that more often have dark hair) do not count. The
+    result is the coefficient of a linear least-squares regression of the latents on all labels.
 
     Args:
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
-            Latents.
+            Latents of the images.
         labels (`torch.BoolTensor` of shape `(num_images,)`):
-            Which of their images have it.
+            Whether each image has the attribute.
         others (`torch.BoolTensor` of shape `(num_images, num_others)`):
-            Which have what else. Without others it is the difference of the means.
+            Other labels of the images. Without others, the result is the difference of the means.
 
     Returns:
         `torch.Tensor` of shape `(latent_dim,)`.
 
     Raises:
-        ValueError: if all have it, or none.
+        ValueError: if all images have the attribute, or none has.
     """
     _check_both_kinds(labels)
     known = torch.column_stack([torch.ones(len(labels)), labels, others]).double()
-    # Values of one attribute add up to 1, so there are several solutions, which agree about `labels`: the smallest one.
+    # The values of one attribute sum to 1: several solutions exist, which agree on `labels`. This is the smallest.
     return torch.linalg.lstsq(known, latents.double().cpu(), driver="gelsd").solution[1].to(latents)
 
 
 def set_coordinate(latents: torch.Tensor, direction: torch.Tensor, coordinate: float) -> torch.Tensor:
     r"""
-    Gives latents the same coordinate along a direction: what each has of it is taken away, and `coordinate` added. One vector
-    added to all moves those as far that are nearly there, and changes more of what they should keep (of drawn faces that got
-    glasses, 75 % instead of 83 % kept their skin).
+    Sets the coordinate of latents along a direction: removes each latent's component along it and adds `coordinate`.
+    Adding one vector to all latents moves those already close just as far, and preserves less of the images (of drawn
+    faces that were given glasses, 75 % instead of 83 % kept their skin).
 
     Args:
         latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-            Where to begin.
+            The latents to move.
         direction (`torch.Tensor` of shape `(latent_dim,)`):
-            The direction, such as a difference of means. Its length does not matter.
+            The direction, such as a difference of means. Its length has no effect.
         coordinate (`float`):
-            Where along the direction to end. Latents from N(0, 1) are about 0 on average, and 1 away from it.
+            Target coordinate. For latents from N(0, 1), coordinates have mean 0 and standard deviation 1.
 
     Returns:
         `torch.Tensor` of shape `(batch_size, latent_dim)`.
@@ -140,16 +141,16 @@ def set_coordinate(latents: torch.Tensor, direction: torch.Tensor, coordinate: f
 @dataclass
 class Directions:
     r"""
-    Directions of length 1 in latent space, that [`~Directions.move`] goes along.
+    Directions of length 1 in latent space, for [`~Directions.move`].
 
     Args:
         vectors (`torch.Tensor` of shape `(num_directions, latent_dim)`):
             The directions.
         names (`list[str]`):
-            What they are called, each otherwise.
+            A unique name for each direction.
 
     Raises:
-        ValueError: if there are not as many names as directions, or a name twice.
+        ValueError: if the number of names differs from that of directions, or a name occurs twice.
     """
 
     vectors: torch.Tensor
@@ -158,7 +159,7 @@ class Directions:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.vectors) or len(set(self.names)) != len(self.names):
             raise ValueError(
-                f"`names` must be a name of its own for each of the {len(self.vectors)} directions, got {self.names}."
+                f"`names` must contain a unique name for each of the {len(self.vectors)} directions, got {self.names}."
             )
 
     def move(self, latents: torch.Tensor, name: str, distances: list[float]) -> torch.Tensor:
@@ -167,17 +168,17 @@ class Directions:
 
         Args:
             latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-                Where to begin.
+                The latents to move.
             name (`str`):
-                The direction.
+                Name of the direction.
             distances (`list[float]`):
-                How far, also backwards. Latents are about `sqrt(latent_dim)` long.
+                Distances to move, negative for backwards. Latents have a length of about `sqrt(latent_dim)`.
 
         Returns:
             `torch.Tensor` of shape `(batch_size, len(distances), latent_dim)`.
 
         Raises:
-            ValueError: if there is no such direction.
+            ValueError: if the direction is unknown.
         """
         if name not in self.names:
             raise ValueError(f"`name` must be one of {self.names}, got {name!r}.")
@@ -185,7 +186,7 @@ class Directions:
         return latents[:, None] + torch.tensor(distances).to(latents)[None, :, None] * vector
 
     def save_pretrained(self, save_directory: str | Path) -> None:
-        """Writes `directions.safetensors`, into the folder of a model for example."""
+        """Writes `directions.safetensors` to a folder, such as that of a model."""
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         metadata = {"format": "pt", "names": json.dumps(self.names)}
         save_file({"vectors": self.vectors.contiguous()}, Path(save_directory) / DIRECTIONS_FILE, metadata=metadata)
@@ -193,11 +194,11 @@ class Directions:
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, revision: str | None = None) -> "Directions":
         r"""
-        Loads directions that were saved beside a model.
+        Loads directions saved beside a model.
 
         Args:
             pretrained_model_name_or_path (`str` or `Path`):
-                A folder, or a repository on the Hub.
+                A local folder, or a repository on the Hub.
             revision (`str`, *optional*):
                 Branch, tag or commit of the repository.
         """
@@ -213,21 +214,22 @@ class Directions:
 
 def factorized_directions(generator: DCGANGenerator, num_directions: int) -> Directions:
     r"""
-    The directions in which the generator's first layer changes most: eigenvectors of `A^T A` with the largest eigenvalues, for
-    its weight `A` (SeFa; Shen & Zhou, 2021, https://huggingface.co/papers/2007.06600, section 3.2). No images, no labels.
+    Returns the directions that change the output of the generator's first layer most: the eigenvectors of `A^T A` with
+    the largest eigenvalues, for its weight `A` (SeFa; Shen & Zhou, 2021, https://huggingface.co/papers/2007.06600,
+    section 3.2). Requires no images or labels.
 
     Args:
         generator ([`DCGANGenerator`]):
             The generator.
         num_directions (`int`):
-            How many, at most `latent_dim`.
+            Number of directions, at most `latent_dim`.
 
     Raises:
-        ValueError: if there are not so many.
+        ValueError: if `num_directions` is out of range.
     """
     latent_dim = _check_number(generator, num_directions)
     layers = [*generator.stem.hidden_layers, generator.stem.projection]
-    weight = layers[0].weight.detach().float()[:, :latent_dim]  # what follows it is for the class
+    weight = layers[0].weight.detach().float()[:, :latent_dim]  # the remaining columns are for the class
     _, _, directions = torch.linalg.svd(weight, full_matrices=False)
     return Directions(directions[:num_directions].contiguous(), [f"factor {i}" for i in range(num_directions)])
 
@@ -241,23 +243,24 @@ def principal_directions(
     seed: int = 0,
 ) -> Directions:
     r"""
-    The directions that lead along the principal components of the first feature map (GANSpace; Härkönen et al., 2020,
-    https://huggingface.co/papers/2004.02546, section 2.2: components of activations, brought back to latents by least squares).
+    Returns the directions along the principal components of the first feature map (GANSpace; Härkönen et al., 2020,
+    https://huggingface.co/papers/2004.02546, section 2.2: components of activations, mapped back to latents by least
+    squares).
 
     Args:
         generator ([`DCGANGenerator`]):
             The generator.
         num_directions (`int`):
-            How many, at most `latent_dim`.
+            Number of directions, at most `latent_dim`.
         num_latents (`int`, *optional*, defaults to 2048):
-            Number of latents whose feature maps are looked at.
+            Number of latents to compute the components from.
         class_label (`int`, *optional*):
-            Class of the images, which a class-conditional generator needs.
+            Class of the images. Required if the generator is class-conditional.
         seed (`int`, *optional*, defaults to 0):
             Seed of the latents.
 
     Raises:
-        ValueError: if there are not so many directions, or fewer latents than these.
+        ValueError: if `num_directions` is out of range, or not less than `num_latents`.
     """
     latent_dim = _check_number(generator, num_directions)
     if num_latents <= num_directions:
@@ -272,7 +275,7 @@ def principal_directions(
     generator.train(was_training)
     features = torch.cat(maps)
     features -= features.mean(0)
-    # Components of the samples' inner products, as there are fewer samples than features. Their coordinates are the same.
+    # From the samples' inner products, as there are fewer samples than features. The coordinates are the same.
     variances, left = torch.linalg.eigh(features @ features.T)
     coordinates = (left * variances.clamp_min(0).sqrt()).flip(1)[:, :num_directions]
     vectors = torch.linalg.lstsq(coordinates, latents - latents.mean(0)).solution
@@ -281,21 +284,21 @@ def principal_directions(
 
 def boundary_direction(latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     r"""
-    The direction across the linear boundary between latents whose images have something and those whose have not, as a
-    classifier or a person says (InterFaceGAN; Shen et al., 2020, https://huggingface.co/papers/1907.10786, section 2.1: the
-    normal of a linear SVM).
+    Returns the normal of the linear boundary between latents of images with an attribute and of images without it,
+    labelled by a classifier or a person (InterFaceGAN; Shen et al., 2020, https://huggingface.co/papers/1907.10786,
+    section 2.1: the normal of a linear SVM).
 
     Args:
         latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-            Latents.
+            Latents of the images.
         labels (`torch.BoolTensor` of shape `(batch_size,)`):
-            Which of their images have it.
+            Whether each image has the attribute.
 
     Returns:
-        `torch.Tensor` of shape `(latent_dim,)`: length 1, towards those that have it.
+        `torch.Tensor` of shape `(latent_dim,)`: length 1, pointing towards latents with the attribute.
 
     Raises:
-        ValueError: if all have it, or none.
+        ValueError: if all images have the attribute, or none has.
     """
     from sklearn.svm import LinearSVC
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The model that a report explains: its samples, and what is known of them."""
+"""Subject of a report: a model, its samples and their labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,29 +15,31 @@ from .latent_space import boundary_direction
 
 
 _MOST_LABELS = 4
-_RAREST = 0.02  # share of samples that a label must have, or not have, to be explained
+_RAREST = 0.02  # minimum fraction of samples with a label, and without it, for the label to be explained
 
 
 @dataclass
 class Subject:
     r"""
+    Model with its samples and their labels.
+
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
             Latents of its samples.
         class_labels (`list[int]` or `None`):
-            Their classes, if the model is class-conditional.
+            Classes of the samples, if the model is class-conditional.
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Its samples.
         real_images (`torch.ByteTensor` of shape `(num_real_images, num_channels, height, width)` or `None`):
-            Images that it was trained with, if there are any at hand.
+            Training images, if available.
         network ([`ClassifierFeatures`] or `None`):
-            A classifier of such images, if there is one.
+            Classifier of such images, if available.
         attributes ([`Attributes`] or `None`):
-            What it says of the samples.
+            Labels that the classifier predicts for the samples.
         labels (`list[str]`):
-            The labels that are explained.
+            Labels to explain.
     """
 
     pipe: DCGANPipeline
@@ -60,7 +62,7 @@ class Subject:
         labels: list[str] | None = None,
     ) -> "Subject":
         r"""
-        Draws samples of a model, of a class-conditional one of all classes in turn, and asks the classifier about them.
+        Generates samples, cycling through the classes of a class-conditional model, and predicts their labels.
 
         Args:
             pipe ([`DCGANPipeline`]):
@@ -70,15 +72,16 @@ class Subject:
             seed (`int`):
                 Seed of their latents.
             real_images (`torch.ByteTensor`, *optional*):
-                Images that it was trained with.
+                Training images.
             network ([`ClassifierFeatures`], *optional*):
-                A classifier of such images.
+                Classifier of such images.
             labels (`list[str]`, *optional*):
-                Labels of the classifier to explain. By default up to four that about half of the samples have, of one attribute
-                each. None of class-conditional models, whose latents do not choose the class.
+                Labels of the classifier to explain. Defaults to up to four labels, one per attribute, whose
+                frequencies are closest to one half. Ignored for class-conditional models, whose latents do not
+                determine the class.
 
         Raises:
-            ValueError: if all samples have one of `labels`, or none has.
+            ValueError: if fewer than 2 samples have one of `labels`, or fewer than 2 do not.
         """
         num_classes = pipe.generator.config.num_classes
         class_labels = [i % num_classes for i in range(num_images)] if num_classes else None
@@ -93,28 +96,28 @@ class Subject:
                 number = int(subject.attributes.has(name).sum())
                 if not 2 <= number <= num_images - 2:
                     raise ValueError(
-                        f"`labels` must be of some samples, got {name!r}, which {number} of {num_images} have."
+                        f"`labels` must apply to some samples only, got {name!r}, which {number} of {num_images} have."
                     )
         return subject
 
     def labels_of(self, start: int, stop: int) -> list[int] | None:
-        """Classes of some of the samples, as the pipeline takes them."""
+        """Returns the classes of a range of samples, in the format of the pipeline."""
         return None if self.class_labels is None else self.class_labels[start:stop]
 
     def draw(self, latents: torch.Tensor, class_labels: list[int] | None = None) -> torch.Tensor:
-        """Images of latents, `torch.ByteTensor`, as a file would have them. Classes are by default those of the samples."""
+        """Generates images from latents, as a `torch.ByteTensor`. Classes default to those of the samples."""
         labels: Any = self.labels_of(0, len(latents)) if class_labels is None else class_labels
         (images,) = self.pipe(latents=latents, class_labels=labels, output_type="pt", return_dict=False)
         return to_bytes(images)
 
     def boundary(self, name: str) -> torch.Tensor:
-        """The direction in latent space towards samples with a label, found with the first half of them."""
+        """Returns the latent direction towards samples with a label, fitted to the first half of the samples."""
         assert self.attributes is not None
         half = len(self.latents) // 2
         return boundary_direction(self.latents[:half], torch.from_numpy(self.attributes.has(name)[:half]))
 
     def rank_correlation(self, direction: torch.Tensor, name: str) -> float:
-        """Rank correlation (Spearman) of the second half of the samples along a direction with the classifier's certainty."""
+        """Spearman correlation of position along a direction with label probability (second half of the samples)."""
         from scipy.stats import spearmanr
 
         assert self.attributes is not None

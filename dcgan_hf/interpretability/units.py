@@ -1,9 +1,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What single units of the generator draw, and what it draws without them ("forgetting to draw certain objects", Radford et al.,
-2016, section 6.3.1; GAN Dissection, Bau et al., 2019, https://huggingface.co/papers/1811.10597). A unit is a channel of one of
-the generator's feature maps: layer 0 is the stem's, the last one is what the image is made of.
+Roles of single generator units, and the effect of switching them off ("forgetting to draw certain objects", Radford et
+al., 2016, section 6.3.1; GAN Dissection, Bau et al., 2019, https://huggingface.co/papers/1811.10597). A unit is a
+channel of one of the generator's feature maps: layer 0 is the stem's, the last one is the output layer's input.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,10 @@ from ..modeling_dcgan import DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 
 
-# Images that gradients go through at once.
+# Images per backward pass.
 _CHUNK = 64
-# Units that are chosen with the same gradients. One at a time takes four times as long and chooses units of much the same
-# effect (20 units of the stem on Fashion-MNIST: 81 % fewer sneakers instead of 83 %, 48 % fewer ankle boots instead of 42 %).
+# Units chosen from the same gradients. One at a time takes four times as long for much the same effect (20 units of
+# the stem on Fashion-MNIST: 81 % fewer sneakers instead of 83 %, 48 % fewer ankle boots instead of 42 %).
 _CHOSEN_AT_ONCE = 4
 
 
@@ -36,7 +36,7 @@ def unit_activations(
     region: tuple[int, int, int, int] | None = None,
 ) -> torch.Tensor:
     r"""
-    How active each unit of a layer is: the mean over its feature map, after normalisation and activation function.
+    Returns the mean activation of each unit over its feature map, after normalisation and activation function.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -44,18 +44,18 @@ def unit_activations(
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
             Latents of the images.
         layer (`int`):
-            The feature map, from 0 (the stem's).
+            Index of the feature map, from 0 (the stem's).
         class_labels (*optional*):
-            Classes of the images, as the pipeline takes them. Required if the generator is class-conditional.
+            Classes of the images, in the format of the pipeline. Required if the generator is class-conditional.
         region (`tuple[int, int, int, int]`, *optional*):
-            Left, top, right and bottom of a box in pixels of the image, in which the mean is taken. A cell of the feature map
-            counts as much as the box covers of it.
+            Left, top, right and bottom, in image pixels, of a box to take the mean over. Each cell of the feature map
+            is weighted by the fraction of it that the box covers.
 
     Returns:
         `torch.FloatTensor` of shape `(num_images, num_units)`, on the CPU.
 
     Raises:
-        ValueError: if there is no such layer, or if the box is empty or leaves the image.
+        ValueError: if the layer does not exist, or if the box is empty or extends beyond the image.
     """
     module, _ = _feature_map(pipe.generator, layer)
     size = pipe.generator.config.image_size
@@ -64,7 +64,7 @@ def unit_activations(
         left, top, right, bottom = region
         if not (0 <= left < right <= size and 0 <= top < bottom <= size):
             raise ValueError(
-                f"`region` must be left, top, right, bottom of a box in an image of {size}x{size} pixels, got {region}."
+                f"`region` must be (left, top, right, bottom) within an image of {size}x{size} pixels, got {region}."
             )
         mask = torch.zeros(1, 1, size, size)
         mask[..., top:bottom, left:right] = 1
@@ -85,28 +85,28 @@ def unit_activations(
 
 def rank_units(activations: torch.Tensor, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     r"""
-    Units by how well their activation tells images that have something from those that have not: by the area under the ROC
-    curve, which is the probability that a unit is more active on an image of the first kind than on one of the second. It says
-    which units go along with it, [`most_effective_units`] which ones it depends on. Of something small that always is at the
-    same place (glasses), take the activations there (`region`).
+    Ranks units by how well their activation separates images with an attribute from images without it: by the area
+    under the ROC curve, which is the probability that a unit is more active on an image with it than on one without.
+    This finds units that correlate with the attribute, [`most_effective_units`] those that it depends on. For small
+    objects at a fixed position (glasses), use the activations there (`region`).
 
     Args:
         activations (`torch.Tensor` of shape `(num_images, num_units)`):
-            Activations of all units, of [`unit_activations`].
+            Activations of all units, from [`unit_activations`].
         labels (`np.ndarray` of `bool`, of shape `(num_images,)`):
-            Which images have it.
+            Whether each image has the attribute.
 
     Returns:
-        `tuple` of the units, best first, `torch.LongTensor` of shape `(num_units,)`, and their areas in [0, 1], in this order.
-        0.5 is chance; units with less are less active where it is.
+        `tuple` of the units, best first, `torch.LongTensor` of shape `(num_units,)`, and their areas in [0, 1], in the
+        same order. 0.5 is chance. Units below that are less active on images with the attribute.
 
     Raises:
-        ValueError: if all images have it, or none.
+        ValueError: if all images have the attribute, or none has.
     """
     from scipy.stats import rankdata
 
     _check_labels(labels, len(activations))
-    ranks = rankdata(activations.float().cpu().numpy(), axis=0)  # of equal ones, the mean
+    ranks = rankdata(activations.float().cpu().numpy(), axis=0)  # ties get their mean rank
     num_positive = int(labels.sum())
     wins = ranks[labels].sum(0) - num_positive * (num_positive + 1) / 2
     areas = torch.from_numpy(wins / (num_positive * (len(labels) - num_positive))).float()
@@ -116,7 +116,7 @@ def rank_units(activations: torch.Tensor, labels: np.ndarray) -> tuple[torch.Ten
 
 def label_log_odds(network: ClassifierFeatures, name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     r"""
-    A classifier's log odds of a label as a function of images that gradients go through, for [`most_effective_units`].
+    Returns a differentiable function from images to a classifier's log odds of a label, for [`most_effective_units`].
 
     Args:
         network ([`ClassifierFeatures`]):
@@ -129,7 +129,7 @@ def label_log_odds(network: ClassifierFeatures, name: str) -> Callable[[torch.Te
         `log(p / (1 - p))` of shape `(batch_size,)`.
 
     Raises:
-        ValueError: if the classifier knows no such label.
+        ValueError: if the label is unknown.
     """
     if name not in network.label_names:
         raise ValueError(f"`name` must be one of {network.label_names}, got {name!r}.")
@@ -153,40 +153,42 @@ def most_effective_units(
     candidates: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""
-    The units without which a score of images falls most. They are chosen one after another, by the gradient of the mean score
-    with respect to a factor on each unit, given that those before are already switched off. (GAN Dissection, section 3.2, also
-    optimises the effect of a set of units, since the best ones of a set are not the best ones alone.) Nothing
-    keeps them from mattering for other things, too: `candidates` that are active where the label is spoil less.
+    Finds the units whose removal lowers a score of images most. Units are chosen greedily, by the gradient of the mean
+    score with respect to a factor on each unit, with all previously chosen units switched off. (GAN Dissection,
+    section 3.2, also optimises the effect of a set of units, since the best set does not consist of the best single
+    units.) The units may affect other content, too: `candidates` that are active where the label is do less damage.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
-            Latents of images that have what the score tells; about 100 of them.
+            Latents of images with the scored attribute, about 100 of them.
         layer (`int`):
-            The feature map, from 0 (the stem's).
+            Index of the feature map, from 0 (the stem's).
         score (`Callable`):
-            From images in [-1, 1], of shape `(batch_size, num_channels, height, width)`, to scores of shape `(batch_size,)`,
-            which gradients go through: [`label_log_odds`].
+            Differentiable function from images in [-1, 1], of shape `(batch_size, num_channels, height, width)`, to
+            scores of shape `(batch_size,)`, such as [`label_log_odds`].
         num_units (`int`, *optional*, defaults to 20):
-            How many.
+            Number of units.
         class_labels (*optional*):
-            Classes of the images, as the pipeline takes them. Required if the generator is class-conditional.
+            Classes of the images, in the format of the pipeline. Required if the generator is class-conditional.
         candidates (`torch.LongTensor` of shape `(num_candidates,)`, *optional*):
-            Units to choose from, for example those that [`rank_units`] finds active where it is. All by default.
+            Units to choose from, such as those that [`rank_units`] ranks first. All by default.
 
     Returns:
-        `torch.LongTensor` of shape `(num_units,)`: the units, in the order in which they were chosen.
+        `torch.LongTensor` of shape `(num_units,)`: the units, in the order of choice.
 
     Raises:
-        ValueError: if there is no such layer, or if there are fewer units.
+        ValueError: if the layer does not exist, or if `num_units` is out of range.
     """
     generator = pipe.generator
     module, width = _feature_map(generator, layer)
     allowed = torch.zeros(width, dtype=torch.bool)
     allowed[_check_units(range(width) if candidates is None else candidates, width, layer)] = True
     if not 1 <= num_units <= int(allowed.sum()):
-        raise ValueError(f"`num_units` must be from 1 to {int(allowed.sum())}, the units there are, got {num_units}.")
+        raise ValueError(
+            f"`num_units` must be from 1 to {int(allowed.sum())}, the number of candidates, got {num_units}."
+        )
     pipe.check_inputs(len(latents), class_labels, None, latents, None, "pt")
     inputs = pipe.prepare_latents(len(latents), latents=latents).to(generator.dtype)
     labels = None
@@ -207,7 +209,7 @@ def most_effective_units(
                     images = generator(inputs[chunk], None if labels is None else labels[chunk]).pixel_values
                 finally:
                     handle.remove()
-                # Of the factors alone, so that nothing is left behind in the networks.
+                # For the factors only, so that the networks accumulate no gradients.
                 gradient += torch.autograd.grad(score(images).sum(), switches)[0].float().cpu()
             gradient[~allowed] = -torch.inf
             best = gradient.topk(min(_CHOSEN_AT_ONCE, num_units - len(chosen))).indices
@@ -222,21 +224,21 @@ def most_effective_units(
 @contextmanager
 def switched_off(generator: DCGANGenerator, layer: int, units: Sequence[int] | torch.Tensor) -> Iterator[None]:
     r"""
-    While it lasts, units of the generator are 0 everywhere, whatever the image: in the paper's words, they are dropped. Zero is
-    what a unit says if it does not see what it stands for; their means over images remove less and spoil more.
+    Context in which units of the generator are 0 everywhere, for every image: in the paper's words, they are dropped.
+    Zero is the activation of a unit whose feature is absent. Setting units to their mean removes less and spoils more.
 
-    Switches of several layers can be nested. Works with fused generators, too.
+    Contexts of several layers can be nested. Fused generators are supported.
 
     Args:
         generator ([`DCGANGenerator`]):
             The generator.
         layer (`int`):
-            The feature map, from 0 (the stem's).
+            Index of the feature map, from 0 (the stem's).
         units (`Sequence[int]` or `torch.Tensor`):
-            The channels to switch off.
+            Channels to switch off.
 
     Raises:
-        ValueError: if there is no such layer or unit.
+        ValueError: if the layer or a unit does not exist.
 
     Example:
 
@@ -249,7 +251,7 @@ def switched_off(generator: DCGANGenerator, layer: int, units: Sequence[int] | t
     off = torch.zeros(width, dtype=torch.bool)
     off[_check_units(units, width, layer)] = True
     handle = module.register_forward_hook(
-        # Not in place, since the activation function needs its output for the gradient.
+        # Not in place: the backward pass of the activation function needs its output.
         lambda module, inputs, feature_map: feature_map.masked_fill(off[:, None, None].to(feature_map.device), 0)
     )
     try:
@@ -261,13 +263,15 @@ def switched_off(generator: DCGANGenerator, layer: int, units: Sequence[int] | t
 @dataclass
 class AblationEffect:
     r"""
+    Effect of switched-off units on the labels of images.
+
     Args:
         before (`np.ndarray` of shape `(num_labels,)`):
-            Share in [0, 1] of the images that have each label with all units.
+            Fraction of images, in [0, 1], that have each label with all units.
         after (`np.ndarray` of shape `(num_labels,)`):
             The same without the units.
         kept (`np.ndarray` of shape `(num_labels,)`):
-            Share of those that had a label which still have it. NaN if there were none. It tells what else was lost.
+            Fraction of images with a label that still have it. NaN if there were none. Shows what else was lost.
     """
 
     before: np.ndarray
@@ -276,26 +280,27 @@ class AblationEffect:
 
     @property
     def relative_change(self) -> np.ndarray:
-        """Change of each label's frequency as a share of what it was: -1 if there are none any more. NaN if there were none."""
+        """Relative change of each label's frequency: -1 if no image has it any more, NaN if none had it before."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.before > 0, (self.after - self.before) / self.before, np.nan)
 
 
 def ablation_effect(labels_before: np.ndarray, labels_after: np.ndarray) -> AblationEffect:
     r"""
-    What switching off units does to the images of the same latents.
+    Compares the labels of images from the same latents with and without some units.
 
-    Look at the images, too: a classifier was not trained on such, and may call faint glasses none. (On drawn faces, without the
-    20 units of layer 1 with the largest areas, a classifier saw 95 % fewer glasses; a template of glasses fitted as before.)
+    Inspect the images, too: a classifier was not trained on such images, and may miss faint glasses. (On drawn faces
+    without the 20 units of layer 1 with the largest areas, a classifier found 95 % fewer glasses, while a template of
+    glasses matched as before.)
 
     Args:
         labels_before (`np.ndarray` of `bool`, of shape `(num_images, num_labels)`):
-            What is on the images with all units.
+            Labels of the images with all units.
         labels_after (`np.ndarray` of `bool`, of shape `(num_images, num_labels)`):
-            What is on the images made under [`switched_off`].
+            Labels of the images generated under [`switched_off`].
 
     Raises:
-        ValueError: if they are not of the same images and labels.
+        ValueError: if their shapes differ, or are not two-dimensional.
     """
     if labels_before.ndim != 2 or labels_before.shape != labels_after.shape:
         raise ValueError(
@@ -309,9 +314,9 @@ def ablation_effect(labels_before: np.ndarray, labels_after: np.ndarray) -> Abla
 
 def remaining_difference(images_before: torch.Tensor, images_after: torch.Tensor, labels: np.ndarray) -> float:
     r"""
-    How much of what tells images with a label from those without is left when units are switched off, in pixels, without a
-    classifier, which may be mistaken about images such as it has never seen. It is the difference of the mean images, projected
-    on what it was before.
+    Returns the fraction of the pixel difference between images with and without a label that remains when units are
+    switched off. Requires no classifier, which may be wrong about unfamiliar images. The difference of the mean
+    images is projected onto the difference before.
 
     Args:
         images_before (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
@@ -319,13 +324,13 @@ def remaining_difference(images_before: torch.Tensor, images_after: torch.Tensor
         images_after (`torch.Tensor` of shape `(num_images, num_channels, height, width)`):
             Images of the same latents under [`switched_off`].
         labels (`np.ndarray` of `bool`, of shape `(num_images,)`):
-            Which images had the label before.
+            Whether each image had the label before.
 
     Returns:
         `float`: 1 if nothing was lost, 0 if the two kinds look alike on average.
 
     Raises:
-        ValueError: if all images have it, or none.
+        ValueError: if all images have the label, or none has.
     """
     _check_labels(labels, len(images_before))
     chosen = torch.from_numpy(labels)
@@ -336,11 +341,11 @@ def remaining_difference(images_before: torch.Tensor, images_after: torch.Tensor
 
 
 def _feature_map(generator: DCGANGenerator, layer: int) -> tuple[nn.Module, int]:
-    """The module whose output is a feature map after normalisation and activation, and the number of its units."""
-    widths: list[int] = list(generator.config.hidden_sizes)  # type: ignore[arg-type]  # a config in use has them
+    """Returns the module that outputs a feature map, after normalisation and activation, and its number of units."""
+    widths: list[int] = list(generator.config.hidden_sizes)  # type: ignore[arg-type]  # derived by the config
     if not 0 <= layer < len(widths):
         raise ValueError(f"`layer` must be from 0 to {len(widths) - 1}, got {layer}.")
-    # After the stem come triples of convolution, normalisation and activation function. Fusing leaves the last in place.
+    # The stem is followed by triples of convolution, normalisation and activation function. Fusing keeps the last.
     return (generator.layers[3 * layer - 1] if layer else generator.stem), widths[layer]
 
 
@@ -355,7 +360,7 @@ def _check_units(units: Sequence[int] | torch.Tensor, width: int, layer: int) ->
 def _check_labels(labels: np.ndarray, num_images: int) -> None:
     if labels.dtype != bool or labels.shape != (num_images,):
         raise ValueError(
-            f"`labels` must be a bool for each of the {num_images} images, got {labels.dtype} of shape {labels.shape}."
+            f"`labels` must be a bool array of shape ({num_images},), got {labels.dtype} of shape {labels.shape}."
         )
     if labels.all() or not labels.any():
         raise ValueError(f"`labels` must be true for some and false for others, got {labels.sum()} of {len(labels)}.")

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Images that show on a model's page what it draws."""
+"""Example images for the model card."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ NUM_SINGLE_EXAMPLES = 4
 
 def save_examples(pipe: DiffusionPipeline, folder: Path) -> None:
     r"""
-    Draws the images of seeds 0 to 63, so that everyone can draw them again, and writes them as `images/grid.png`, the
-    first four also as `images/seed-0.png`, ... A class-conditional model draws its classes in turn, one a column.
+    Generates reproducible images from the seeds 0 to 63 and writes them to `images/grid.png`, the first four also to
+    `images/seed-0.png`, ... A class-conditional model cycles through its classes, one per column.
 
     Args:
         pipe ([`DCGANPipeline`]):

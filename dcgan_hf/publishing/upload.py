@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Publishes the folder of a model on the Hub, or tries to without ever harming the run that made it."""
+"""Publishes models on the Hub. A failed upload never stops the run that trained the model."""
 
 import logging
 import shlex
@@ -34,12 +34,12 @@ from .examples import save_examples
 
 logger = logging.getLogger(__name__)
 
-# The client's errors, of an answer or of none: httpx's with huggingface_hub 1, httpx2's with 2.
+# Base of the client's errors, with or without a response: httpx's in huggingface_hub 1, httpx2's in 2.
 HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
 
-# Seconds to wait before trying again. The client tries again itself where it uploads, but not where it makes the commit.
+# Seconds to wait before each retry. The client itself retries uploads, but not commits.
 _WAITS = (2, 8)
-# Seconds after which a run goes on without an answer. The client would wait for ever.
+# Seconds after which a run stops waiting for a response. The client has no such limit.
 _PATIENCE_AT_START = 60
 _PATIENCE_AT_END = 1800
 
@@ -47,23 +47,23 @@ _PATIENCE_AT_END = 1800
 @dataclass
 class Publication:
     """
-    What a publication is like.
+    Options of a publication.
 
     Args:
         commit_message (`str`, *optional*):
             Message of the commit.
         private (`bool`, *optional*):
-            Whether a new repository is private. By default what the organization has set.
+            Whether a new repository is private. Defaults to the setting of the organization.
         token (`str`, *optional*):
-            Access token. By default the one of `hf auth login`.
+            Access token. Defaults to the one of `hf auth login`.
         create_pr (`bool`, *optional*, defaults to `False`):
-            Whether to open a pull request instead.
+            Whether to open a pull request instead of committing to main.
         license (`str`, *optional*):
             License of the model, for the card.
         base_model (`str`, *optional*):
-            Repository of the model that this one was made from, for the card.
+            Repository of the model that this one is derived from, for the card.
         keep_card (`bool`, *optional*, defaults to `False`):
-            Whether any card in the repository stays. A card that its owner has made their own always does.
+            Whether to keep a generated card in the repository. A customised card is always kept.
     """
 
     commit_message: str | None = None
@@ -79,20 +79,20 @@ def write_model_page(
     pipe: DiffusionPipeline, folder: Path, repo_id: str, license: str | None = None, base_model: str | None = None
 ) -> None:
     r"""
-    Writes example images, if the pipeline makes some of nothing but seeds, and `README.md`, the model card, into the folder
-    of a saved pipeline. A card that its owner has made their own (see [`card_is_generated`]) stays.
+    Writes example images, if the pipeline generates images from seeds alone, and the model card, `README.md`, into the
+    folder of a saved pipeline. A customised card (see [`card_is_generated`]) is kept.
 
     Args:
         pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
             The pipeline.
         folder (`Path`):
-            Folder where it was saved.
+            Folder that the pipeline was saved to.
         repo_id (`str`):
-            Repository that the code on the card loads.
+            Repository that the code on the card loads from.
         license (`str`, *optional*):
             License of the model.
         base_model (`str`, *optional*):
-            Repository of the model that this one was made from.
+            Repository of the model that this one is derived from.
     """
     if pipe.draws_from_seeds:
         save_examples(pipe, folder)
@@ -108,7 +108,7 @@ def _write_card(
 
 
 def update_card(pipe: DiffusionPipeline, folder: Path) -> None:
-    """Writes the card of a saved pipeline again, after measurements, unless its owner has made it their own."""
+    """Rewrites the card of a saved pipeline, for example after measurements. A customised card is kept."""
     path = folder / CARD_FILE
     told = ModelCard.load(path).data.to_dict() if path.is_file() else {}
     repo_id = read_json(folder / ARGUMENTS_FILE).get("hub_model_id") or folder.absolute().name
@@ -117,8 +117,8 @@ def update_card(pipe: DiffusionPipeline, folder: Path) -> None:
 
 def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: str | None = None) -> str:
     r"""
-    Adds the measurements in a folder to a model on the Hub: `metrics.json`, and the `model-index` of its card. Those of
-    others that are there stay.
+    Publishes the measurements in a folder: uploads `metrics.json`, and adds them to the `model-index` of the model's
+    card. Other results on the card are kept.
 
     Args:
         pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
@@ -128,10 +128,10 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
         repo_id (`str`):
             The repository.
         token (`str`, *optional*):
-            Access token. By default the one of `hf auth login`.
+            Access token. Defaults to the one of `hf auth login`.
 
     Returns:
-        `str`: address of the commit.
+        `str`: URL of the commit.
     """
     results = eval_results(read_metrics(folder), pipe.task)
 
@@ -146,7 +146,7 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
         card.data.eval_results = [*others, *results]
         files = {CARD_FILE: str(card).encode(), METRICS_FILE: (folder / METRICS_FILE).read_bytes()}
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
-        commit = create_commit(repo_id, operations, commit_message="Add measurements", token=token)
+        commit = create_commit(repo_id, operations, commit_message="Add evaluation results", token=token)
         return commit.commit_url
 
     return persistently(upload, repo_id)
@@ -154,7 +154,7 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
 
 def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:
     r"""
-    Uploads the [`PUBLISHED_FILES`] of a folder to a repository that exists, in one commit.
+    Uploads the [`PUBLISHED_FILES`] of a folder to an existing repository, in one commit.
 
     Args:
         folder (`Path`):
@@ -162,10 +162,10 @@ def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:
         repo_id (`str`):
             The repository.
         publication ([`Publication`]):
-            Message, token and so on.
+            Commit message, token and other options.
 
     Returns:
-        `str`: address of the commit.
+        `str`: URL of the commit or pull request.
     """
 
     def upload() -> str:
@@ -184,7 +184,7 @@ def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:
 
 
 def persistently(function: Callable[[], Any], repo_id: str) -> Any:
-    """Calls a function that speaks with the Hub, again if it fails in a way that may pass."""
+    """Calls a function that accesses the Hub, and retries it after transient errors."""
     for wait in _WAITS:
         try:
             return function()
@@ -192,7 +192,7 @@ def persistently(function: Callable[[], Any], repo_id: str) -> Any:
             if not _may_pass(error):
                 raise
             wait = max(wait, _retry_after(error))
-            logger.warning(f"Publishing on {repo_id} failed, trying again in {wait} s: {_reason(error)}")
+            logger.warning(f"Publishing to {repo_id} failed; retrying in {wait} s: {_reason(error)}")
             time.sleep(wait)
     return function()
 
@@ -210,26 +210,26 @@ def _has_card(repo_id: str, token: str | None, of_its_own: bool) -> bool:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Tells if an error is of the kind that goes away: no answer, too many requests, another commit at that moment."""
+    """Returns whether an error is transient: no response, too many requests, a concurrent commit, a server error."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
     return isinstance(error, HTTPError)
 
 
 def _retry_after(error: BaseException) -> int:
-    """Seconds that the Hub asks to wait, at most 5 minutes."""
+    """Returns the seconds that the Hub asks to wait, at most 300."""
     header = error.response.headers.get("Retry-After", "") if isinstance(error, HfHubHTTPError) else ""
     return min(int(header), 300) if header.isdecimal() else 0
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer"
+        return "no response"
     if isinstance(error, HfHubHTTPError):
         response = f"{error.response.status_code} {error.response.reason_phrase}"
         said_already = (None, "", error.response.reason_phrase)
         return response if error.server_message in said_already else f"{response}: {error.server_message}"
-    if isinstance(error, RuntimeError) and error.__cause__ is not None:  # the client's, when an upload fails
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:  # raised by the client when an upload fails
         return f"{error} {_reason(error.__cause__)}"
     return f"{type(error).__name__}: {str(error).strip() or 'no message'}".splitlines()[0]
 
@@ -238,20 +238,20 @@ def publish_pipeline(
     pipe: DiffusionPipeline, folder: Path, repo_id: str, publication: Publication | None = None
 ) -> str:
     r"""
-    Publishes a saved pipeline with its page.
+    Publishes a saved pipeline with its model card and example images.
 
     Args:
         pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
             The pipeline.
         folder (`Path`):
-            Folder where it was saved.
+            Folder that the pipeline was saved to.
         repo_id (`str`):
-            Repository, which is created if it does not exist. Without a namespace, it is the user's own.
+            Repository, created if it does not exist. The namespace defaults to the user.
         publication ([`Publication`], *optional*):
-            Message, token, license and so on.
+            Commit message, token, license and other options.
 
     Returns:
-        `str`: address of the commit.
+        `str`: URL of the commit or pull request.
     """
     publication = publication or Publication()
     repo_id = _create_repo(repo_id, publication.private, publication.token)
@@ -275,37 +275,37 @@ def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Futur
 
 class RunPublisher:
     r"""
-    Publishes the model of a run, at its end or also in between, in a thread. Once training has begun, nothing that goes
-    wrong here stops it: it is logged, with the command that publishes the model later.
+    Publishes the model of a run in a thread, at the end and optionally during training. Errors after the start of
+    training do not stop the run: they are logged, with the command that publishes the model later.
 
     Args:
         output_dir (`Path`):
             Folder of the run.
         repo_id (`str`):
-            Repository, which is created if it does not exist.
+            Repository, created if it does not exist.
         private (`bool`):
             Whether a new repository is private.
         license (`str`, *optional*):
             License of the model.
 
     Raises:
-        ValueError: if nobody is logged in, or if the Hub refuses this user, name or license. (If the Hub is not in
-            reach, training begins nevertheless.)
+        ValueError: if no user is logged in, or if the Hub refuses the user, repository name or license. (If the Hub
+            cannot be reached, training starts anyway.)
     """
 
     def __init__(self, output_dir: Path, repo_id: str, private: bool, license: str | None):
         self.output_dir = output_dir
         self.repo_id = repo_id
-        self.private = private or None  # None leaves it to what the organization has set
+        self.private = private or None  # None: the setting of the organization
         self._upload: Future | None = None
         if get_token() is None:
             raise ValueError("`push_to_hub` needs a token: log in with `hf auth login`, or set HF_TOKEN.")
         try:
             self.repo_id = _in_thread(self._prepare, license).result(_PATIENCE_AT_START)
-        except Exception as error:  # whatever a network may do
+        except Exception as error:  # a network can fail in any way
             if isinstance(error, ValueError) or (isinstance(error, HfHubHTTPError) and not _may_pass(error)):
                 raise ValueError(f"`push_to_hub` to {repo_id!r} is refused: {_reason(error)}") from None
-            logger.warning(f"The Hub cannot be reached, training starts anyway: {_reason(error)}")
+            logger.warning(f"The Hub cannot be reached; training starts anyway: {_reason(error)}")
 
     def _prepare(self, license: str | None) -> str:
         ModelCard(f"---\n{ModelCardData(license=license)}\n---\n").validate()
@@ -313,18 +313,18 @@ class RunPublisher:
 
     def publish_in_background(self, pipe: DiffusionPipeline, files: list[Path], step: int) -> None:
         r"""
-        Starts to publish the model as it is now, unless the last time still goes on. Training can go on at once.
+        Publishes the current model in the background. Skipped while an earlier upload is running.
 
         Args:
             pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
                 The model.
             files (`list[Path]`):
-                Files in the output folder that belong to the page.
+                Files in the output folder that belong to the model card.
             step (`int`):
-                Number of updates.
+                Current training step.
         """
         if self._upload is not None and not self._upload.done():
-            logger.info(f"Step {step} is not published: the upload of an earlier one still goes on.")
+            logger.info(f"Step {step} is not published: an earlier upload is still running.")
             return
         folder = Path(tempfile.mkdtemp(prefix="dcgan-publish-"))
         pipe.save_pretrained(folder)
@@ -339,13 +339,13 @@ class RunPublisher:
         try:
             repo_id = _create_repo(self.repo_id, self.private)
             logger.info(f"Published: {publish_folder(folder, repo_id, Publication(f'Training, step {step}'))}")
-        except Exception as error:  # nothing that happens here may cost the run
+        except Exception as error:  # no error here may stop the run
             logger.warning(f"Step {step} is not published: {_reason(error)}")
         finally:
             shutil.rmtree(folder)
 
     def finish(self, pipe: DiffusionPipeline, step: int) -> None:
-        """Waits for an upload that goes on, and publishes the output folder, where the pipeline was saved."""
+        """Waits for a running upload, then publishes the output folder, which contains the saved pipeline."""
         publication = Publication(f"Training, step {step}", self.private)
         try:
             if self._upload is not None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Texts of model cards, reports and pages, as Jinja templates."""
+"""Jinja templates of model cards, reports and pages."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ def read_template(name: str) -> str:
 
 
 def render_template(name: str, **facts: Any) -> str:
-    """Fills a template. A fact that is missing is an error; in HTML, what facts hold is escaped."""
+    """Renders a template. A missing fact raises an error; in HTML templates, facts are escaped."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=name.endswith(".html"), keep_trailing_newline=True
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments that all trainings have in common."""
+"""Arguments shared by all trainers."""
 
 import json
 import math
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from ..configuration_dcgan import DCGANDiscriminatorConfig
 
 PENALTIES = ("r1_penalty", "r2_penalty", "gradient_penalty")
-# Losses whose discriminator is given labels.
+# Losses with a target label for real images.
 SMOOTHABLE_LOSSES = ("bce", "least_squares")
 NETWORK_ARGUMENTS = ("generator_config", "discriminator_config")
 
 
 @dataclass(kw_only=True)
 class TrainingArguments(DatasetArguments, DeviceArguments):
-    """Arguments of a training of any kind, see [`DCGANTrainingArguments`]."""
+    """Arguments shared by all trainers, see [`DCGANTrainingArguments`]."""
 
     output_dir: str = flag(
         "dcgan-model",
-        "Folder of the trained pipeline, checkpoints, samples and logs.",
+        "Output folder for the pipeline, checkpoints, samples and logs.",
         group="Common",
         on_resume="free",
     )
@@ -39,78 +39,78 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         on_card=True,
     )
     num_epochs: int = flag(
-        25, "Passes through the data set.", group="Common", range="[1, inf)", on_resume="free", on_card=True
+        25, "Number of training epochs.", group="Common", range="[1, inf)", on_resume="free", on_card=True
     )
     max_train_steps: int | None = flag(
         None,
-        "Number of updates. Overrides `--num_epochs`.",
+        "Number of training steps. Overrides `--num_epochs`.",
         group="Common",
         range="[1, inf)",
         on_resume="free",
         on_card=True,
     )
-    # Batch normalisation needs two images.
-    train_batch_size: int = flag(
-        128, "Images of a batch, on each process.", group="Common", range="[2, inf)", on_card=True
-    )
+    # Batch normalisation needs at least two images.
+    train_batch_size: int = flag(128, "Batch size per process.", group="Common", range="[2, inf)", on_card=True)
     learning_rate: float = flag(
-        2e-4, "Adam's learning rate.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
+        2e-4, "Initial learning rate of Adam.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
     )
     use_ema: bool = flag(
         False,
-        "Sample from and save an exponential moving average of the generator.",
+        "Keep an exponential moving average of the generator, and use it for samples and the saved model.",
         group="Common",
         on_resume="fixed",
         on_card=True,
     )
     seed: int = flag(
-        0, "Seed of weights, order of the data and latents.", group="Common", range="[0, inf)", on_card=True
+        0,
+        "Seed of the initial weights, the data order and the latents.",
+        group="Common",
+        range="[0, inf)",
+        on_card=True,
     )
     resume_from_checkpoint: str | None = flag(
-        None, "Checkpoint to go on from: 'latest', its name or its path.", group="Common", on_resume="free"
+        None, "Checkpoint to resume from: 'latest', a name or a path.", group="Common", on_resume="free"
     )
     overwrite_output_dir: bool = flag(
         False,
-        "Delete an earlier run's checkpoints, samples and logs in `--output_dir`.",
+        "Delete the checkpoints, samples and logs of an earlier run in `--output_dir`.",
         group="Common",
         on_resume="free",
     )
 
     max_train_samples: int | None = flag(
         None,
-        "Number of images to use, chosen at random. By default all.",
+        "Maximum number of training images, chosen at random (default: all).",
         group="Data",
         range="[2, inf)",
         on_card=True,
     )
     streaming: bool = flag(
-        False, "Read the data set while training instead of downloading it first.", group="Data", on_card=True
+        False, "Stream the dataset during training instead of downloading it first.", group="Data", on_card=True
     )
     num_channels: Literal[1, 3, 4] | None = flag(
         None,
-        "1 (grey), 3 (RGB) or 4 (RGBA). By default 1 or 3, as the first image has.",
+        "Number of image channels: 1 (grey), 3 (RGB) or 4 (RGBA) (default: 1 or 3, depending on the first image).",
         group="Data",
         on_resume="fixed",
         on_card=True,
     )
-    random_flip: bool = flag(False, "Mirror half of the images, chosen at random.", group="Data", on_card=True)
-    skip_bad_images: bool = flag(
-        False, "Go on without images that cannot be read, and count them.", group="Data", on_card=True
-    )
+    random_flip: bool = flag(False, "Flip half of the images horizontally, at random.", group="Data", on_card=True)
+    skip_bad_images: bool = flag(False, "Skip and count images that cannot be read.", group="Data", on_card=True)
     in_memory_gb: float = flag(
         4.0,
-        "Decode the data set once and keep it on the device, in each process, if it takes at most this.",
+        "Decode the dataset once and keep it on the device, in each process, if it takes at most this many GB.",
         group="Data",
         range="[0, inf)",
         on_card=True,
     )
     dataloader_num_workers: int = flag(
-        4, "Threads that decode images.", group="Data", range="[1, inf)", on_resume="free", on_card=True
+        4, "Number of threads that decode images.", group="Data", range="[1, inf)", on_resume="free", on_card=True
     )
 
     hidden_size: int = flag(
         64,
-        "Width of the convolutions next to the image.",
+        "Number of channels of the convolutions next to the image.",
         group="Networks",
         on_resume="fixed",
         on_card=True,
@@ -118,7 +118,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
     generator_config: str | dict[str, Any] = flag(
         "{}",
-        "More fields of the generator's configuration, as JSON.",
+        "Additional fields of the generator's config, as JSON.",
         group="Networks",
         on_resume="fixed",
         on_card=True,
@@ -126,7 +126,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
     discriminator_config: str | dict[str, Any] = flag(
         "{}",
-        """More fields of the discriminator's configuration, as JSON: '{"norm_type": "spectral"}'.""",
+        """Additional fields of the discriminator's config, as JSON, such as '{"norm_type": "spectral"}'.""",
         group="Networks",
         on_resume="fixed",
         on_card=True,
@@ -134,11 +134,11 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
 
     loss: Literal["bce", "least_squares", "hinge", "relativistic", "wasserstein"] = flag(
-        "bce", "Loss. 'bce' is the paper's.", group="Loss", on_card=True, part="loss"
+        "bce", "Adversarial loss. 'bce' is the paper's.", group="Loss", on_card=True, part="loss"
     )
     label_smoothing: float | None = flag(
         None,
-        "Lowers the label of real images by this much, such as 0.1, for the losses 'bce' and 'least_squares'.",
+        "One-sided label smoothing, such as 0.1, for 'bce' and 'least_squares' (default: none).",
         group="Loss",
         range="(0, 0.5)",
         on_card=True,
@@ -146,35 +146,47 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
     r1_penalty: float | None = flag(
         None,
-        "Weight of a penalty on the gradients at real images, such as 0.1, of a discriminator without batch normalisation.",
+        "Weight of the R1 gradient penalty at real images, such as 0.1, for a discriminator without batch"
+        " normalisation.",
         group="Loss",
         range="(0, inf)",
         on_card=True,
     )
     r2_penalty: float | None = flag(
-        None, "The same at generated images.", group="Loss", range="(0, inf)", on_card=True
+        None,
+        "Weight of the R2 gradient penalty, the same at generated images.",
+        group="Loss",
+        range="(0, inf)",
+        on_card=True,
     )
     gradient_penalty: float | None = flag(
         None,
-        "Weight of WGAN-GP's penalty on the discriminator's gradients between real and generated images: 10.",
+        "Weight of WGAN-GP's gradient penalty between real and generated images, such as 10.",
         group="Loss",
         range="(0, inf)",
         on_card=True,
     )
 
     gradient_accumulation_steps: int = flag(
-        1, "Batches of an update, on each process.", group="Optimization", range="[1, inf)", on_card=True
+        1,
+        "Number of batches to accumulate per update, on each process.",
+        group="Optimization",
+        range="[1, inf)",
+        on_card=True,
     )
     discriminator_learning_rate: float | None = flag(
         None,
-        "Adam's learning rate of the discriminator. By default the generator's (`--learning_rate`).",
+        "Initial learning rate of the discriminator (default: `--learning_rate`).",
         group="Optimization",
         range="(0, inf)",
         on_card=True,
         part="optimizers",
     )
     lr_scheduler: Literal["constant", "linear", "cosine"] = flag(
-        "constant", "Decay of the learning rates, to 0 at the end of training.", group="Optimization", on_card=True
+        "constant",
+        "Learning rate schedule. 'linear' and 'cosine' decay to 0 at the end of training.",
+        group="Optimization",
+        on_card=True,
     )
     adam_beta1: float = flag(
         0.5, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
@@ -190,7 +202,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
     ema_half_life: int = flag(
         10_000,
-        "Images after which a past generator counts half in the average.",
+        "Half-life of the exponential moving average, in images.",
         group="Optimization",
         range="[1, inf)",
         on_card=True,
@@ -198,58 +210,57 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
 
     eval_steps: float | None = flag(
         None,
-        "Updates between two measurements of image quality or, if below 1, their share of all updates. By default none is"
-        " made.",
+        "Steps between evaluations or, if below 1, their fraction of all steps (default: no evaluation).",
         group="Evaluation",
         on_resume="free",
     )
     eval_split: str | None = flag(
         None,
-        "Split of the images to compare with. By default `--dataset_split`.",
+        "Split of the images to evaluate on (default: `--dataset_split`).",
         group="Evaluation",
         on_resume="free",
     )
     save_best: bool = flag(
         False,
-        "Keep the checkpoint of the best measured model, and save and publish that one.",
+        "Keep the checkpoint of the best model (`--metric_for_best_model`), and save and publish this model.",
         group="Evaluation",
         on_resume="free",
     )
     early_stopping_patience: int | None = flag(
         None,
-        "End training after so many measurements in a row that were no better than the best before.",
+        "Number of evaluations without improvement after which training stops (default: never).",
         group="Evaluation",
         range="[1, inf)",
         on_resume="free",
     )
 
-    logging_steps: int = flag(
-        10, "Steps between two entries in the log.", group="Logging", range="[1, inf)", on_resume="free"
-    )
+    logging_steps: int = flag(10, "Steps between log entries.", group="Logging", range="[1, inf)", on_resume="free")
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = flag(
         "none",
-        "Tracker to log to, besides `logs/metrics.jsonl` in `--output_dir`.",
+        "Tracker to log to, in addition to `logs/metrics.jsonl` in `--output_dir`.",
         group="Logging",
         on_resume="free",
     )
     save_images_steps: int = flag(
-        500, "Steps between two sample grids.", group="Logging", range="[1, inf)", on_resume="free"
+        500, "Steps between sample grids.", group="Logging", range="[1, inf)", on_resume="free"
     )
-    eval_batch_size: int = flag(64, "Images in a sample grid.", group="Logging", range="[1, inf)", on_resume="free")
+    eval_batch_size: int = flag(
+        64, "Number of images in a sample grid.", group="Logging", range="[1, inf)", on_resume="free"
+    )
     diagnostics_steps: int | None = flag(
         None,
-        "Steps between two looks at gradients, logits, weights and activations, which are logged and do not change"
-        " training. By default none.",
+        "Steps between diagnostics of gradients, logits, weights and activations, which do not affect training"
+        " (default: none).",
         group="Logging",
         range="[1, inf)",
         on_resume="free",
     )
     checkpointing_steps: int = flag(
-        500, "Steps between two checkpoints.", group="Logging", range="[1, inf)", on_resume="free"
+        500, "Steps between checkpoints.", group="Logging", range="[1, inf)", on_resume="free"
     )
     checkpoints_total_limit: int | None = flag(
         None,
-        "Number of checkpoints to keep, the newest ones.",
+        "Maximum number of checkpoints to keep, the newest ones (default: all).",
         group="Logging",
         range="[1, inf)",
         on_resume="free",
@@ -257,50 +268,52 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
 
     push_to_hub: bool = flag(False, "Publish the model on the Hub, with its card.", group="Hub", on_resume="free")
     hub_model_id: str | None = flag(
-        None, "Repository to publish to. By default the name of `--output_dir`.", group="Hub", on_resume="free"
+        None, "Repository to publish to (default: the name of `--output_dir`).", group="Hub", on_resume="free"
     )
     hub_private_repo: bool = flag(
         False, "Make the repository private if it does not exist yet.", group="Hub", on_resume="free"
     )
     hub_strategy: Literal["end", "every_save"] = flag(
         "end",
-        "When to publish: at the end, or also with every checkpoint, in the background.",
+        "'end' publishes after training; 'every_save' also publishes with every checkpoint, in the background.",
         group="Hub",
         on_resume="free",
     )
     hub_license: str | None = flag(
-        None, "License of the model, for its card: 'apache-2.0', 'cc-by-4.0', ...", group="Hub", on_resume="free"
+        None, "License of the model, shown on its card: 'apache-2.0', 'cc-by-4.0', ...", group="Hub", on_resume="free"
     )
 
     mixed_precision: Literal["no", "fp16", "bf16"] | None = flag(
         None,
-        "Precision of the forward passes. By default that of `accelerate launch` or, if that is 'no', bf16 where the"
-        " device computes with it natively.",
+        "Precision of the forward passes (default: that of `accelerate launch` or, if that is 'no', bf16 on devices"
+        " with native support).",
         group="Machine",
         on_card=True,
     )
     num_cpu_threads: int | None = flag(
         None,
-        "Threads of each process on the CPU. By default the cores divided by the processes (`accelerate launch` would"
-        " give each process one).",
+        "Number of CPU threads per process (default: cores divided by processes; `accelerate launch` alone would set"
+        " 1).",
         group="Machine",
         range="[1, inf)",
     )
 
     def __post_init__(self) -> None:
         check_values(self)
-        # In one form, so that a resumed run may write the same fields in another way.
+        # Normalised, so that a resumed run may write the same fields differently.
         for name in NETWORK_ARGUMENTS:
             setattr(self, name, json.dumps(parse_object(name, getattr(self, name)), sort_keys=True))
         if self.streaming and self.max_train_steps is None:
-            raise ValueError("`streaming` needs `max_train_steps`: the length of an epoch is not known.")
+            raise ValueError("`streaming` requires `max_train_steps`: the length of an epoch is unknown.")
         for name in ("max_train_samples", "eval_steps"):
             if self.streaming and getattr(self, name) is not None:
                 raise ValueError(
-                    f"`{name}={getattr(self, name)}` needs a data set that is at hand: leave out `streaming`."
+                    f"`{name}={getattr(self, name)}` is not supported with `streaming`. Pass only one of them."
                 )
         if self.overwrite_output_dir and self.resume_from_checkpoint:
-            raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
+            raise ValueError(
+                "`overwrite_output_dir` would delete the checkpoint of `resume_from_checkpoint`. Pass only one."
+            )
         if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):
             raise ValueError("`hub_private_repo` and `hub_strategy` have no effect without `push_to_hub`.")
         self._check_evaluation()
@@ -309,7 +322,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     def _check_evaluation(self) -> None:
         steps = self.eval_steps
         if steps is not None and not (0 < steps < 1 or steps >= 1 and steps % 1 == 0):
-            raise ValueError(f"`eval_steps` must be a whole number or lie between 0 and 1, got {steps}.")
+            raise ValueError(f"`eval_steps` must be a positive integer or lie between 0 and 1, got {steps}.")
         if steps is None and (
             self.save_best or self.early_stopping_patience is not None or self.eval_split is not None
         ):
@@ -320,45 +333,45 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     def _check_loss(self) -> None:
         if self.label_smoothing is not None and self.loss not in SMOOTHABLE_LOSSES:
             raise ValueError(
-                f"`label_smoothing` needs a loss with labels, one of {SMOOTHABLE_LOSSES}, got `loss={self.loss}`."
+                f"`label_smoothing` requires a loss with labels, one of {SMOOTHABLE_LOSSES}, got `loss={self.loss}`."
             )
         if self.gradient_penalty is not None and (self.r1_penalty is not None or self.r2_penalty is not None):
             raise ValueError(
-                "`gradient_penalty` draws the discriminator's gradients to 1, `r1_penalty` and `r2_penalty` draw them to"
-                " 0: choose one."
+                "`gradient_penalty` pulls the norms of the discriminator's gradients towards 1, `r1_penalty` and"
+                " `r2_penalty` towards 0. Pass only one kind."
             )
         self.check_precision(self.mixed_precision)
 
     def check_precision(self, mixed_precision: str | None) -> None:
-        """Raises a `ValueError` if an argument does not go with the precision that the run has."""
+        """Raises a `ValueError` if an argument is not supported in the precision of the run."""
         for name in PENALTIES:
             if getattr(self, name) is not None and mixed_precision == "fp16":
                 raise ValueError(
-                    f"`{name}` does not work with `mixed_precision=fp16`: the gradients in it are not scaled. Use `bf16`."
+                    f"`{name}` is not supported with `mixed_precision=fp16`: its gradients are not scaled. Use `bf16`."
                 )
 
     def check_discriminator(self, config: "DCGANDiscriminatorConfig") -> None:
-        """Raises a `ValueError` if the loss does not go with the discriminator."""
+        """Raises a `ValueError` if the loss or a penalty is not supported with the discriminator."""
         for name in PENALTIES:
             if getattr(self, name) is not None:
                 check_images_are_separate(config.norm_type != "batch", f"`{name}`")
         if self.loss == "wasserstein" and self.gradient_penalty is None and config.norm_type != "spectral":
             raise ValueError(
-                "`loss=wasserstein` needs a discriminator with bounded gradients: `gradient_penalty=10`, with a"
-                """ discriminator without batch normalisation, or `discriminator_config={"norm_type": "spectral"}`."""
+                "`loss=wasserstein` requires a discriminator with bounded gradients. Use `gradient_penalty=10` without"
+                """ batch normalisation, or `discriminator_config={"norm_type": "spectral"}`."""
             )
 
     def eval_interval(self, num_steps: int) -> int:
-        """Returns the number of updates between two measurements in a run of `num_steps` updates, which ends with one."""
+        """Returns the number of steps between evaluations in a run of `num_steps` steps, which ends with one."""
         if self.eval_steps is None:
             return num_steps
         return int(self.eval_steps) if self.eval_steps >= 1 else math.ceil(self.eval_steps * num_steps)
 
 
 def check_images_are_separate(are_separate: bool, what: str) -> None:
-    """Raises a `ValueError` for a discriminator that mixes the images of a batch, which `what` is wrong for."""
+    """Raises a `ValueError` for a discriminator that mixes the images of a batch, which `what` does not support."""
     if not are_separate:
         raise ValueError(
-            f"{what} needs a discriminator that treats each image separately, got `norm_type=batch`, which mixes those of"
-            """ a batch. Use `group`, `spectral` or `none`: `discriminator_config={"norm_type": "spectral"}`."""
+            f"{what} requires a discriminator that treats images independently, got `norm_type=batch`, which mixes"
+            """ the batch. Use `group`, `spectral` or `none`: `discriminator_config={"norm_type": "spectral"}`."""
         )

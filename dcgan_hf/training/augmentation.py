@@ -1,21 +1,21 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Differentiable augmentation of what the discriminator sees (DiffAugment: Zhao et al., 2020,
-https://huggingface.co/papers/2006.10738): of real images, so that it cannot learn few of them by heart, and of generated ones
-in the same way, so that the generator does not learn the augmentation.
+Differentiable augmentation of the discriminator's inputs (DiffAugment: Zhao et al., 2020,
+https://huggingface.co/papers/2006.10738). Real images are augmented so that the discriminator cannot memorise a small
+dataset, generated images so that the generator does not learn the augmentation.
 """
 
 import torch
 
 
-NUM_RANDOM_NUMBERS = 7  # an image
-_SHIFT = 1 / 8  # of the image's size, at most
+NUM_RANDOM_NUMBERS = 7  # per image
+_SHIFT = 1 / 8  # maximum, as a share of the image size
 _HOLE = 1 / 2
 
 
 def _change_color(pixel_values: torch.Tensor, randoms: torch.Tensor) -> torch.Tensor:
-    """Brightness by -0.5 to 0.5, saturation by a factor of 0 to 2, contrast by one of 0.5 to 1.5, in this order."""
+    """Shifts brightness by -0.5 to 0.5, then scales saturation by 0 to 2 and contrast by 0.5 to 1.5."""
     brightness, saturation, contrast = (numbers[:, None, None, None] for numbers in randoms[:, :3].unbind(1))
     pixel_values = pixel_values + (brightness - 0.5)
     grey = pixel_values.mean(1, keepdim=True)
@@ -25,21 +25,21 @@ def _change_color(pixel_values: torch.Tensor, randoms: torch.Tensor) -> torch.Te
 
 
 def _translate(pixel_values: torch.Tensor, randoms: torch.Tensor) -> torch.Tensor:
-    """Shifts by up to an eighth of the size. What comes in from outside is 0, mid-grey."""
+    """Shifts images by up to an eighth of their size. Vacated pixels become 0, mid-grey."""
     for dim, numbers in ((2, randoms[:, 3]), (3, randoms[:, 4])):
         size = pixel_values.shape[dim]
         farthest = round(size * _SHIFT)
         shifts = (numbers * (2 * farthest + 1)).floor().long() - farthest
         sources = torch.arange(size, device=pixel_values.device) + shifts[:, None]
         shape = (-1, 1, size, 1) if dim == 2 else (-1, 1, 1, size)
-        # Each pixel is taken once, so that the gradient does not depend on the order of sums.
+        # Each pixel is gathered once, so that the gradient does not depend on the order of sums.
         moved = pixel_values.gather(dim, (sources % size).view(shape).expand_as(pixel_values))
         pixel_values = moved * ((sources >= 0) & (sources < size)).view(shape)
     return pixel_values
 
 
 def _cut_out(pixel_values: torch.Tensor, randoms: torch.Tensor) -> torch.Tensor:
-    """A square of half the size, which may reach over the edge, becomes 0."""
+    """Sets a square of half the image size to 0. It may extend beyond the edge."""
     inside = []
     for size, numbers in zip(pixel_values.shape[2:], randoms[:, 5:7].unbind(1)):
         length = round(size * _HOLE)
@@ -58,11 +58,11 @@ def diff_augment(pixel_values: torch.Tensor, randoms: torch.Tensor, names: list[
 
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            Images in [-1, 1]. Colours may leave the range.
+            Images in [-1, 1]. "color" may leave this range.
         randoms (`torch.Tensor` of shape `(batch_size, 7)`):
-            Numbers in [0, 1), which decide how.
+            Random numbers in [0, 1) that determine the augmentation.
         names (`list[str]`):
-            What is done, one after the other: "color", "translation", "cutout". (The paper's own order.)
+            Augmentations to apply, in order. The paper's order is "color", "translation", "cutout".
     """
     for name in names:
         pixel_values = AUGMENTATIONS[name](pixel_values, randoms)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Batches of an update, made of the loader's uint8 images and of random numbers."""
+"""Batches of an update, made from the loader's uint8 images and random numbers."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,12 @@ from .augmentation import NUM_RANDOM_NUMBERS
 from .updates import Batch
 
 
-# Draws that many latents, of shape `(num_images, latent_dim)`, on the generator's device.
+# Returns that many latents, of shape `(num_images, latent_dim)`, on the generator's device.
 LatentSampler = Callable[[int, torch.Generator], torch.Tensor]
 
 
 def normal_latents(latent_dim: int) -> LatentSampler:
-    """Returns the sampler of latents from N(0, 1), from which pipelines draw, too."""
+    """Returns the sampler of latents from N(0, 1), the distribution that pipelines use, too."""
     return lambda num_images, generator: torch.randn(
         num_images, latent_dim, generator=generator, device=generator.device
     )
@@ -26,8 +26,8 @@ def normal_latents(latent_dim: int) -> LatentSampler:
 
 class StepNumbers:
     r"""
-    Random numbers of a step. They are drawn for the images of all processes and each process takes its own, so that a step
-    does not depend on how its images are divided into processes and micro-batches.
+    Random numbers of a step. They are drawn for the images of all processes, and each process takes its own part, so
+    that a step does not depend on how its images are split into processes and micro-batches.
 
     Args:
         raw_batches (`list[dict[str, torch.Tensor]]`):
@@ -46,7 +46,7 @@ class StepNumbers:
         self.shard = shard
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Returns the source of the numbers for one purpose."""
+        """Returns the random generator for one purpose."""
         return seeded_generator(self.shard.seed, purpose, self.step, self.device)
 
     def own(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -54,17 +54,17 @@ class StepNumbers:
         return numbers[:, self.shard.process_index]
 
     def uniform(self, purpose: str, *shape: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Draws from [0, 1): a tensor of shape `(num_micro_batches, batch_size, *shape)`."""
+        """Draws a tensor of shape `(num_micro_batches, batch_size, *shape)` from [0, 1)."""
         generator = generator or self.generator(purpose)
         return self.own(torch.rand(*self.shape, *shape, generator=generator, device=self.device))
 
     def latents(self, sample: LatentSampler) -> torch.Tensor:
-        """Draws latents: a tensor of shape `(num_micro_batches, batch_size, latent_dim)`."""
+        """Draws latents of shape `(num_micro_batches, batch_size, latent_dim)`."""
         number = self.shape[0] * self.shape[1] * self.shape[2]
         return self.own(sample(number, self.generator("latents")).unflatten(0, self.shape))
 
     def flip_half(self, raw_batches: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
-        """Mirrors about half of the images, chosen at random, and what comes in pairs with them."""
+        """Mirrors about half of the images, chosen at random, together with their low-resolution versions."""
         flips = self.uniform("flips") < 0.5
 
         def flip(name: str, images: torch.Tensor, flipped: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ class StepNumbers:
 
 
 def to_inputs(images: torch.Tensor) -> torch.Tensor:
-    """Turns uint8 images into values in [-1, 1], with the channels last in memory."""
+    """Converts uint8 images to channels-last values in [-1, 1]."""
     return to_pixel_values(images).contiguous(memory_format=torch.channels_last)
 
 
@@ -93,7 +93,7 @@ def prepare_batches(
     interpolates: bool = False,
 ) -> list[Batch]:
     r"""
-    Normalises and augments the images of a step and draws the latents.
+    Normalises the images of a step, mirrors some if requested, and draws latents and random numbers.
 
     Args:
         raw_batches (`list[dict[str, torch.Tensor]]`):
@@ -107,9 +107,9 @@ def prepare_batches(
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
         augments (`bool`, *optional*, defaults to `False`):
-            Whether to draw numbers for the augmentation of what the discriminator sees.
+            Whether to draw random numbers for the augmentation of the discriminator's inputs.
         interpolates (`bool`, *optional*, defaults to `False`):
-            Whether to draw numbers for images between real and generated ones.
+            Whether to draw random numbers for interpolations between real and generated images.
     """
     numbers = StepNumbers(raw_batches, step, shard)
     latents = numbers.latents(sample_latents)

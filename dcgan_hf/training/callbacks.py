@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Callbacks, as transformers has them: what a trainer tells others while it runs, and what they can ask of it."""
+"""Callbacks with the interface of transformers: they observe a run and can control it."""
 
 import logging
 from dataclasses import dataclass
@@ -28,17 +28,17 @@ logger = logging.getLogger(__name__)
 @dataclass
 class TrainerControl:
     """
-    Switches of the training loop. Callbacks set them, in all processes alike.
+    Switches of the training loop. Callbacks must set them identically in all processes.
 
     Args:
         should_training_stop (`bool`, *optional*, defaults to `False`):
-            Whether to end training, with a checkpoint. Several processes stop at the next entry in the log.
+            Whether to end training, with a checkpoint. Several processes stop at the next log entry.
         should_log (`bool`, *optional*, defaults to `False`):
-            Whether to write an entry into the log after this update.
+            Whether to write a log entry after this update.
         should_evaluate (`bool`, *optional*, defaults to `False`):
-            Whether to measure after this update. Needs `eval_steps`.
+            Whether to evaluate after this update. Requires `eval_steps`.
         should_sample (`bool`, *optional*, defaults to `False`):
-            Whether to draw a sample grid after this update.
+            Whether to save a sample grid after this update.
         should_save (`bool`, *optional*, defaults to `False`):
             Whether to write a checkpoint after this update.
     """
@@ -52,10 +52,10 @@ class TrainerControl:
 
 class TrainerCallback(transformers.TrainerCallback):
     r"""
-    Base of callbacks. It has the methods of [`~transformers.TrainerCallback`], of which a trainer calls `on_train_begin`,
-    `on_step_end`, `on_log` (with `logs`), `on_evaluate` (with `metrics`), `on_save` (with `checkpoint`) and `on_train_end`,
-    and one more, `on_sample`. All get `args`, `state`, `control` and, by name, the `trainer`. They are called in each
-    process.
+    Base class of callbacks. Of the methods of [`~transformers.TrainerCallback`], a trainer calls `on_train_begin`,
+    `on_step_end`, `on_log` (with `logs`), `on_evaluate` (with `metrics`), `on_save` (with `checkpoint`) and
+    `on_train_end`, in every process. It also calls `on_sample`, in the main process only. All methods receive `args`,
+    `state`, `control` and, by keyword, the `trainer`.
 
     Example:
 
@@ -76,11 +76,11 @@ class TrainerCallback(transformers.TrainerCallback):
         image: PIL.Image.Image | None = None,
         **kwargs: Any,
     ) -> None:
-        """Called in the main process after a sample grid was drawn."""
+        """Event after a sample grid was saved, in the main process only. Switches set here have no effect."""
 
 
 class ProgressCallback(TrainerCallback):
-    """Progress bar of the updates, with the latest statistics."""
+    """Progress bar over the updates, with the latest statistics."""
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         self.progress_bar = tqdm(
@@ -100,7 +100,7 @@ class ProgressCallback(TrainerCallback):
 
 
 class FailureCallback(TrainerCallback):
-    """Warnings when the log shows how a GAN fails, see [`diagnose`] and [`diagnose_quality`]."""
+    """Warnings about a failing run, see [`diagnose`] and [`diagnose_quality`]."""
 
     diagnosis: str | None = None
     best: tuple[float | None, int | None] = (None, None)
@@ -125,14 +125,14 @@ class FailureCallback(TrainerCallback):
 
 
 class TrackerImageCallback(TrainerCallback):
-    """Sample grids for the trackers that show pictures."""
+    """Sample grids for the trackers that display images."""
 
     def on_sample(self, args: Any, state: TrainerState, control: Any, image: Any = None, **kwargs: Any) -> None:
         log_image(kwargs["trainer"].accelerator.trackers, "samples", image, state.step)
 
 
 class NotebookCallback(TrainerCallback):
-    """The latest sample grid in the output of a notebook's cell, in place of the one before."""
+    """The latest sample grid in the output of a notebook cell, in place of the previous one."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.display: Any = None
@@ -147,7 +147,7 @@ class NotebookCallback(TrainerCallback):
 
 
 class MessageCallback(TrainerCallback):
-    """Messages about what a run works on, what it cost, and what it leaves behind."""
+    """Messages about the setup, the speed and the output files of a run."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
         trainer = kwargs["trainer"]
@@ -157,43 +157,43 @@ class MessageCallback(TrainerCallback):
             for network in (engine.generator, engine.discriminator)
         ]
         logger.info("***** Running training *****")
-        logger.info(f"  Runs as {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
+        logger.info(f"  Hardware: {describe_hardware(accelerator)}, mixed precision {accelerator.mixed_precision}")
         logger.info(f"  Images: {trainer.loader}")
         logger.info(f"  Parameters: generator {parameters[0]:,}, discriminator {parameters[1]:,}")
-        logger.info(f"  Images of an update: {engine.images_per_update} ({args.train_batch_size} a batch)")
-        going_on = f", going on after {resumed_from}" if resumed_from is not None else ""
+        logger.info(f"  Images per update: {engine.images_per_update} (batch size {args.train_batch_size})")
+        going_on = f", resuming from {resumed_from}" if resumed_from is not None else ""
         logger.info(f"  Updates: {state.max_steps}{going_on}")
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
         trainer = kwargs["trainer"]
         statistics, task = trainer.statistics, trainer.task
         logger.info(
-            f"Training alone: {statistics.training_images_per_second:,.0f} images/s;"
-            f" waited for images {statistics.waiting_share:.1%} of the time"
+            f"Training speed: {statistics.training_images_per_second:,.0f} images/s, excluding time spent waiting for"
+            f" images ({statistics.waiting_share:.1%})"
         )
         if not args.streaming and state.step == state.max_steps:
             seconds = min(2.0, 0.1 * state.seconds)
             speed = images_per_second(trainer.loader, seconds) * trainer.accelerator.num_processes
-            logger.info(f"Loader alone: {speed:,.0f} images/s")
+            logger.info(f"Loader speed: {speed:,.0f} images/s")
         if task.bad_images:
-            logger.warning(f"Images that could not be read: {len(task.bad_images)}")
+            logger.warning(f"Unreadable images skipped: {len(task.bad_images)}")
         if task.evaluation is not None:
             share = task.evaluation.seconds / state.seconds
-            logger.info(f"Measuring took {share:.1%} of the time; saved is the model of step {trainer.saved_step}")
+            logger.info(f"Evaluation took {share:.1%} of the time; saved the model of step {trainer.saved_step}")
         if not state.is_world_process_zero:
             return
         if trainer.was_stopped:
             logger.warning(
-                f"Stopped at step {state.step} of {state.max_steps}. Go on with: --resume_from_checkpoint latest"
+                f"Stopped at step {state.step} of {state.max_steps}. Resume with: --resume_from_checkpoint latest"
             )
         folder, name = trainer.output_dir, type(trainer.pipeline).__name__
         last_sample = sample_path(folder / SAMPLES_FOLDER, trainer.saved_step)
-        logger.info(f"Samples:  {last_sample} (their history: {folder / ANIMATION_FILE})")
+        logger.info(f"Samples:  {last_sample} (history: {folder / ANIMATION_FILE})")
         logger.info(f'Pipeline: {folder}  ->  {name}.from_pretrained("{folder}")')
         logger.info(f"Card:     {folder / CARD_FILE}")
 
 
 def default_callbacks() -> list[TrainerCallback]:
-    """Returns the callbacks that each trainer has."""
+    """Returns the callbacks of every trainer."""
     callbacks = [ProgressCallback(), FailureCallback(), TrackerImageCallback(), MessageCallback()]
     return [*callbacks, NotebookCallback()] if is_in_notebook() else callbacks

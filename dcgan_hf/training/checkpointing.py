@@ -1,10 +1,10 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-`checkpoint-<step>` folders with all that a run needs to go on as if it had never stopped.
+`checkpoint-<step>` folders: everything needed to resume a run as if it had never stopped.
 
-A folder of that name is always complete: it is written under another name and renamed, and renamed before it is
-deleted.
+A folder of that name is always complete: it is written under a temporary name and then renamed, and renamed again
+before deletion.
 """
 
 import json
@@ -32,23 +32,23 @@ _TEMPORARY_PREFIX = ".tmp-"
 @dataclass
 class TrainerState:
     """
-    Progress of a run. Callbacks find it under the names that transformers gives to it, too.
+    Progress of a run. Callbacks can also read it under the names that transformers uses.
 
     Args:
         step (`int`, *optional*, defaults to 0):
-            Number of updates made.
+            Number of updates so far.
         epoch (`int`, *optional*, defaults to 0):
-            Number of times this process used up the data set, or its part of a stream.
+            Number of complete passes of this process over the dataset, or over its part of a stream.
         batch (`int`, *optional*, defaults to 0):
-            Number of batches of this epoch that it used.
+            Number of batches of the current epoch that this process has consumed.
         seconds (`float`, *optional*, defaults to 0):
-            Time that the updates took, with all that was written meanwhile.
+            Duration of the training loop so far, including evaluation and saving.
         best_step (`int`, *optional*):
-            Step of the best model of those that were measured.
+            Step of the best model so far.
         best_value (`float`, *optional*):
-            Its measurement.
+            Its metric.
         worse_measurements (`int`, *optional*, defaults to 0):
-            Number of measurements since then.
+            Number of evaluations since then.
         max_steps (`int`, *optional*, defaults to 0):
             Number of updates of the whole run.
     """
@@ -64,31 +64,31 @@ class TrainerState:
 
     @property
     def global_step(self) -> int:
-        """Number of updates made."""
+        """Number of updates so far."""
         return self.step
 
     @property
     def is_world_process_zero(self) -> bool:
-        """True in the process that writes files and messages."""
+        """True in the process that writes files and logs."""
         return is_main_process()
 
     @property
     def is_local_process_zero(self) -> bool:
-        """True in the first process of a machine."""
+        """True in the first process of each machine."""
         return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
     def note_measurement(self, value: float, greater_is_better: bool = False) -> None:
-        """Compares a measurement of the present model with the best one so far."""
+        """Records a metric of the current model: either a new best, or one more without improvement."""
         if self.best_value is None or (value > self.best_value if greater_is_better else value < self.best_value):
             self.best_step, self.best_value, self.worse_measurements = self.step, value, 0
         else:
             self.worse_measurements += 1
 
     def forget_best_unless_in(self, output_dir: Path) -> None:
-        """Forgets the best model if its checkpoint is no longer there."""
+        """Forgets the best model if its checkpoint no longer exists."""
         if self.best_step is not None and not checkpoint_folder(output_dir, self.best_step).is_dir():
             logger.warning(
-                f"The checkpoint of the best step, {self.best_step}, is gone: the best of the next measurements is kept."
+                f"The checkpoint of the best model (step {self.best_step}) is missing; the search for it starts over."
             )
             self.best_step, self.best_value, self.worse_measurements = None, None, 0
 
@@ -99,12 +99,12 @@ class TrainerState:
 
 
 def checkpoint_folder(output_dir: Path, step: int) -> Path:
-    """Returns the folder of a step's checkpoint, which need not exist."""
+    """Returns the folder of a step's checkpoint, whether or not it exists."""
     return output_dir / f"checkpoint-{step}"
 
 
 def list_checkpoints(output_dir: Path) -> list[Path]:
-    """All checkpoints of a run, oldest first."""
+    """Returns all checkpoints of a run, oldest first."""
     folders = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
     return sorted(folders, key=_step_of)
 
@@ -124,10 +124,10 @@ def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | Non
             `"latest"` for the newest checkpoint in `output_dir`, the name of one, or a path.
 
     Returns:
-        `Path` or `None`: the checkpoint. `None` if `"latest"` finds none.
+        `Path` or `None`: the checkpoint, or `None` if `"latest"` finds none.
 
     Raises:
-        ValueError: if a checkpoint that was named does not exist.
+        ValueError: if the named checkpoint does not exist.
     """
     checkpoints = list_checkpoints(output_dir)
     if resume_from_checkpoint == "latest":
@@ -136,8 +136,8 @@ def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | Non
         if (path / _STATE_FILE).is_file():
             return path
     raise ValueError(
-        f"`resume_from_checkpoint={resume_from_checkpoint}` is not a checkpoint. There are:"
-        f" {[path.name for path in checkpoints]} in {str(output_dir)!r}."
+        f"`resume_from_checkpoint={resume_from_checkpoint}` is not a checkpoint. Available in {str(output_dir)!r}:"
+        f" {[path.name for path in checkpoints]}."
     )
 
 
@@ -150,7 +150,7 @@ def save_checkpoint(
     keeps_best: bool = False,
 ) -> None:
     r"""
-    Writes a checkpoint. To be called by all processes.
+    Writes a checkpoint. All processes must call it.
 
     Args:
         accelerator (`Accelerator`):
@@ -158,13 +158,13 @@ def save_checkpoint(
         output_dir (`Path`):
             Folder of the run.
         state ([`TrainerState`]):
-            Where the run is.
+            Progress of the run.
         arguments (`dict[str, Any]`):
-            How the run was started.
+            Arguments of the run.
         total_limit (`int`, *optional*):
-            Number of checkpoints to keep, the newest ones.
+            Number of most recent checkpoints to keep (default: all).
         keeps_best (`bool`, *optional*, defaults to `False`):
-            Whether to keep that of the best model in addition.
+            Whether to keep the checkpoint of the best model in addition.
     """
     folder = checkpoint_folder(output_dir, state.step)
     temporary = output_dir / (_TEMPORARY_PREFIX + folder.name)
@@ -182,7 +182,7 @@ def save_checkpoint(
             "positions": positions.tolist(),  # epoch and batch of each process
         }
         (temporary / _STATE_FILE).write_text(json.dumps(content, indent=2) + "\n")
-        if folder.exists():  # of a run that was resumed before this step
+        if folder.exists():  # left by a run that was resumed from an earlier step
             _delete(folder)
         os.replace(temporary, folder)
         if total_limit is not None:
@@ -196,19 +196,19 @@ def load_checkpoint(
     accelerator: Accelerator, folder: Path, arguments: dict[str, Any], must_agree: set[str], may_change: set[str]
 ) -> TrainerState:
     r"""
-    Loads networks, optimizers and registered objects. To be called by all processes.
+    Loads networks, optimizers and registered objects. All processes must call it.
 
     Args:
         accelerator (`Accelerator`):
             Holds networks, optimizers and registered objects.
         folder (`Path`):
-            A checkpoint.
+            Checkpoint to load.
         arguments (`dict[str, Any]`):
-            How the run goes on. Differences are logged: the run will not end as it would have.
+            Arguments of the resumed run. Changes are logged, because they change the result of the run.
         must_agree (`set[str]`):
-            Arguments that describe what is loaded.
+            Arguments that the checkpoint depends on.
         may_change (`set[str]`):
-            Arguments whose differences do not matter.
+            Arguments that may change without a warning.
 
     Raises:
         ValueError: if an argument of `must_agree` differs.
@@ -221,12 +221,12 @@ def load_checkpoint(
             continue
         if name in must_agree:
             raise ValueError(
-                f"`{name}` must be what it was to resume from {folder}: {before.get(name)}, got {now[name]}."
+                f"`{name}` must be unchanged to resume from {folder}: expected {before.get(name)}, got {now[name]}."
             )
         if accelerator.is_main_process:
             logger.warning(
-                f"Resuming with `{name}={now[name]}`, the checkpoint was made with {before.get(name)}: the run will"
-                " not end as it would have without stopping."
+                f"Resuming with `{name}={now[name]}` from a checkpoint with {before.get(name)}: the result will differ"
+                " from that of an uninterrupted run."
             )
     accelerator.load_state(str(folder))
     state = TrainerState(**content["state"])
@@ -236,25 +236,24 @@ def load_checkpoint(
 
 
 def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:
-    """Renames checkpoints after `step` to `abandoned-checkpoint-*`, so that a run that goes on from there is not mixed up
-    with what came next before."""
+    """Renames checkpoints after `step` to `abandoned-checkpoint-*`, so that the resumed run does not mix with them."""
     for folder in list_checkpoints(output_dir):
         if _step_of(folder) > step:
             abandoned = folder.with_name(f"abandoned-{folder.name}")
             shutil.rmtree(abandoned, ignore_errors=True)
             os.replace(folder, abandoned)
-            logger.warning(f"{folder} is after the checkpoint to resume from: it is now {abandoned.name}.")
+            logger.warning(f"{folder} is later than the checkpoint to resume from; renamed to {abandoned.name}.")
 
 
 def prepare_output_dir(output_dir: Path, step: int, overwrite: bool) -> None:
     r"""
-    Makes the folder of a run ready.
+    Prepares the folder of a run.
 
     Args:
         output_dir (`Path`):
-            The folder, which may not exist yet.
+            The folder, which is created if missing.
         step (`int`):
-            Step that the run goes on after.
+            Step that the run starts from.
         overwrite (`bool`):
             Whether to delete an earlier run's checkpoints, samples and logs.
     """
@@ -273,6 +272,6 @@ def _delete(folder: Path) -> None:
 
 
 def remove_temporary_folders(output_dir: Path) -> None:
-    """Removes what a process left behind that was killed while it wrote or deleted a checkpoint."""
+    """Removes the leftovers of a process that was killed while writing or deleting a checkpoint."""
     for folder in output_dir.glob(_TEMPORARY_PREFIX + "checkpoint-*"):
         shutil.rmtree(folder)

@@ -1,15 +1,16 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Convolutions for training on CPUs. Within [`FastConvolutions`] slow spots of PyTorch's are computed another way, with the
-same result but for rounding (figures: BENCHMARKS.md):
+Convolutions for training on CPUs. [`FastConvolutions`] replaces slow operations of PyTorch by faster ones with the
+same result up to rounding (figures: BENCHMARKS.md):
 
-- a transposed convolution to the few channels of an image, as an ordinary one whose output is rearranged (Shi et al.,
-  2016, https://huggingface.co/papers/1609.05158). It draws the image, and is also the way back to the pixels through
-  the discriminator;
-- the gradient of large weights in bf16, as one product of matrices, and so the convolution itself if the maps are small;
-- all feature maps and their gradients have their channels last in memory, also beside linear layers and grey images,
-  where PyTorch would lay them out in another way: functions of two tensors of different layout are some 15 times slower.
+- A transposed convolution to the few channels of an image becomes an ordinary convolution whose output is rearranged
+  (Shi et al., 2016, https://huggingface.co/papers/1609.05158). It outputs the image in the generator, and propagates
+  gradients to the pixels in the discriminator.
+- The gradient of large bf16 weights becomes one matrix product, and so does the convolution if the feature maps are
+  small.
+- All feature maps and their gradients stay channels-last, also next to linear layers and grey images, where PyTorch
+  would choose another layout: functions of two tensors with different layouts are about 15 times slower.
 """
 
 from typing import Any
@@ -21,16 +22,16 @@ from torch.overrides import TorchFunctionMode
 
 
 _FEW_CHANNELS = 4
-# PyTorch's kernel adds up the gradient in single precision for each thread: from here on, larger than a core's cache.
+# PyTorch's kernel accumulates the gradient in fp32 per thread. From this size on, it exceeds a core's cache.
 _LARGE_WEIGHT = 2**19
-# Up to so many for each channel of the result, PyTorch's kernel waits for the weights.
+# Up to this many per output channel, PyTorch's kernel waits for the weights.
 _FEW_PIXELS = 4
 
 
 class FastConvolutions(TorchFunctionMode):
     r"""
     Context in which networks with `torch.channels_last` weights are faster on the CPU. Autocast and gradients of
-    gradients work as usual, and what would not be faster is left as it is.
+    gradients work as usual. Operations that would not be faster are left unchanged.
 
     Example:
 
@@ -53,13 +54,13 @@ class FastConvolutions(TorchFunctionMode):
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
         if maps.device.type != "cpu" or not (_is_large(weight.shape, dtype) or weight.shape[1] <= _FEW_CHANNELS):
             return func(*args, **(kwargs or {}))
-        # The views are for `_is_needed`, which cannot tell for parameters and other leaves of the graph.
+        # Views, because `_is_needed` does not work for parameters and other leaves of the graph.
         tensors = (values if values is None else values.to(dtype).view_as(values) for values in (maps, weight, bias))
         return operation.apply(*tensors, stride, padding)
 
 
 class _Flatten(torch.autograd.Function):
-    """Changes nothing but the layout of the gradient."""
+    """Identity with a channels-last gradient."""
 
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor) -> torch.Tensor:
@@ -70,8 +71,8 @@ class _Flatten(torch.autograd.Function):
         return gradients[0].contiguous(memory_format=torch.channels_last)
 
 
-# A convolution takes large feature maps to small ones, a transposed one small to large. Each is the other's gradient, and
-# the gradient of their weights is the same: of shape (channels of small, channels of large, kernel size, kernel size).
+# A convolution maps large feature maps to small ones, a transposed convolution small to large. Each is the other's
+# gradient. Their weights have the same gradient, of shape (small channels, large channels, kernel size, kernel size).
 
 
 class _Convolution(torch.autograd.Function):
@@ -117,7 +118,7 @@ class _TransposedConvolution(torch.autograd.Function):
 
 
 _OPERATIONS: dict[Any, Any] = {torch.conv2d: _Convolution, torch.conv_transpose2d: _TransposedConvolution}
-# What comes after the padding: dilation and groups; output padding, groups and dilation.
+# Arguments after the padding: dilation and groups; output padding, groups and dilation.
 _USUAL_OPTIONS = {torch.conv2d: [(1, 1), 1], torch.conv_transpose2d: [(0, 0), 1, (1, 1)]}
 
 
@@ -126,7 +127,7 @@ def _is_large(shape: torch.Size, dtype: torch.dtype) -> bool:
 
 
 def _is_needed(ctx: Any, index: int) -> bool:
-    """Tells if this backward pass wants the gradient of a tensor. (`ctx.needs_input_grad` says whether any pass may.)"""
+    """Returns whether this backward pass needs a tensor's gradient. (`ctx.needs_input_grad`: whether any pass may.)"""
     node = ctx.next_functions[index][0] if index < len(ctx.next_functions) else None  # there may be no bias
     return node is not None and torch._C._will_engine_execute_node(node)
 
@@ -138,12 +139,12 @@ def _to_small(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> torch.Tensor:
-    """The convolution. (Of grey images and their weights nobody can tell the layout.)"""
+    """Computes the convolution. The output is made channels-last, as the layout of grey images is ambiguous."""
     few_pixels = large[:, 0, :: stride[0], :: stride[1]].numel() <= _FEW_PIXELS * len(weight)
     if _is_large(weight.shape, large.dtype) and few_pixels:
         patches = _patches(large, weight.shape, stride, padding).flatten(3)
         small = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
-        return small.clone()  # of a view, an activation could not be computed in place
+        return small.clone()  # a view would not allow in-place activations
     return F.conv2d(large, weight, bias, stride, padding).contiguous(memory_format=torch.channels_last)
 
 
@@ -156,8 +157,8 @@ def _to_large(
     padding: tuple[int, int],
 ) -> torch.Tensor:
     """
-    The transposed convolution. Pixel `stride * i + phase` of the uncropped result sums over the kernel's places
-    `stride * tap + phase`, so each phase is a convolution with every stride-th place, read backwards.
+    Computes the transposed convolution. Pixel `stride * i + phase` of the uncropped result sums over the kernel
+    positions `stride * tap + phase`, so each phase is a convolution with every stride-th position, in reverse order.
     """
     step, taps = stride[0], weight.shape[2] // stride[0]
     uncropped = (small.shape[2] + taps - 1) * step
@@ -177,7 +178,7 @@ def _to_large(
 def _smallest_size(
     small: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]
 ) -> torch.Size:
-    """Of the maps that a convolution takes to `small`: up to `stride - 1` pixels more make no difference to it."""
+    """Returns the smallest input size of a convolution to `small`. Up to `stride - 1` more pixels do not change it."""
     return torch.Size(
         (pixels - 1) * step - 2 * margin + kernel
         for pixels, kernel, step, margin in zip(small.shape[2:], weight.shape[2:], stride, padding)
@@ -197,6 +198,9 @@ def _weight_gradient(
 def _patches(
     large: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
 ) -> torch.Tensor:
-    """Returns the input of a kernel at each place: a view of shape (batch, height, width, kernel size, kernel size, channels)."""
+    """
+    Returns the kernel's input at each position, a view of shape
+    (batch, height, width, kernel size, kernel size, channels).
+    """
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, padding[1], padding[1], padding[0], padding[0]))
     return padded.unfold(1, shape[2], stride[0]).unfold(2, shape[3], stride[1]).permute(0, 1, 2, 4, 5, 3)

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What goes on inside both networks: gradients, logits, weights, activations. It is looked at between two updates and leaves no
-trace in them, so a run with diagnostics has the same weights, bit for bit, as one without.
+Diagnostics of both networks: gradients, logits, weights, activations. They are collected between two updates and leave
+no trace in the networks: a run with diagnostics has the same weights, bit for bit, as one without.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .augmentation import diff_augment
 from .updates import GAN, Batch
 
 
-# In percent, of the logits.
+# Of the logits, in percent.
 QUANTILES = (5, 25, 50, 75, 95)
 
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -29,30 +29,32 @@ _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU)
 @torch.no_grad()
 def collect_diagnostics(gan: GAN, batch: Batch) -> dict[str, float]:
     r"""
-    Looks into both networks after an update. To be called by all processes, as batch normalisation may be over all of them.
+    Collects diagnostics of both networks after an update. All processes must call it, because batch normalisation may
+    span all of them.
 
     Args:
         gan ([`GAN`]):
-            The networks, with the gradients of the update, which the update strategies leave in them.
+            The networks, with the gradients of the update, which the update strategies leave in place.
         batch ([`Batch`]):
-            Images and latents of the update. Logits and activations are those of the updated networks in training mode, so
-            with the statistics of this batch.
+            Images and latents of the update. Logits and activations are those of the updated networks in training
+            mode, that is with the statistics of this batch.
 
     Returns:
-        `dict[str, float]`: values by name, of this process. `<network>` is "generator" or "discriminator", `<layer>` the name
-        of a linear layer or a convolution in it, such as "layers.0.convolution":
+        `dict[str, float]`: values by name, of this process. `<network>` is "generator" or "discriminator", `<layer>`
+        the name of a linear layer or a convolution in it, such as "layers.0.convolution":
 
-        - `diagnostics/<network>/gradient_norm`: length of the gradient of all weights, and
-          `diagnostics/<network>/gradient_norm/<layer>` of a layer's;
-        - `diagnostics/<network>/spectral_norm/<layer>`: the largest singular value of the weight as a matrix with a row for
-          each output channel, before spectral normalisation. A sharp rise goes with collapse (Brock et al., 2019,
+        - `diagnostics/<network>/gradient_norm`: norm of the gradient of all weights;
+        - `diagnostics/<network>/gradient_norm/<layer>`: norm of the gradient of a layer's weights;
+        - `diagnostics/<network>/spectral_norm/<layer>`: largest singular value of the weight, as a matrix with one row
+          per output channel, before spectral normalisation. A sharp rise accompanies collapse (Brock et al., 2019,
           https://huggingface.co/papers/1809.11096, section 4.1);
-        - `diagnostics/<network>/stable_rank/<layer>`: the sum of all squared singular values, divided by the largest one (Sanyal
-          et al., 2020, https://huggingface.co/papers/1906.04659, section 2);
-        - `diagnostics/<network>/activation_mean/<layer>`, `activation_std/<layer>`: mean and standard deviation of what comes
-          out of the activation function after a layer;
+        - `diagnostics/<network>/stable_rank/<layer>`: sum of the squared singular values, divided by the largest of
+          them (Sanyal et al., 2020, https://huggingface.co/papers/1906.04659, section 2);
+        - `diagnostics/<network>/activation_mean/<layer>`, `activation_std/<layer>`: mean and standard deviation of the
+          output of the activation function after a layer;
         - `diagnostics/<network>/dead_units/<layer>`: share of its channels that are positive nowhere in any image;
-        - `diagnostics/real_logits/q05`, `q25`, `q50`, `q75`, `q95` and `diagnostics/fake_logits/...`: quantiles of the logits.
+        - `diagnostics/real_logits/q05`, `q25`, `q50`, `q75`, `q95` and `diagnostics/fake_logits/...`: quantiles of the
+          logits.
     """
     generator = gan.accelerator.unwrap_model(gan.generator)
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
@@ -81,19 +83,20 @@ def collect_diagnostics(gan: GAN, batch: Batch) -> dict[str, float]:
         shares = torch.tensor(QUANTILES, device=scores.device) / 100
         for percent, value in zip(QUANTILES, scores.float().flatten().quantile(shares)):
             values[f"diagnostics/{name}/q{percent:02d}"] = value
-    return dict(zip(values, torch.stack(list(values.values())).tolist()))  # waits for the device once
+    return dict(zip(values, torch.stack(list(values.values())).tolist()))  # synchronises with the device once
 
 
 def _call_in_copy(network: nn.Module, *inputs: Any) -> Any:
-    """A forward pass in training mode that changes copies of the network's running statistics and singular vectors."""
+    """Runs a forward pass in training mode, on copies of the network's running statistics and singular vectors."""
     return functional_call(network, {name: buffer.clone() for name, buffer in network.named_buffers()}, inputs)
 
 
 @contextmanager
 def _watch_activations(network: nn.Module) -> Iterator[dict[str, list[tuple[torch.Tensor, ...]]]]:
     """
-    Of each forward pass, by the layer before each activation function: mean, mean square, and which units were positive
-    somewhere. (By the layer before it because activations may be shared, and are computed in place.)
+    Collects the mean, the mean square and a mask of the units that are positive somewhere, for each activation
+    function and forward pass. They are keyed by the preceding layer, because activation modules may be shared and work
+    in place.
     """
     found: dict[str, list[tuple[torch.Tensor, ...]]] = {}
     layer_before = ""
@@ -124,7 +127,7 @@ def _watch_activations(network: nn.Module) -> Iterator[dict[str, list[tuple[torc
 
 
 def _summarize(activations: dict[str, list[tuple[torch.Tensor, ...]]]) -> dict[str, torch.Tensor]:
-    """Statistics over all forward passes, which had equally many images."""
+    """Returns the statistics over all forward passes, which all had the same number of images."""
     values = {}
     for layer, passes in activations.items():
         means, mean_squares, positive = (torch.stack(moments) for moments in zip(*passes))
@@ -139,7 +142,7 @@ def _gradient_norm(module: nn.Module) -> torch.Tensor:
 
 
 def _spectrum(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spectral norm and stable rank, from the products of rows or of columns, whichever are fewer."""
+    """Returns spectral norm and stable rank, from the Gram matrix of the rows or the columns, whichever is smaller."""
     weight = (layer.parametrizations.weight.original if is_parametrized(layer) else layer.weight).float()
     matrix = (weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight).flatten(1)
     products = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix

@@ -14,19 +14,19 @@ _RAMP_UP = 0.05
 class GeneratorEMA:
     r"""
     Exponential moving average of a generator's weights, in evaluation mode. diffusers' `EMAModel` averages parameters
-    only; a DCGAN's batch normalisation also has running statistics, which must fit the averaged weights. They are
-    averaged with the same weights as the parameters; other buffers are copied. (After 4 epochs of Fashion-MNIST, images
-    made with averaged statistics differed by 0.019 RMS from those made with statistics that were measured anew on the
-    averaged generator, images made with copied ones by 0.048.)
+    only. A DCGAN's batch normalisation also has running statistics, which must match the averaged weights. They are
+    averaged like the parameters; other buffers are copied. (After 4 epochs of Fashion-MNIST, images with averaged
+    statistics differed by 0.019 RMS from those with statistics recomputed on the averaged generator, images with
+    copied statistics by 0.048.)
 
     Args:
         generator ([`DCGANGenerator`]):
-            The generator to follow, not wrapped for distributed training.
+            Generator to average, not wrapped for distributed training.
         half_life (`int`):
-            Number of images after which a past state of the generator counts half. Counting images makes it
-            independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`). In the beginning it
-            is a twentieth of the images so far, so that the untrained generator is soon forgotten (StyleGAN2-ADA,
-            `ema_rampup`).
+            Number of images after which the weight of a past generator has halved. Counting images makes it
+            independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`). Early on, it is
+            limited to a twentieth of the images so far, so that the untrained generator is soon forgotten
+            (StyleGAN2-ADA, `ema_rampup`).
     """
 
     def __init__(self, generator: nn.Module, half_life: int):
@@ -40,11 +40,11 @@ class GeneratorEMA:
 
         Args:
             generator ([`DCGANGenerator`]):
-                The generator that was trained, not wrapped for distributed training.
+                The trained generator, not wrapped for distributed training.
             num_images (`int`):
-                Number of real images of the training step, of all processes.
-        num_images_seen (`int`):
-            Number of those of all steps so far, this one included.
+                Number of real images of this update, over all processes.
+            num_images_seen (`int`):
+                Number of real images of all updates so far, including this one.
         """
         source, target = generator.state_dict(), self.generator.state_dict()
         parameters = {name for name, _ in generator.named_parameters()}

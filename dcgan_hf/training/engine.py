@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-One update of a run, from a loader's images to new weights: batches, networks, average, learning rates. It knows nothing of
-data sets, logs or files, so benchmarks time exactly what trains.
+One update of a run, from a loader's images to new weights: batches, networks, exponential moving average, learning
+rates. The engine is independent of datasets, logs and files, so benchmarks time exactly the code that trains.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from .updates import GAN, has_batch_norm
 
 # Optimizers of the generator and the discriminator, or a function that makes one for a network.
 Optimizers = tuple[Optimizer, Optimizer] | Callable[[nn.Module], Optimizer]
-# A loss, or the functions of logits that it consists of: the discriminator's and the generator's.
+# A loss, or its two functions of logits: the discriminator's and the generator's.
 Loss = GANLoss | tuple[Callable[..., torch.Tensor], Callable[..., torch.Tensor]]
 
 
@@ -37,33 +37,33 @@ def own_shard(args: TrainingArguments, accelerator: Accelerator) -> Shard:
 
 
 def check_parts(networks: Any, loss: Any, optimizers: Any) -> None:
-    """Raises a `ValueError` for a loss or optimizers of another kind than an [`Engine`] takes."""
+    """Raises a `ValueError` for a loss or optimizers that an [`Engine`] does not accept."""
     if isinstance(optimizers, tuple) and networks is None:
-        raise ValueError("Two `optimizers` are of certain `networks`: pass these, too, or a function of a network.")
+        raise ValueError("A pair of `optimizers` needs the `networks` it updates. Pass both, or pass a function.")
     is_pair = isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss))
     if not (loss is None or isinstance(loss, GANLoss) or is_pair):
         raise ValueError(
-            f"`loss` must be a `GANLoss`, or the discriminator's and the generator's function, got {loss!r}."
+            f"`loss` must be a `GANLoss` or a pair of functions, for discriminator and generator, got {loss!r}."
         )
     is_pair = isinstance(optimizers, tuple) and len(optimizers) == 2
     is_function = callable(optimizers) and not isinstance(optimizers, type)
     if not (optimizers is None or is_pair or is_function):
-        raise ValueError(f"`optimizers` must be two, or a function that makes one for a network, got {optimizers!r}.")
+        raise ValueError(f"`optimizers` must be a pair, or a function that makes one per network, got {optimizers!r}.")
 
 
 class Engine:
     r"""
-    Networks, and all that an update of them needs.
+    Networks, and everything that updates them.
 
     Args:
         args ([`TrainingArguments`]):
-            Arguments of the training.
+            Training arguments.
         accelerator (`Accelerator`):
             Connection of the processes.
         task ([`Task`]):
-            Kind of the training.
+            Kind of training.
         loss ([`GANLoss`] or a pair of functions, *optional*):
-            Loss instead of the one that the arguments name.
+            Loss instead of the one named by the arguments.
         optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
             Optimizers instead of Adam.
     """
@@ -102,7 +102,7 @@ class Engine:
         if optimizers is None:
             self.optimizers[1].param_groups[0]["lr"] = args.discriminator_learning_rate or args.learning_rate
         self.learning_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
-        # The order is a contract: checkpoints number networks and optimizers in it.
+        # The order is a contract: checkpoints number networks and optimizers by it.
         generator, discriminator, *prepared = accelerator.prepare(generator, discriminator, *self.optimizers)
         loss = loss or make_loss(args.loss, args.label_smoothing or 0.0)
         self.gan = GAN(
@@ -138,17 +138,17 @@ class Engine:
 
     @property
     def sampled_generator(self) -> nn.Module:
-        """The generator to sample from, to save and to publish: the average, if there is one."""
+        """The generator to sample from, save and publish: the exponential moving average, if enabled."""
         return self.generator if self.ema is None else self.ema.generator
 
     def start(self, num_steps: int, step: int = 0) -> None:
         r"""
-        Makes the learning rates of a run of `num_steps` updates, after `step` of them. Optimizers that come from a
-        checkpoint go on with what the arguments say now.
+        Makes the learning rate schedules of a run, at its update `step`. Optimizers from a checkpoint take over the
+        hyperparameters of the current arguments.
 
         Args:
             num_steps (`int`):
-                Length of the run.
+                Number of updates of the run.
             step (`int`, *optional*, defaults to 0):
                 Number of updates so far.
         """
@@ -169,7 +169,7 @@ class Engine:
 
     def update(self, raw_batches: list[dict[str, torch.Tensor]], step: int) -> dict[str, torch.Tensor]:
         r"""
-        Makes one update: batches, networks, average, learning rates.
+        Performs one update: batches, networks, exponential moving average, learning rates.
 
         Args:
             raw_batches (`list[dict[str, torch.Tensor]]`):

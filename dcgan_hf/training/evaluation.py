@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Measurements of a generator while it learns."""
+"""Evaluation of a generator during training."""
 
 import time
 from typing import Protocol
@@ -29,42 +29,42 @@ from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
 
-# Real images to compare with: as many as papers have, so that large data sets are not described whole.
+# Maximum number of real images: as many as papers use, so that a large dataset is not processed whole.
 _MAX_REAL_IMAGES = 10_000
-# Positions in the list of measurements: with Inception's features they have other names.
+# Positions in the list of metrics, whose names differ with Inception's features.
 _DISTANCES = {"frechet_distance": 0, "kernel_distance": 1}
 
 
 class Evaluation(Protocol):
-    """Measurements that tell the best model of a run."""
+    """Metrics of a generator, one of which selects the best model of a run."""
 
     greater_is_better: bool
     seconds: float
 
     def measure(self, generator: torch.nn.Module) -> list[Metric]:
-        """Measures a generator, which stays as it is. To be called by all processes."""
+        """Measures a generator without changing it. All processes must call it."""
 
     def score(self, metrics: list[Metric]) -> Metric:
-        """Returns the measurement that tells the best model."""
+        """Returns the metric that selects the best model."""
 
 
 class GenerationEvaluation:
     r"""
-    Comparison of a generator's images with real ones: what `dcgan evaluate` measures, as far as it is done in seconds.
+    Comparison of generated images with real ones: the metrics of `dcgan evaluate` that take only seconds.
 
     Args:
         args ([`DCGANTrainingArguments`]):
-            Features, and number of images to generate: of the seeds 0, 1, ...
+            Features, and number of images to generate, from the seeds 0, 1, ...
         image_dataset ([`ImageDataset`]):
             Real images.
         decoder ([`Decoder`]):
-            Decoder that makes images as the networks see them.
+            Decoder of images to the form that the networks see.
         num_classes (`int`):
             Number of classes of a class-conditional generator, else 0.
         sample_latents (`Callable`, *optional*):
             Source of latents instead of N(0, 1).
         device (`torch.device`):
-            Where to compute.
+            Device to compute on.
 
     Raises:
         ValueError: if there are too few images for the number of features.
@@ -87,14 +87,14 @@ class GenerationEvaluation:
         self.distance_index = _DISTANCES[args.metric_for_best_model]
         self.class_ids = list(range(num_classes)) or None
         self.seconds = 0.0
-        with first_on_its_machine():  # which downloads
+        with first_on_its_machine():  # downloads once per machine
             self.network = load_feature_network(args.eval_features, device)
         images, _ = decode_images(choose_images(image_dataset, _MAX_REAL_IMAGES, seed=0), decoder)
         check_before_describing(self.network, images, self.num_images)
         self.real = features_of(self.network, images, FEATURE_CACHE, show_progress=True)
 
     def _pipeline_of(self, generator: torch.nn.Module) -> DCGANPipeline:
-        """A pipeline of a fused copy of the generator, or of the generator itself if it is of another class."""
+        """Returns a pipeline with a fused copy of the generator, or with the generator itself if of another class."""
         if type(generator) is DCGANGenerator:
             copy = DCGANGenerator(generator.config).to(generator.device, memory_format=torch.channels_last).eval()
             copy.load_state_dict(generator.state_dict())
@@ -122,22 +122,22 @@ class GenerationEvaluation:
 
 class SuperResolutionEvaluation:
     r"""
-    Comparison of images that a generator enlarged with the originals: what `dcgan evaluate-super-resolution` measures.
+    Comparison of upscaled images with the originals: the metrics of `dcgan evaluate-super-resolution`.
 
     Args:
         args ([`DCGANSuperResolutionTrainingArguments`]):
-            Measurement that tells the best model, and features.
+            Metric that selects the best model, and features.
         image_dataset ([`ImageDataset`]):
-            Originals.
+            Original images.
         small_dataset ([`ImageDataset`], *optional*):
-            Their small versions. By default they are made of them.
+            Their low-resolution versions. By default they are made from the originals.
         decoder ([`Decoder`]):
-            Decoder of images that are made square. Those that are cut at random in training are measured whole.
+            Decoder of images that training makes square. Images that it crops at random are measured whole.
         device (`torch.device`):
-            Where to compute.
+            Device to compute on.
 
     Raises:
-        ValueError: if images cannot be compared.
+        ValueError: if the images cannot be compared.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class SuperResolutionEvaluation:
         decoder: Decoder,
         device: torch.device,
     ):
-        # Needs packages that training alone does not.
+        # Needs packages that training alone does not need.
         from ..evaluation.upscaled_images import (
             Images,
             check_pairs,
@@ -162,7 +162,7 @@ class SuperResolutionEvaluation:
         self.greater_is_better = self.metric != "frechet_distance"
         self.split = args.eval_split or args.dataset_split
         self.seconds = 0.0
-        with first_on_its_machine():  # which downloads
+        with first_on_its_machine():  # downloads once per machine
             self.network = None if args.eval_features is None else load_feature_network(args.eval_features, device)
         scale_factor, number = args.scale_factor, args.eval_num_images
         originals = choose_images(image_dataset, number, seed=0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Training of a generator that draws images."""
+"""Training of a DCGAN that generates images."""
 
 from typing import Any
 
@@ -27,15 +27,15 @@ from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
 
 class GenerationTask:
     r"""
-    What is special about training a generator that draws images, see [`Task`].
+    Task of training a generator of images, see [`Task`].
 
     Args:
         args ([`DCGANTrainingArguments`]):
-            Arguments of the training.
+            Training arguments.
         networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train instead of new ones.
         update (`Callable`, *optional*):
-            Update strategy instead of the one that the arguments name.
+            Update strategy instead of the one named by the arguments.
         sample_latents (`Callable`, *optional*):
             Source of latents instead of N(0, 1), see [`LatentSampler`].
     """
@@ -63,14 +63,14 @@ class GenerationTask:
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
     ) -> Loader:
         args = self.args
-        with first_on_its_machine():  # which downloads, for all processes of a machine
+        with first_on_its_machine():  # downloads once per machine
             images = self._open(train_dataset, args.dataset_split)
             eval_images = images
             if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
                 eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
         generator = self.networks[0]
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
-        # The configs check the arguments of the networks, so they come before the work of decoding.
+        # Building the configs validates the network arguments, so it precedes the costly decoding.
         self.describe_images(args.num_channels or given_channels or first_image_channels(images), images.class_names)
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
@@ -95,7 +95,7 @@ class GenerationTask:
         return rename_classes(images, args.class_names) if args.class_names and with_labels else images
 
     def describe_images(self, num_channels: int, class_names: list[str] | None = None) -> None:
-        """Says what the images are like, from which the configurations of the networks follow."""
+        """Sets the properties of the images and derives the configs of the networks from them."""
         self.num_channels = num_channels
         self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, class_names)
 
@@ -149,25 +149,26 @@ class DCGANTrainer(Trainer):
 
     Args:
         args ([`DCGANTrainingArguments`], *optional*):
-            Arguments of the training.
+            Training arguments.
         train_dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`], *optional*):
-            Images to train with. By default the data set that the arguments name.
+            Training images. By default the dataset named by the arguments.
         eval_dataset ([`datasets.Dataset`], *optional*):
-            Images to compare with, if `eval_steps` is given. By default `eval_split`, or those of training.
+            Images to compare with, if `eval_steps` is set. By default those of `eval_split`, or the training images.
         networks ([`DCGANPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train: those of a pipeline, or modules with the forward signatures of [`DCGANGenerator`] and
-            [`DCGANDiscriminator`]. By default new ones, which the arguments describe.
+            [`DCGANDiscriminator`]. By default new ones, as described by the arguments.
         loss ([`GANLoss`] or `tuple[Callable, Callable]`, *optional*):
-            Loss: an object as in `training/losses.py`, or the functions of logits that it consists of.
+            Loss, as in `training/losses.py`, or the discriminator's and the generator's function of logits. By default
+            the one named by the arguments.
         update (`Callable`, *optional*):
             Update strategy: a function of a [`GAN`] and a list of [`Batch`]es that updates both networks and returns
             detached statistics, as in `training/updates.py`.
         optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
             Optimizers of generator and discriminator, or a function that makes one for a network. By default Adam.
         callbacks (`list[TrainerCallback]`, *optional*):
-            What to call while training.
+            Callbacks in addition to the default ones.
 
-    `sample_latents` of a subclass draws the latents, from N(0, 1) if it does not override it.
+    Subclasses may override `sample_latents`, the source of latents. By default these come from N(0, 1).
 
     Example:
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments of the training of a generator of images."""
+"""Arguments for training an image generator."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     r"""
-    Arguments of a [`DCGANTrainer`]. Where the paper gives a value, that is the default. `dcgan train --help` describes all.
+    Arguments of a [`DCGANTrainer`]. Defaults are the paper's values, where it gives them. `dcgan train --help`
+    describes all arguments.
 
     Raises:
-        ValueError: if an argument is out of range, has no effect, or does not go with another one.
+        ValueError: if an argument is out of range, has no effect, or cannot be combined with another one.
 
     Example:
 
@@ -33,32 +34,32 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     resize_mode: Literal["crop", "pad"] = flag(
         "crop",
-        "'crop' scales the shorter side to the resolution and cuts out the centre, 'pad' scales down what is too large"
-        " and pads with black.",
+        "'crop' scales the shorter side to the resolution and crops the centre; 'pad' scales down larger images and"
+        " pads with black.",
         group="Data",
         on_card=True,
     )
 
     class_conditional: bool = flag(
-        False, "Give the labels to both networks.", group="Networks", on_resume="fixed", on_card=True
+        False, "Condition both networks on the labels.", group="Networks", on_resume="fixed", on_card=True
     )
     class_names: list[str] | None = flag(
         None,
-        "Names of the classes, in the order of their numbers. By default those that the data set has.",
+        "Class names, in the order of their ids (default: those of the dataset).",
         group="Networks",
         on_card=True,
     )
-    latent_dim: int = flag(100, "Number of latent variables.", group="Networks", on_resume="fixed", on_card=True)
+    latent_dim: int = flag(100, "Dimension of the latents.", group="Networks", on_resume="fixed", on_card=True)
 
     diff_augment: list[Literal["color", "translation", "cutout"]] | None = flag(
         None,
-        "Differentiable augmentation of all that the discriminator sees, for small data sets, in this order.",
+        "Differentiable augmentations of all images that the discriminator sees, in this order, for small datasets.",
         group="Loss",
         on_card=True,
     )
     discriminator_steps: int = flag(
         1,
-        "Updates of the discriminator, each with new images, for one of the generator.",
+        "Number of discriminator updates per generator update, each on new images.",
         group="Optimization",
         range="[1, inf)",
         on_card=True,
@@ -66,8 +67,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     update_strategy: Literal["alternating", "simultaneous", "one_stage"] = flag(
         "alternating",
         "'alternating' updates the discriminator, then the generator through it, as in the paper. 'simultaneous'"
-        " updates both from one forward pass. 'one_stage' does the same with one backward pass less, for discriminators"
-        " without batch normalisation.",
+        " updates both from one forward pass. 'one_stage' does the same with one backward pass less, for"
+        " discriminators without batch normalisation.",
         group="Optimization",
         on_card=True,
         part="update",
@@ -75,16 +76,16 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     eval_features: str = flag(
         "inception",
-        "Network whose features of generated and of real images are compared: 'inception', 'efficientnet-lite0', or"
-        " folder or repository of an image classifier.",
+        "Network whose features of generated and real images are compared: 'inception', 'efficientnet-lite0', or a"
+        " folder or Hub repository of an image classifier.",
         group="Evaluation",
         on_resume="free",
     )
     eval_num_images: int = flag(
-        5_000, "Images to generate for a measurement.", group="Evaluation", range="[2, inf)", on_resume="free"
+        5_000, "Number of images to generate per evaluation.", group="Evaluation", range="[2, inf)", on_resume="free"
     )
     metric_for_best_model: Literal["frechet_distance", "kernel_distance"] = flag(
-        "frechet_distance", "Measurement that tells the best model.", group="Evaluation", on_resume="free"
+        "frechet_distance", "Metric that selects the best model.", group="Evaluation", on_resume="free"
     )
 
     def __post_init__(self) -> None:
@@ -96,10 +97,12 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         if self.diff_augment is not None and self.diff_augment != [
             name for name in order if name in self.diff_augment
         ]:
-            raise ValueError(f"`diff_augment` must be some of {list(order)}, in this order, got {self.diff_augment}.")
+            raise ValueError(
+                f"`diff_augment` must be a selection of {list(order)}, in this order, got {self.diff_augment}."
+            )
         if self.update_strategy != "alternating" and self.discriminator_steps > 1:
             raise ValueError(
-                f"`discriminator_steps={self.discriminator_steps}` needs `update_strategy=alternating`, got"
+                f"`discriminator_steps={self.discriminator_steps}` requires `update_strategy=alternating`, got"
                 f" `{self.update_strategy}`, which updates both networks from one forward pass."
             )
         _, discriminator_config = self.network_configs(self.num_channels or 3, None)
@@ -109,8 +112,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         super().check_precision(mixed_precision)
         if mixed_precision == "fp16" and self.update_strategy != "alternating":
             raise ValueError(
-                f"`update_strategy={self.update_strategy}` does not work with `mixed_precision=fp16`: the first"
-                " optimizer's step may change the loss scale before the second one's. Use `bf16`."
+                f"`update_strategy={self.update_strategy}` is not supported with `mixed_precision=fp16`: the step of"
+                " the first optimizer may change the loss scale before that of the second. Use `bf16`."
             )
 
     def check_discriminator(self, config: "DCGANDiscriminatorConfig") -> None:
@@ -120,26 +123,26 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         check_images_are_separate(config.norm_type != "batch", "`update_strategy=one_stage`")
         if config.patchwise:
             raise ValueError(
-                "`update_strategy=one_stage` needs one logit for each image, so no `patchwise` discriminator."
+                "`update_strategy=one_stage` requires one logit per image. Use a discriminator without `patchwise`."
             )
         for name in PENALTIES:
             if getattr(self, name) is not None:
                 raise ValueError(
-                    f"`{name}` needs `update_strategy=alternating` or `simultaneous`: `one_stage` takes the generator's"
-                    " gradient from the discriminator's, which the penalty changes."
+                    f"`{name}` requires `update_strategy=alternating` or `simultaneous`: `one_stage` takes the"
+                    " generator's gradient from the discriminator's, which the penalty changes."
                 )
 
     def network_configs(
         self, num_channels: int, class_names: list[str] | None
     ) -> tuple["DCGANGeneratorConfig", "DCGANDiscriminatorConfig"]:
         r"""
-        Makes the configurations of both networks.
+        Returns the configs of both networks.
 
         Args:
             num_channels (`int`):
-                Channels of the images.
+                Number of image channels.
             class_names (`list[str]`, *optional*):
-                Names of the classes of class-conditional networks.
+                Class names, for class-conditional networks.
         """
         from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 

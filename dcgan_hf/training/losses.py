@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-GAN losses: pure functions of the discriminator's logits, which are large for images that look real, and penalties on its
-gradients with respect to images, which keep it from becoming too steep.
+GAN losses, as pure functions of the discriminator's logits, which are large for images that look real; and penalties
+on its gradients with respect to images, which limit its steepness.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from torch.nn.functional import relu, softplus
 
 class GANLoss(NamedTuple):
     """
+    Losses of both networks.
+
     Args:
         discriminator (`Callable`):
             The discriminator's loss, a function of its logits for real and for generated images.
@@ -25,7 +27,7 @@ class GANLoss(NamedTuple):
         is_relativistic (`bool`, *optional*, defaults to `False`):
             Whether the generator's loss depends on the logits for real images, too.
         is_saturating (`bool`, *optional*, defaults to `True`):
-            Whether the discriminator's loss is 0 once it tells all images apart, so that there is nothing more to learn.
+            Whether the discriminator's loss is 0 once it separates all images, so that nothing is left to learn.
     """
 
     discriminator: Callable[..., torch.Tensor]
@@ -38,8 +40,8 @@ def bce_discriminator_loss(
     real_logits: torch.Tensor, fake_logits: torch.Tensor, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """
-    -log D(x) - log(1 - D(G(z))) with D = sigmoid(logits) (Goodfellow et al., 2014, equation 1). With `label_smoothing` s the
-    label of real images is 1 - s instead of 1 (Salimans et al., 2016, section 3.4: one-sided).
+    -log D(x) - log(1 - D(G(z))) with D = sigmoid(logits) (Goodfellow et al., 2014, equation 1). With `label_smoothing`
+    s, the label of real images is 1 - s instead of 1 (Salimans et al., 2016, section 3.4: one-sided).
     """
     real_loss = (1 - label_smoothing) * softplus(-real_logits) + label_smoothing * softplus(real_logits)
     return real_loss.mean() + softplus(fake_logits).mean()
@@ -53,7 +55,10 @@ def bce_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
 def least_squares_discriminator_loss(
     real_logits: torch.Tensor, fake_logits: torch.Tensor, label_smoothing: float = 0.0
 ) -> torch.Tensor:
-    """((D(x) - 1)^2 + D(G(z))^2) / 2 with D = logits (Mao et al., 2017, equation 9). Smoothed as `bce_discriminator_loss`."""
+    """
+    ((D(x) - 1)^2 + D(G(z))^2) / 2 with D = logits (Mao et al., 2017, equation 9), smoothed like
+    `bce_discriminator_loss`.
+    """
     return ((real_logits - (1 - label_smoothing)).square().mean() + fake_logits.square().mean()) / 2
 
 
@@ -73,17 +78,17 @@ def hinge_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
 
 
 def relativistic_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-    """-log sigmoid(D(x) - D(G(z))) with D = logits, of pairs (Jolicoeur-Martineau, 2018, equation 3)."""
+    """-log sigmoid(D(x) - D(G(z))) with D = logits, over pairs (Jolicoeur-Martineau, 2018, equation 3)."""
     return softplus(fake_logits - real_logits).mean()
 
 
 def relativistic_generator_loss(fake_logits: torch.Tensor, real_logits: torch.Tensor) -> torch.Tensor:
-    """-log sigmoid(D(G(z)) - D(x)) with D = logits, of pairs (Jolicoeur-Martineau, 2018, equation 4)."""
+    """-log sigmoid(D(G(z)) - D(x)) with D = logits, over pairs (Jolicoeur-Martineau, 2018, equation 4)."""
     return softplus(real_logits - fake_logits).mean()
 
 
 def wasserstein_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-    """D(G(z)) - D(x) with D = logits (Arjovsky et al., 2017, equation 2). D must be bound to be smooth."""
+    """D(G(z)) - D(x) with D = logits (Arjovsky et al., 2017, equation 2). Requires a Lipschitz-constrained D."""
     return fake_logits.mean() - real_logits.mean()
 
 
@@ -102,7 +107,7 @@ LOSSES = {
 
 
 def make_loss(name: str, label_smoothing: float = 0.0) -> GANLoss:
-    """The loss called `name`, with the label of real images lowered by `label_smoothing` if that is not 0."""
+    """Returns the loss called `name`, with the label of real images lowered by `label_smoothing`."""
     loss = LOSSES[name]
     if label_smoothing:
         loss = loss._replace(discriminator=partial(loss.discriminator, label_smoothing=label_smoothing))
@@ -115,18 +120,18 @@ def make_loss(name: str, label_smoothing: float = 0.0) -> GANLoss:
 @dataclass
 class PenaltyWeights:
     """
-    What is added to the discriminator's loss. With D = logits:
+    Weights of the penalties added to the discriminator's loss. With D = logits:
 
     Args:
         r1 (`float`, *optional*, defaults to 0):
             Weight gamma of `gamma / 2 |grad D(x)|^2` at real images (Mescheder et al., 2018,
             https://huggingface.co/papers/1801.04406, equation 9).
         r2 (`float`, *optional*, defaults to 0):
-            The same at generated images (equation 10). With both and the relativistic loss it is what R3GAN has (Huang et
-            al., 2025, https://huggingface.co/papers/2501.05441, equation 5).
+            The same at generated images (equation 10). Both penalties with the relativistic loss are R3GAN's objective
+            (Huang et al., 2025, https://huggingface.co/papers/2501.05441, equation 5).
         interpolated (`float`, *optional*, defaults to 0):
-            Weight lambda of `lambda (|grad D(x)| - 1)^2` at points between real and generated images (WGAN-GP: Gulrajani
-            et al., 2017, https://huggingface.co/papers/1704.00028, equation 3).
+            Weight lambda of `lambda (|grad D(x)| - 1)^2` at points between real and generated images (WGAN-GP:
+            Gulrajani et al., 2017, https://huggingface.co/papers/1704.00028, equation 3).
     """
 
     r1: float = 0.0
@@ -136,13 +141,13 @@ class PenaltyWeights:
 
 def squared_gradients(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
     r"""
-    Squared norm of the gradient of each image's logit with respect to its pixels, through which gradients can flow.
+    Differentiable squared norm of the gradient of each image's logit with respect to its pixels.
 
     Args:
         logits (`torch.Tensor` of shape `(batch_size,)`):
-            Logits of images that the discriminator treats separately, so without batch normalisation.
+            Logits from a discriminator that treats each image separately, that is without batch normalisation.
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            The images, of which the logits were computed.
+            The images that the logits were computed from.
 
     Returns:
         `torch.Tensor` of shape `(batch_size,)`.
@@ -152,7 +157,7 @@ def squared_gradients(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch
 
 
 def zero_centered_penalty(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
-    """R1 at real images, R2 at generated ones, with gamma = 1. For the arguments see [`squared_gradients`]."""
+    """R1 at real images, R2 at generated ones, with gamma = 1. See [`squared_gradients`] for the arguments."""
     return squared_gradients(logits, pixel_values).mean() / 2
 
 
@@ -163,7 +168,7 @@ def interpolated_penalty(
     shares: torch.Tensor,
 ) -> torch.Tensor:
     r"""
-    The penalty of WGAN-GP with lambda = 1.
+    Penalty of WGAN-GP with lambda = 1.
 
     Args:
         score (`Callable`):
@@ -173,10 +178,10 @@ def interpolated_penalty(
         fake_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             Generated images.
         shares (`torch.Tensor` of shape `(batch_size,)`):
-            Where between the two, in [0, 1]: 0 is the real image.
+            Position between the two, in [0, 1]: 0 is the real image.
     """
     pixel_values = torch.lerp(real_pixel_values, fake_pixel_values, shares[:, None, None, None])
     pixel_values = pixel_values.detach().requires_grad_()
-    # The root has no gradient at 0, where dead networks are.
+    # The square root has no gradient at 0, the value for a dead network.
     norms = (squared_gradients(score(pixel_values), pixel_values) + 1e-12).sqrt()
     return (norms - 1).square().mean()

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Networks that a trainer is given instead of making them."""
+"""Networks that are passed to a trainer instead of new ones."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -10,20 +10,20 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 
-# Generator and discriminator, or a pipeline that has them. Without a discriminator, a new one is made.
+# Generator and discriminator, or a pipeline with both. A missing discriminator is created.
 Networks: TypeAlias = DiffusionPipeline | tuple[nn.Module, nn.Module | None]
 
-# Fields of configurations that networks must agree on with the arguments and the data.
+# Config fields in which networks must match the arguments and the data.
 _AGREEING_FIELDS = ("image_size", "num_channels", "num_classes", "latent_dim", "scale_factor")
 
 
 class OwnNetwork(PreTrainedModel):
     r"""
-    A module of somebody's own as a network that a pipeline can hold.
+    Wrapper that lets a pipeline hold a custom module.
 
     Args:
         config (`PreTrainedConfig`):
-            Configuration of the network that it replaces.
+            Config of the network that the module replaces.
         module (`nn.Module`):
             The module, with the same forward signature.
     """
@@ -40,36 +40,36 @@ class OwnNetwork(PreTrainedModel):
 
 
 def given_networks(networks: Networks | None) -> tuple[nn.Module | None, nn.Module | None]:
-    """Returns the generator and the discriminator, `None` for those that have to be made."""
+    """Returns the generator and the discriminator, `None` for each one that must be created."""
     if networks is None:
         return None, None
     return (networks.generator, networks.discriminator) if isinstance(networks, DiffusionPipeline) else networks
 
 
 def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:
-    """Raises a `ValueError` if one is a plain module, which `from_pretrained` could not build."""
+    """Raises a `ValueError` if a network is a plain module, which `from_pretrained` cannot build."""
     for network in networks:
         if isinstance(network, OwnNetwork) or (network is not None and not isinstance(network, PreTrainedModel)):
             raise ValueError(
-                "`networks`: a plain `nn.Module` cannot be published, as nobody could load it. Make it a"
-                " `PreTrainedModel` with a configuration."
+                "`networks`: a plain `nn.Module` cannot be published, because `from_pretrained` cannot load it. Use a"
+                " `PreTrainedModel` with a config."
             )
 
 
 def fit_network(network: nn.Module | None, config: PreTrainedConfig, network_class: Any) -> PreTrainedModel:
     r"""
-    Returns the network that was given, or makes one.
+    Returns the given network, or makes one.
 
     Args:
         network (`nn.Module`, *optional*):
-            The network that was given.
+            The given network.
         config (`PreTrainedConfig`):
-            Configuration that the arguments and the data call for.
+            Config that the arguments and the data require.
         network_class (`type`):
             Class of the network to make.
 
     Raises:
-        ValueError: if the network that was given is for other images or latents.
+        ValueError: if the given network does not match the images or latents.
     """
     if network is None:
         return network_class(config)
@@ -79,7 +79,7 @@ def fit_network(network: nn.Module | None, config: PreTrainedConfig, network_cla
     for name in _AGREEING_FIELDS:
         if name in has and name in needs and has[name] != needs[name]:
             raise ValueError(
-                f"`networks`: the {type(network).__name__} has `{name}={has[name]}`, but arguments and images call for"
+                f"`networks`: the {type(network).__name__} has `{name}={has[name]}`, but arguments and images require"
                 f" {needs[name]}."
             )
     return network

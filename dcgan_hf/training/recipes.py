@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Recipes: YAML files of training arguments that are known to work, with the hardware and time that they take."""
+"""Recipes: YAML files of tested training arguments, with the hardware and time they need."""
 
 import dataclasses
 import re
@@ -22,7 +22,7 @@ Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
 
 class _Loader(yaml.SafeLoader):
-    """Loader that takes 1e-4 for a number, as YAML 1.2 does. YAML 1.1 wants 1.0e-4."""
+    """Loader that reads 1e-4 as a number, as YAML 1.2 does. YAML 1.1 requires 1.0e-4."""
 
 
 _Loader.add_implicit_resolver(
@@ -31,7 +31,7 @@ _Loader.add_implicit_resolver(
 
 
 def recipe_names() -> list[str]:
-    """Returns the names of the recipes that the package has."""
+    """Returns the names of the built-in recipes."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
@@ -41,31 +41,32 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
 
     Args:
         recipe (`str` or `Path`):
-            Name of a recipe of the package, such as `"strong"`, or path of a YAML file.
+            Name of a built-in recipe, such as `"strong"`, or path to a YAML file.
 
     Returns:
-        `dict[str, Any]`: the arguments that it sets, by their names, and its `description`, `hardware` and `time`.
+        `dict[str, Any]`: the arguments that it sets, by name, and its `description`, `hardware` and `time`.
 
     Raises:
-        ValueError: if there is no such recipe, or if the file is not one.
+        ValueError: if the recipe does not exist, or if the file is not a recipe.
     """
     path = FOLDER / f"{recipe}.yaml" if str(recipe) in recipe_names() else Path(recipe)
     if not path.is_file():
         names = recipe_names()
         raise ValueError(
-            f"`config={recipe}`: neither a file nor a recipe.{did_you_mean(path.stem, names)} Recipes: {', '.join(names)}."
+            f"`config={recipe}` is neither a file nor a recipe.{did_you_mean(path.stem, names)}"
+            f" Recipes: {', '.join(names)}."
         )
     try:
         content = yaml.load(path.read_text(), _Loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"`config={recipe}` is not YAML: {error}") from error
+        raise ValueError(f"`config={recipe}` is not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"`config={recipe}` must hold `argument: value` lines, got {content!r}.")
+        raise ValueError(f"`config={recipe}` must contain `argument: value` lines, got {content!r}.")
     return content
 
 
 def describe_recipes() -> str:
-    """Returns a list of the recipes of the package, with the hardware and time that they take."""
+    """Returns a list of the built-in recipes, with the hardware and time they need."""
     lines = []
     for name in recipe_names():
         recipe = read_recipe(name)
@@ -80,7 +81,7 @@ def arguments_from_recipe(
     arguments_class: type[Arguments], recipe: str | Path, changes: dict[str, Any] | None = None
 ) -> Arguments:
     r"""
-    Makes training arguments of a recipe.
+    Builds training arguments from a recipe.
 
     Args:
         arguments_class (`type`):
@@ -88,16 +89,16 @@ def arguments_from_recipe(
         recipe (`str` or `Path`):
             See [`read_recipe`].
         changes (`dict[str, Any]`, *optional*):
-            Arguments that override the recipe's. Descriptions of networks are overridden field by field.
+            Arguments that override the recipe's. Network configs are overridden field by field.
 
     Raises:
-        ValueError: if the recipe has an argument that there is not, or one that is out of range.
+        ValueError: if the recipe has an unknown argument, or one that is out of range.
     """
     values = {name: value for name, value in read_recipe(recipe).items() if name not in DESCRIPTION}
     known = [argument.name for argument in dataclasses.fields(arguments_class)]
     for unknown in values.keys() - set(known):
         raise ValueError(
-            f"`config={recipe}` has {unknown!r}, which is not an argument of this training.{did_you_mean(unknown, known)}"
+            f"`config={recipe}` sets {unknown!r}, which is not a training argument.{did_you_mean(unknown, known)}"
         )
     changes = changes or {}
     networks = {

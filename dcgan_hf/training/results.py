@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Facts about a run for its model card: data, recipe, time, hardware, versions."""
+"""Facts about a run for its model card: dataset, recipe, duration, hardware, versions."""
 
 import importlib.metadata
 import json
@@ -30,19 +30,20 @@ _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "d
 
 def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> dict[str, Any]:
     r"""
-    Returns facts about a data set for the model card. Those that are not known are left out.
+    Returns facts about a dataset for the model card. Unknown ones are omitted.
 
     Args:
         image_dataset ([`ImageDataset`]):
-            The data set.
+            The dataset.
         dataset_name (`str`, *optional*):
-            Its name or path, of which only the last component is told, as it is published. `None` if it came from memory.
+            Its name or path, `None` for an in-memory dataset. Of a path only the last component is recorded: the value
+            is published.
     """
     info = image_dataset.dataset.info
     hub_id = image_dataset.hub_id
     in_memory = isinstance(image_dataset.dataset, datasets.Dataset)
     facts: dict[str, Any] = {
-        "name": hub_id or (Path(dataset_name).name if dataset_name else info.dataset_name or "a data set in memory"),
+        "name": hub_id or (Path(dataset_name).name if dataset_name else info.dataset_name or "an in-memory dataset"),
         "hub_id": hub_id,
         "num_images": len(image_dataset.dataset) if in_memory else None,
         "license": info.license,
@@ -52,7 +53,7 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
     if hub_id is not None and not info.license:
         try:
             facts["license"] = DatasetCard.load(hub_id).data.license
-        except OSError:  # it has no card, or the Hub is not in reach
+        except OSError:  # no card, or the Hub cannot be reached
             pass
     return {name: value for name, value in facts.items() if value}
 
@@ -60,13 +61,13 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
 def effective_arguments(
     args: TrainingArguments, accelerator: Accelerator, num_channels: int, num_steps: int
 ) -> dict[str, Any]:
-    """Returns the arguments of a run, with what they depend on besides."""
+    """Returns the arguments of a run, with the properties of device and data that affect its result."""
     return asdict(args) | {
         "mixed_precision": accelerator.mixed_precision,
         "device": accelerator.device.type,
         "num_cpu_threads": torch.get_num_threads(),
         "num_channels": num_channels,
-        # A run that goes on must end where the rates were to be 0.
+        # A resumed run must end at the step where the learning rates reach 0.
         "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
     }
 
@@ -75,19 +76,19 @@ def recipe_of(
     arguments_class: type, arguments: dict[str, Any], dataset_name: str | None, own_parts: Sequence[str] = ()
 ) -> dict[str, Any]:
     r"""
-    Returns the arguments of a run that may be published, as a recipe to repeat it.
+    Returns the publishable arguments of a run, as a recipe to reproduce it.
 
     Args:
         arguments_class (`type`):
             Class of the arguments.
         arguments (`dict[str, Any]`):
-            The arguments, with what they depend on besides the flags.
+            Result of [`effective_arguments`].
         dataset_name (`str`, *optional*):
-            Name of the data set that may be published. `None` if it came from memory.
+            Publishable name of the dataset, `None` for an in-memory dataset.
         own_parts (`Sequence[str]`, *optional*):
-            Parts that the trainer was given, whose arguments had no effect.
+            Custom parts of the trainer, whose arguments had no effect.
     """
-    # The number of updates overrides that of epochs.
+    # The number of updates overrides the number of epochs.
     left_out = {"num_epochs"} if arguments.get("max_train_steps") else set()
     for part in own_parts:
         left_out |= names_where(arguments_class, part=part)
@@ -103,7 +104,7 @@ def recipe_of(
 
 
 def complete_results(folder: Path) -> None:
-    """Adds the recipe to the facts of a run that an earlier version wrote without it."""
+    """Adds the recipe to the results of a run that an earlier version wrote without it."""
     arguments, results = read_json(folder / ARGUMENTS_FILE), read_json(folder / RESULTS_FILE)
     if arguments and results and "recipe" not in results:
         arguments_class = (
@@ -120,7 +121,7 @@ def write_results(
     facts: dict[str, Any],
 ) -> None:
     r"""
-    Writes what the model card tells about a run to `training_results.json`.
+    Writes the facts about a run for the model card to `training_results.json`.
 
     Args:
         output_dir (`Path`):
@@ -130,7 +131,7 @@ def write_results(
         state ([`TrainerState`]):
             Progress of the run.
         facts (`dict[str, Any]`):
-            What else is known: `dataset`, `recipe`, `num_images_seen`, `statistics`, `best_step`.
+            Further facts: `dataset`, `recipe`, `num_images_seen`, `statistics`, `best_step`.
     """
     results = {
         "steps": state.step,

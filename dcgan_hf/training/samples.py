@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Sample grids of a run, always from the same latents or small images."""
+"""Sample grids of a run, always from the same latents or low-resolution images."""
 
 import math
 from pathlib import Path
@@ -16,13 +16,13 @@ from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 
 class SampleGrid:
     r"""
-    Grid of what a generator draws of the same latents while it learns.
+    Grid of samples from the same latents throughout training.
 
     Args:
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
             The latents.
         num_classes (`int`):
-            Number of classes, 0 if the generator is unconditional. A grid then has one class per column.
+            Number of classes, 0 if the generator is unconditional. With classes, each column shows one of them.
     """
 
     def __init__(self, latents: torch.Tensor, num_classes: int):
@@ -32,7 +32,7 @@ class SampleGrid:
         self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
 
     def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
-        """Samples from a generator."""
+        """Returns the grid of a generator's samples."""
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
@@ -41,15 +41,15 @@ class SampleGrid:
 
 class UpscaledGrid:
     r"""
-    Picture of the same small images, enlarged by a generator while it learns, beside the originals.
+    Comparison of the same images throughout training: low-resolution, upscaled by the generator, and original.
 
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            Large images in [-1, 1].
+            Original images in [-1, 1].
         small_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height / scale, width / scale)`):
-            The same, small.
+            Their low-resolution versions.
         num_images (`int`):
-            Number of them to show, at most.
+            Maximum number of images to show.
     """
 
     def __init__(self, pixel_values: torch.Tensor, small_pixel_values: torch.Tensor, num_images: int):
@@ -65,7 +65,7 @@ class UpscaledGrid:
         self.originals = to_pil(to_bytes(large))
 
     def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
-        """Enlarges the images with a generator."""
+        """Returns the comparison, with the images upscaled by a generator."""
         pipe = DCGANSuperResolutionPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         (images,) = pipe(self.small, return_dict=False)
@@ -73,12 +73,12 @@ class UpscaledGrid:
 
 
 def sample_path(folder: Path, step: int) -> Path:
-    """Returns the file of the grid of a step."""
+    """Returns the path of a step's grid."""
     return folder / f"step-{step:07d}.png"
 
 
 def remove_later_samples(folder: Path, step: int) -> None:
-    """Removes the grids of a run that went on after `step`, from which another one now goes on."""
+    """Removes grids later than `step`, which are stale once a run resumes from there."""
     for path in folder.glob("step-*.png"):
         if int(path.stem.removeprefix("step-")) > step:
             path.unlink()

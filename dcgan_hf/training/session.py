@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The surroundings of a run: connected processes, each on its device and in its precision, signals to stop, logs."""
+"""Environment of a run: connected processes, device and precision, stop signals, logs."""
 
 import gc
 import logging
@@ -32,30 +32,30 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerator]:
     r"""
-    Connects the processes of a run and opens its logs, or refuses to. Nothing of an earlier run is changed yet. At the end
-    the process is as it was before.
+    Connects the processes of a run and sets up its logs, without changing files of an earlier run. Restores the global
+    state of the process at the end.
 
     Args:
         args ([`TrainingArguments`]):
-            The arguments.
+            Training arguments.
         resume (`Path`, *optional*):
-            Checkpoint to go on from.
+            Checkpoint to resume from.
 
     Yields:
         `Accelerator`: connection of the processes.
 
     Raises:
-        ValueError: if the arguments do not go with this machine, or if the folder holds another run.
+        ValueError: if this machine does not support the arguments, or if the folder contains another run.
     """
     check_tracker(args.report_to)
     output_dir = Path(args.output_dir)
     if list_checkpoints(output_dir) and resume is None and not args.overwrite_output_dir:
         raise ValueError(
-            f"`output_dir={output_dir}` holds checkpoints of another run. Go on with it: `resume_from_checkpoint=latest`,"
-            " delete it: `overwrite_output_dir`, or choose another folder."
+            f"`output_dir={output_dir}` holds checkpoints of another run. Pass `resume_from_checkpoint=latest` to"
+            " resume it, `overwrite_output_dir` to delete it, or another folder."
         )
     shows_progress = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # of writing the networks
+    transformers_logging.disable_progress_bar()  # when saving the networks
     try:
         with restored_globals():
             log = JSONLTracker(output_dir / LOG_FILE, TrainerState.read(resume).step if resume else 0)
@@ -65,7 +65,7 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             finally:
                 for tracker in accelerator.trackers:
                     tracker.finish()
-                # A network that is wrapped for distributed training must not outlive the connection: the exit would crash.
+                # A network wrapped for distributed training must not outlive the process group: the exit would crash.
                 accelerator.free_memory()
                 gc.collect()
     finally:
@@ -76,26 +76,28 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
 def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTracker) -> Accelerator:
     accelerator = Accelerator(
         mixed_precision=args.mixed_precision or default_mixed_precision(args.use_cpu),
-        # Without this, Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
+        # Otherwise Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
         cpu=args.use_cpu or not torch.accelerator.is_available(),
         log_with=[log] + ([args.report_to] if args.report_to != "none" else []),
         project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / LOG_FOLDER)),
         kwargs_handlers=[
-            # Each process keeps its own running statistics: broadcasting them before every forward pass would change
-            # what the backward pass of an earlier one needs. What is saved are those of the main process.
+            # Each process keeps its own running statistics: a broadcast before every forward pass would overwrite
+            # tensors that the backward pass of an earlier one needs. Those of the main process are saved.
             DistributedDataParallelKwargs(broadcast_buffers=False),
-            # The others wait for the process that downloads and prepares the data set.
+            # The others wait for the process that downloads and prepares the dataset.
             InitProcessGroupKwargs(timeout=timedelta(hours=6)),
         ],
     )
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
         raise ValueError(
             f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
-            f" {accelerator.num_processes}: they would write over each other's results."
+            f" {accelerator.num_processes}: they would overwrite each other's results. Check the launcher's options."
         )
     args.check_precision(accelerator.mixed_precision)
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError("`mixed_precision=fp16` needs a GPU: on CPUs it is some 20 times slower. Use `bf16` or `no`.")
+        raise ValueError(
+            "`mixed_precision=fp16` needs a GPU: on CPUs it is about 20 times slower. Use `bf16` or `no`."
+        )
     if accelerator.device.type == "cpu":
         torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
     return accelerator
@@ -103,8 +105,8 @@ def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTrack
 
 class StopSignals:
     """
-    Context manager that notes SIGINT (Ctrl-C) and SIGTERM in `received` instead of ending the process. A second signal ends
-    it at once. Only the main thread can do that: a run in another one is not stopped by signals.
+    Context manager that records SIGINT (Ctrl-C) and SIGTERM in `received` instead of ending the process. A second
+    signal ends it at once. Works in the main thread only: signals do not stop a run in another thread.
     """
 
     def __init__(self) -> None:

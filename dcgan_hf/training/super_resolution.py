@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Training of a generator that enlarges images."""
+"""Training of a DCGAN that upscales images."""
 
 import PIL.Image
 import torch
@@ -33,17 +33,17 @@ from .trainer import Trainer
 from .updates import GAN, UpdateStrategy
 
 
-# The large images of a data set and, if it has them, their small versions.
+# Images of a dataset and, if available, their low-resolution versions.
 Pair = tuple[ImageDataset, ImageDataset | None]
 
 
 class SuperResolutionTask:
     r"""
-    What is special about training a generator that enlarges images, see [`Task`].
+    Task of training a generator that upscales images, see [`Task`].
 
     Args:
         args ([`DCGANSuperResolutionTrainingArguments`]):
-            Arguments of the training.
+            Training arguments.
         networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train instead of new ones.
         update (`Callable`, *optional*):
@@ -80,7 +80,7 @@ class SuperResolutionTask:
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
     ) -> Loader:
         args = self.args
-        with first_on_its_machine():  # which downloads, for all processes of a machine
+        with first_on_its_machine():  # downloads once per machine
             images, small_images = self._open(train_dataset, args.dataset_split)
             measured = images, small_images
             if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
@@ -118,7 +118,7 @@ class SuperResolutionTask:
         return found[0], found[1] if len(found) > 1 else None
 
     def describe_images(self, num_channels: int) -> None:
-        """Says what the images are like, from which the configurations of the networks follow."""
+        """Sets the properties of the images and derives the configs of the networks from them."""
         self.num_channels = num_channels
         self.generator_config, self.discriminator_config = self.args.network_configs(num_channels)
 
@@ -163,18 +163,19 @@ class SuperResolutionTask:
 
 class DCGANSuperResolutionTrainer(Trainer):
     r"""
-    Trainer of a DCGAN that enlarges images.
+    Trainer of a DCGAN that upscales images.
 
     Args:
         args ([`DCGANSuperResolutionTrainingArguments`], *optional*):
-            Arguments of the training.
+            Training arguments.
         train_dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`], *optional*):
-            Images to train with, or pairs. By default the data set that the arguments name.
+            Training images, or pairs. By default the dataset named by the arguments.
         eval_dataset ([`datasets.Dataset`], *optional*):
-            Images to measure with, if `eval_steps` is given. By default `eval_split`, or those of training.
+            Images to evaluate on, if `eval_steps` is set. By default those of `eval_split`, or the training images.
         networks ([`DCGANSuperResolutionPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train: those of a pipeline, or modules with the forward signatures of
-            [`DCGANSuperResolutionGenerator`] and [`DCGANDiscriminator`]. By default new ones, which the arguments describe.
+            [`DCGANSuperResolutionGenerator`] and [`DCGANDiscriminator`]. By default new ones, as described by the
+            arguments.
         loss, update, optimizers, callbacks (*optional*):
             See [`DCGANTrainer`].
 

@@ -1,8 +1,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Updates of a super-resolution generator: from a loss of pixels alone, or against a discriminator, too. Both take the GAN, the
-micro-batches of a step (more than one accumulates gradients) and what the losses weigh, and return detached statistics.
+Update strategies of a super-resolution generator: with a pixel loss alone, or with a discriminator, too. Both take the
+GAN, the micro-batches of a step (more than one accumulates gradients) and the loss weights, and return detached
+statistics.
 """
 
 from collections.abc import Callable
@@ -29,13 +30,15 @@ from .updates import (
 @dataclass
 class SuperResolutionBatch:
     """
+    Micro-batch of an update.
+
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            Large images in [-1, 1].
+            Original images in [-1, 1].
         small_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height / scale, width / scale)`):
-            The same, small.
+            Their low-resolution versions.
         interpolation (`torch.Tensor` of shape `(batch_size,)`):
-            Random numbers in [0, 1) for the penalty between real and generated images.
+            Random numbers in [0, 1) for the penalty at interpolations between real and generated images.
     """
 
     pixel_values: torch.Tensor
@@ -45,14 +48,14 @@ class SuperResolutionBatch:
 
     @property
     def generator_inputs(self) -> tuple[torch.Tensor, ...]:
-        """Arguments of the generator."""
+        """Inputs of the generator."""
         return (self.small_pixel_values,)
 
 
 @dataclass
 class SuperResolutionWeights:
     """
-    What the generator's losses weigh.
+    Weights of the generator's losses.
 
     Args:
         pixel (`float`):
@@ -83,7 +86,7 @@ def prepare_super_resolution_batches(
     random_flip: bool = False,
 ) -> list[SuperResolutionBatch]:
     r"""
-    Makes small images of the large ones of a step, unless they come in pairs, and normalises both.
+    Makes the low-resolution images of a step, unless the dataset contains pairs, and normalises all images.
 
     Args:
         raw_batches (`list[dict[str, torch.Tensor]]`):
@@ -93,7 +96,7 @@ def prepare_super_resolution_batches(
         shard ([`Shard`]):
             Part of the data that belongs to this process, with the seed of the run.
         degradation ([`Degradation`]):
-            Source of the small images.
+            Method of making the low-resolution images.
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
     """
@@ -113,7 +116,7 @@ def prepare_super_resolution_batches(
             if degradation.noise:
                 batch_size, num_channels, *size = images.shape
                 small_size = [side // degradation.scale_factor for side in size]
-                # Of all processes, each of which takes its own.
+                # Drawn for all processes. Each takes its own part.
                 shape = (shard.num_processes, batch_size, num_channels, *small_size)
                 noise = torch.randn(shape, generator=generator, device=images.device)[shard.process_index]
             small_images = degrade(images, degradation, strengths[i], noise)
@@ -126,7 +129,7 @@ def prepare_super_resolution_batches(
 def pixel_update(
     gan: GAN, batches: list[SuperResolutionBatch], weights: SuperResolutionWeights
 ) -> dict[str, torch.Tensor]:
-    """Updates the generator alone, from its loss of pixels (and of another network's features)."""
+    """Updates the generator alone, from its pixel loss (and its perceptual loss)."""
     gan.generator_optimizer.zero_grad()
     statistics = []
     for i, batch in enumerate(batches):
@@ -143,8 +146,8 @@ def adversarial_update(
     gan: GAN, batches: list[SuperResolutionBatch], weights: SuperResolutionWeights
 ) -> dict[str, torch.Tensor]:
     """
-    Updates the discriminator, then the generator through it, from all losses. (Several micro-batches are made larger again
-    for the generator, so that the activations of no more than one are held.)
+    Updates the discriminator, then the generator through it, from all losses. (Several micro-batches are upscaled
+    again for the generator, so that only one micro-batch's activations are held at a time.)
     """
     accumulates = len(batches) > 1
     gan.discriminator_optimizer.zero_grad()
@@ -183,7 +186,7 @@ def adversarial_update(
 def _reconstruction_loss(
     batch: SuperResolutionBatch, fake: torch.Tensor, weights: SuperResolutionWeights
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Computes the distance of images from the real ones, and statistics of it for the log."""
+    """Computes the loss of generated images with respect to the real ones, and its statistics for the log."""
     real = batch.pixel_values
     pixel_loss = F.l1_loss(fake, real)
     loss = weights.pixel * pixel_loss
@@ -204,6 +207,6 @@ def _reconstruction_loss(
 
 
 def _psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Mean peak signal-to-noise ratio in dB of images in [-1, 1], at most 100."""
+    """Returns the mean peak signal-to-noise ratio in dB of images in [-1, 1], at most 100."""
     errors = (fake.clamp(-1, 1) - real).square().flatten(1).mean(1) / 2**2
     return -10 * torch.log10(errors.clamp_min(1e-10)).mean()

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The interface of what differs between trainings, while engine and loop are the same."""
+"""Interface of the part that differs between trainings, while engine and loop are shared."""
 
 from typing import Any, Protocol, TypeAlias
 
@@ -22,55 +22,55 @@ RawBatch = dict[str, torch.Tensor]
 
 class Task(Protocol):
     """
-    A kind of training: its data, networks, batches, update, pictures and pipeline. [`GenerationTask`] and
-    [`SuperResolutionTask`] are the two.
+    A kind of training: its data, networks, batches, update, sample grids and pipeline. Implementations are
+    [`GenerationTask`] and [`SuperResolutionTask`].
     """
 
-    # Batches from the loader that an update takes.
+    # Number of batches from the loader per update.
     batches_per_update: int
-    # Updates of the discriminator for one of the generator, and their number before the first one.
+    # Discriminator updates per generator update, and number of generator updates before the first of them.
     discriminator_steps: int
     discriminator_start: int
     # See [`GAN`].
     augmentations: list[str]
 
-    # Known after `load`.
+    # Set by `load`.
     image_dataset: ImageDataset
     num_channels: int
     bad_images: set[str]
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """Measurement while training, if there is one."""
+        """Evaluation during training, if enabled."""
 
     def load(
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
     ) -> Loader:
-        """Opens the data and returns the loader of its images. The data sets override those that the arguments name."""
+        """Opens the data and returns the loader of its images. The datasets override those named by the arguments."""
 
     def make_evaluation(self, device: torch.device) -> Evaluation:
-        """Makes what measures generators, after `load`."""
+        """Makes the evaluation of generators. Requires `load`."""
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
         """Makes the generator and the discriminator for these images."""
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Any]:
-        """Makes the batches of the update number `step` of the loader's."""
+        """Makes the batches of update number `step` from the loader's."""
 
     def trains_discriminator(self, step: int) -> bool:
-        """Tells if the update number `step` changes the discriminator."""
+        """Returns whether update number `step` changes the discriminator."""
 
     def update(self, gan: GAN, batches: list[Any], step: int) -> dict[str, torch.Tensor]:
         """Updates the networks and returns detached statistics."""
 
     def progress(self, logs: dict[str, float]) -> dict[str, str]:
-        """Chooses the statistics for the progress bar."""
+        """Selects and formats the statistics for the progress bar."""
 
     def start_samples(self, loader: Loader, shard: Shard) -> None:
-        """Decides what the sample grids show."""
+        """Fixes the latents or images that the sample grids show."""
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
-        """Draws a sample grid."""
+        """Returns a sample grid."""
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DiffusionPipeline:
         """Makes the pipeline to save."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Logs of a run: one that needs no service, and pictures for the others."""
+"""Logs of a run: a JSONL file that needs no service, and images for the other trackers."""
 
 import importlib.util
 import json
@@ -21,8 +21,8 @@ class JSONLTracker(GeneralTracker):
         path (`Path`):
             The file.
         resume_step (`int`):
-            Last step to keep of a file that exists. What a killed run logged after its last checkpoint is dropped,
-            because the resumed run logs it again.
+            Last step to keep of an existing file. Entries that a killed run logged after its last checkpoint are
+            dropped, because the resumed run logs them again.
     """
 
     name = "jsonl"
@@ -42,7 +42,7 @@ class JSONLTracker(GeneralTracker):
         kept = []
         if self.path.exists():
             for line in self.path.read_text().splitlines():
-                # The last line may have been cut off by the kill, but then it is past the last checkpoint.
+                # A kill may have truncated the last line, but then it is past the last checkpoint.
                 if line.endswith("}") and json.loads(line)["step"] <= self.resume_step:
                     kept.append(line + "\n")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class JSONLTracker(GeneralTracker):
 
     @on_main_process
     def store_init_configuration(self, values: dict[str, Any]) -> None:
-        """The arguments are kept in `training_args.json`."""
+        """Does nothing: the arguments are in `training_args.json`."""
 
     @on_main_process
     def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
@@ -59,13 +59,13 @@ class JSONLTracker(GeneralTracker):
 
 
 def start_trackers(accelerator: Accelerator, arguments: dict[str, Any]) -> None:
-    """Opens the logs of a run, with its arguments as far as trackers take them."""
+    """Starts the trackers of a run, with those of its arguments that trackers accept."""
     plain = {name: value for name, value in arguments.items() if isinstance(value, bool | int | float | str)}
     accelerator.init_trackers("dcgan_hf", plain)
 
 
 def log_image(trackers: list[GeneralTracker], name: str, image: PIL.Image.Image, step: int) -> None:
-    """Sends a picture to the trackers that show pictures."""
+    """Sends an image to the trackers that display images."""
     for tracker in trackers:
         if tracker.name == "tensorboard":
             tracker.log_images({name: np.asarray(image.convert("RGB"))[None]}, step=step, dataformats="NHWC")
@@ -78,6 +78,6 @@ def log_image(trackers: list[GeneralTracker], name: str, image: PIL.Image.Image,
 
 
 def check_tracker(report_to: str) -> None:
-    """Raises a `ValueError` if a tracker is not installed (Accelerate would only warn, and log nothing)."""
+    """Raises a `ValueError` if a tracker is not installed. (Accelerate would only warn, and log nothing.)"""
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
         raise ValueError(f"`report_to={report_to}` needs a package that is not installed: `pip install {report_to}`.")

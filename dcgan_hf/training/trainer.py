@@ -1,9 +1,9 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-The training loop. What differs between trainings is in the trainer's task, an update in its engine.
+The training loop. A [`Task`] defines the kind of training; an [`Engine`] performs the updates.
 
-    read images -> engine.update: batches -> networks -> average -> learning rates -> log -> measure -> sample -> save
+    read images -> engine.update: batches -> networks -> EMA -> learning rates -> log -> evaluate -> sample -> save
 """
 
 import logging
@@ -63,7 +63,7 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """Base of the trainers, see [`DCGANTrainer`] for the arguments. They differ in their task alone."""
+    """Base class of the trainers, which differ only in their task. See [`DCGANTrainer`] for the arguments."""
 
     arguments_class: ClassVar[type[TrainingArguments]]
 
@@ -82,7 +82,7 @@ class Trainer:
         check_parts(networks, loss, optimizers)
         if train_dataset is not None and eval_dataset is None and self.args.eval_split is not None:
             raise ValueError(
-                f"`eval_split={self.args.eval_split}` is not in `train_dataset`: pass it as `eval_dataset`."
+                f"`eval_split={self.args.eval_split}` has no effect with `train_dataset`. Pass it as `eval_dataset`."
             )
         self.train_dataset = train_dataset
         self.eval_dataset = eval_dataset
@@ -98,32 +98,34 @@ class Trainer:
         self._pipeline: DiffusionPipeline | None = None
 
     def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> Task:
-        """Makes what is special about this kind of training."""
+        """Makes the task that defines this kind of training."""
         raise NotImplementedError
 
     def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainerState:
         r"""
-        Trains, saves the pipeline with its model card in `output_dir` and, with `push_to_hub`, publishes it. Afterwards the
-        process is as it was before, so another training can follow.
+        Trains, saves the pipeline with its model card in `output_dir` and, with `push_to_hub`, publishes it. Restores
+        the global state of the process at the end, so that another run can follow.
 
         Args:
             resume_from_checkpoint (`bool`, `str` or `Path`, *optional*):
-                Checkpoint to go on from: `True` or `"latest"` for the newest in `output_dir`, its name, or its path. By
+                Checkpoint to resume from: `True` or `"latest"` for the newest in `output_dir`, a name, or a path. By
                 default `args.resume_from_checkpoint`.
 
         Returns:
-            [`TrainerState`]: where the run ended.
+            [`TrainerState`]: progress at the end of the run.
 
         Raises:
-            ValueError: if something does not go together. Nothing of an earlier run is changed then.
-            FloatingPointError: if training diverges. Its checkpoints stay.
+            ValueError: if arguments, data or networks are incompatible. Files of an earlier run are left untouched.
+            FloatingPointError: if training diverges. Existing checkpoints are kept.
         """
         wanted = resume_from_checkpoint if resume_from_checkpoint is not None else self.args.resume_from_checkpoint
         if wanted and self.args.overwrite_output_dir:
-            raise ValueError("`overwrite_output_dir` would delete what `resume_from_checkpoint` needs.")
+            raise ValueError(
+                "`overwrite_output_dir` would delete the checkpoint of `resume_from_checkpoint`. Pass only one."
+            )
         resume = find_checkpoint(self.output_dir, "latest" if wanted is True else str(wanted)) if wanted else None
         if wanted and resume is None:
-            logger.warning(f"There is no checkpoint in {str(self.output_dir)!r} to resume from: training begins anew.")
+            logger.warning(f"No checkpoint to resume from in {str(self.output_dir)!r}; training starts from scratch.")
         with session(self.args, resume) as self.accelerator:
             self._prepare(resume)
             with StopSignals() as self.stop, logging_redirect_tqdm():
@@ -134,13 +136,13 @@ class Trainer:
 
     @property
     def pipeline(self) -> DiffusionPipeline:
-        """The trained pipeline, of the averaged generator if there is one."""
+        """The trained pipeline. With `use_ema`, its generator is the exponential moving average."""
         if self._pipeline is None:
-            raise RuntimeError("There is no pipeline before `train` was called.")
+            raise RuntimeError("No pipeline is available yet: call `train` first.")
         return self._pipeline
 
     def save_model(self, output_dir: str | Path | None = None) -> None:
-        """Saves the pipeline, by default in `args.output_dir`, with a model card unless a network is a plain module."""
+        """Saves the pipeline (default: in `args.output_dir`), with a model card unless a network is a plain module."""
         folder = Path(output_dir or self.output_dir)
         self.pipeline.save_pretrained(folder)
         if self._has_card:
@@ -148,14 +150,14 @@ class Trainer:
 
     def push_to_hub(self, commit_message: str | None = None, token: str | None = None) -> str:
         r"""
-        Publishes the folder of the run: pipeline, model card, measurements; no checkpoints, logs or private arguments.
+        Publishes pipeline, model card and metrics of the run, but no checkpoints, logs or private arguments.
 
         Args:
-            commit_message, token (*optional*):
-                Message of the commit, and access token, by default the one of `hf auth login`.
+            commit_message, token (`str`, *optional*):
+                Commit message, and access token, by default the one of `hf auth login`.
 
         Returns:
-            `str`: address of the commit.
+            `str`: URL of the commit.
         """
         check_others_can_load(self.pipeline.components.values())
         publication = Publication(commit_message, self.args.hub_private_repo or None, token)
@@ -176,11 +178,11 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         r"""
-        Measures the trained pipeline, as `eval_steps` does while training, and adds the figures to `metrics.json` and the
-        model card in `output_dir`.
+        Evaluates the trained pipeline as `eval_steps` does during training, and adds the metrics to `metrics.json` and
+        the model card in `output_dir`.
 
         Returns:
-            `dict[str, float]`: measurements by name, such as `"eval_frechet_distance"`.
+            `dict[str, float]`: metrics by name, such as `"eval_frechet_distance"`.
         """
         with connected_processes(self.args.use_cpu, self.args.num_cpu_threads) as device:
             generator = self.pipeline.to(device).generator
@@ -193,7 +195,7 @@ class Trainer:
         return by_name(metrics)
 
     def _prepare(self, resume: Path | None) -> None:
-        """Opens the data, makes or loads the networks and, when nothing can be wrong any more, the folder and the logs."""
+        """Opens the data, makes or loads the networks and, once all checks have passed, prepares folder and logs."""
         args, accelerator = self.args, self.accelerator
         self.publisher = None
         if args.push_to_hub:
@@ -205,7 +207,7 @@ class Trainer:
         self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
         num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
         if num_steps == 0:
-            raise ValueError(f"{args.num_epochs} epoch(s) have fewer batches than an update takes: train for more.")
+            raise ValueError(f"`num_epochs={args.num_epochs}` gives fewer batches than one update takes. Increase it.")
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
         self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
@@ -218,9 +220,7 @@ class Trainer:
             if args.save_best:
                 self.state.forget_best_unless_in(self.output_dir)
             if self.state.step >= num_steps:
-                logger.warning(
-                    f"Nothing is left to train: {resume} is after {self.state.step} of {num_steps} updates."
-                )
+                logger.warning(f"Nothing left to train: {resume} is at step {self.state.step} of {num_steps}.")
         self.state.max_steps = num_steps
         self.engine.start(num_steps, self.state.step)
         dataset = describe_dataset(self.task.image_dataset, self.arguments["dataset_name"])
@@ -231,7 +231,7 @@ class Trainer:
             "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
         }
 
-        # From here on nothing is wrong with the arguments, so what is left of an earlier run may be changed.
+        # All checks have passed. Only now may files of an earlier run be changed.
         if accelerator.is_main_process:
             prepare_output_dir(self.output_dir, self.state.step, args.overwrite_output_dir)
             remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
@@ -242,7 +242,7 @@ class Trainer:
         self.resumed_from = resume
 
     def _loop(self) -> None:
-        """Updates, and what is due after each."""
+        """Runs the updates. After each one, logs, evaluates, samples and saves as due."""
         args, state, engine = self.args, self.state, self.engine
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
@@ -278,7 +278,7 @@ class Trainer:
         return steps is not None and self.state.step % steps == 0
 
     def _decide(self) -> None:
-        """Sets the switches for what follows the update."""
+        """Sets the switches for the actions after this update."""
         args, state = self.args, self.state
         self.ends = state.step == state.max_steps
         control = self.control = TrainerControl(
@@ -289,14 +289,14 @@ class Trainer:
         )
         self._call("on_step_end")
         self.wants_stop |= self.stop.received or control.should_training_stop
-        # One process may stop at any step. Several agree on it where they exchange statistics anyway.
+        # A single process may stop at any step. Several agree on it when they reduce the statistics anyway.
         control.should_training_stop = self.wants_stop and self.accelerator.num_processes == 1
         control.should_evaluate &= self.task.evaluation is not None
         control.should_save |= control.should_training_stop
         control.should_log |= control.should_save or control.should_evaluate
 
     def _log(self) -> None:
-        """Writes means since the last entry, and ends a run that has become pointless."""
+        """Logs the means since the last entry, and ends a run that has diverged."""
         state, control, engine = self.state, self.control, self.engine
         means, stops = self.statistics.reduce(self.accelerator, self.wants_stop)
         control.should_training_stop |= stops
@@ -310,7 +310,7 @@ class Trainer:
         self._call("on_log", logs=logs)
 
     def _evaluate(self) -> None:
-        """Measures the generator and compares it with the best one so far."""
+        """Evaluates the generator and compares it with the best one so far."""
         state, control, evaluation = self.state, self.control, self.task.evaluation
         assert evaluation is not None
         self.metrics, self.measured_step = evaluation.measure(self.engine.sampled_generator), state.step
@@ -318,7 +318,7 @@ class Trainer:
         state.note_measurement(score.value, evaluation.greater_is_better)
         values = by_name(self.metrics)
         self.accelerator.log(values, step=state.step)
-        logger.info(f"Step {state.step}, {score}, best {state.best_value:.4g} at {state.best_step}")
+        logger.info(f"Step {state.step}: {score}; best so far {state.best_value:.4g} at step {state.best_step}")
         self._call("on_evaluate", metrics=values, score=score)
         self.ends = self.ends or state.worse_measurements >= self.patience
         control.should_save |= self.ends or (self.args.save_best and state.best_step == state.step)
@@ -330,10 +330,10 @@ class Trainer:
         image.save(path)
         control = replace(self.control)
         self._call("on_sample", image=image)
-        self.control = control  # the other processes were not asked
+        self.control = control  # ignores switches set here: the other processes do not see them
 
     def _save(self) -> None:
-        """Writes a checkpoint, what is known of the run so far and, if asked for, publishes the model as it is now."""
+        """Writes a checkpoint and the results so far and, if requested, publishes the current model."""
         args, state, accelerator = self.args, self.state, self.accelerator
         state.seconds = time.perf_counter() - self.started
         save_checkpoint(
@@ -354,7 +354,7 @@ class Trainer:
             self.publisher.publish_in_background(pipe, files, state.step)
 
     def _draw_for_card(self, pipe: DiffusionPipeline) -> list[Path]:
-        """Draws what the card shows of a pipeline that cannot draw anything from seeds alone."""
+        """Saves the card's picture of a pipeline that cannot generate samples from seeds alone."""
         if pipe.draws_from_seeds:
             return []
         path = self.output_dir / COMPARISON_FILE
@@ -363,7 +363,7 @@ class Trainer:
         return [path]
 
     def _finish(self) -> None:
-        """Saves the pipeline of the last or the best step, reports, and publishes."""
+        """Saves the pipeline of the last or best step, reports, and publishes."""
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step is not None:
@@ -373,7 +373,7 @@ class Trainer:
         evaluation = self.task.evaluation
         if evaluation is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)
-        # Without Accelerate's wrappers for mixed precision.
+        # Without Accelerate's mixed-precision wrappers.
         networks = (
             accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
             for network in (engine.sampled_generator, engine.discriminator)
@@ -394,7 +394,7 @@ class Trainer:
             self.publisher.finish(self._pipeline, state.step)
 
     def _call(self, event: str, **facts: Any) -> None:
-        """Calls the callbacks. Those of transformers know nothing of samples."""
+        """Calls an event of all callbacks. Those of transformers have no `on_sample`."""
         for callback in self.callbacks:
             if event != "on_sample" or isinstance(callback, TrainerCallback):
                 getattr(callback, event)(self.args, self.state, self.control, trainer=self, **facts)

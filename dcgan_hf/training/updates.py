@@ -1,13 +1,13 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Ways to update both networks once. All have the same signature: they take the GAN and the micro-batches of a step (more
-than one accumulates gradients) and return detached statistics. Accumulated micro-batches give the update of one large
-batch, except that batch normalisation sees each micro-batch alone.
+Update strategies: ways to update both networks once. All have the same signature: they take the GAN and the
+micro-batches of a step (more than one accumulates gradients) and return detached statistics. Accumulated micro-batches
+give the same update as one large batch, except that batch normalisation sees each micro-batch separately.
 
-The generator's gradient is always taken in two parts: from its loss to the generated pixels, through the
-discriminator, and from the pixels to its weights. The first part asks autograd for the gradient of the pixels alone,
-so it neither computes nor touches gradients of the discriminator's weights.
+The generator's gradient is always computed in two parts: from its loss to the generated pixels, through the
+discriminator, and from the pixels to its weights. The first part requests the gradient of the pixels alone from
+autograd, so it neither computes nor touches gradients of the discriminator's weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,27 +29,27 @@ from .losses import GANLoss, PenaltyWeights, interpolated_penalty, zero_centered
 @dataclass
 class GAN:
     """
-    Two networks that are trained against each other, and what trains them.
+    Two networks that are trained against each other, with their optimizers and losses.
 
     Args:
         accelerator (`Accelerator`):
-            Has prepared the networks and optimizers.
+            Accelerator that has prepared the networks and optimizers.
         generator ([`DCGANGenerator`]):
-            In training mode.
+            Generator in training mode.
         discriminator ([`DCGANDiscriminator`]):
-            In training mode.
+            Discriminator in training mode.
         generator_optimizer (`AcceleratedOptimizer`):
             Updates the generator.
         discriminator_optimizer (`AcceleratedOptimizer`):
             Updates the discriminator.
         loss ([`GANLoss`]):
-            Losses of both.
+            Losses of both networks.
         penalties ([`PenaltyWeights`], *optional*):
-            What is added to the discriminator's loss. By default nothing.
+            Penalties added to the discriminator's loss. By default none.
         augmentations (`list[str]`, *optional*):
-            What is done to all images that the discriminator sees in training, see [`diff_augment`].
+            Augmentations of all images that the discriminator sees in training, see [`diff_augment`].
         discriminator_steps (`int`, *optional*, defaults to 1):
-            Updates of the discriminator for one of the generator.
+            Number of discriminator updates per generator update.
     """
 
     accelerator: Accelerator
@@ -66,17 +66,19 @@ class GAN:
 @dataclass
 class Batch:
     """
+    Micro-batch of an update.
+
     Args:
         pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             Real images in [-1, 1].
         latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
-            Latents of the images to generate, N(0, 1).
+            Latents of the images to generate, from N(0, 1).
         class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
             Classes of the real images, and of those to generate.
         augmentation (`torch.Tensor` of shape `(2, batch_size, 7)`, *optional*):
-            Random numbers in [0, 1) for the augmentation of real and of generated images.
+            Random numbers in [0, 1) for the augmentation of real and generated images.
         interpolation (`torch.Tensor` of shape `(batch_size,)`, *optional*):
-            Random numbers in [0, 1) for the penalty between real and generated images.
+            Random numbers in [0, 1) for the penalty at interpolations between real and generated images.
     """
 
     pixel_values: torch.Tensor
@@ -87,18 +89,17 @@ class Batch:
 
     @property
     def generator_inputs(self) -> tuple[torch.Tensor | None, ...]:
-        """Arguments of the generator."""
+        """Inputs of the generator."""
         return self.latents, self.class_labels
 
 
 def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
-    The paper's update: the discriminator on real and on generated images, then the generator through the updated
-    discriminator. Both use the same generated images. (Several micro-batches are generated again for the generator, so
-    that the activations of no more than one are held.)
+    Updates the discriminator on real and generated images, then the generator through the updated discriminator, as in
+    the paper. Both use the same generated images. (Several micro-batches are generated again for the generator, so
+    that only one micro-batch's activations are held at a time.)
 
-    With several updates of the discriminator, each has its own share of the micro-batches, and the generator that of the
-    last one.
+    With several discriminator updates, each has its own share of the micro-batches. The generator uses the last share.
     """
     number = len(batches) // gan.discriminator_steps
     accumulates = number > 1
@@ -139,8 +140,8 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
 
 def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
-    Both updates from one forward pass: the generator learns from the discriminator before its update. Needs one
-    forward pass of the discriminator less.
+    Updates both networks from one forward pass: the generator learns from the discriminator before its update. Saves
+    one forward pass of the discriminator.
     """
 
     def backward(result: Discrimination, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,21 +154,21 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
     return _update_both(gan, batches, backward)
 
 
-# Least share of the largest gradient that goes through the discriminator for any image: see `one_stage_update`.
+# Lower bound of an image's gradient, as a share of the largest gradient, see `one_stage_update`.
 _SMALLEST_SHARE = 1e-6
 
 
 def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
     """
-    The simultaneous update with one backward pass of the discriminator less, for discriminators that treat each image
-    separately, so without batch normalisation (Shen et al., 2021, https://huggingface.co/papers/2103.00430), and without
-    penalties.
+    Updates both networks like the simultaneous update, but saves one backward pass of the discriminator. Requires a
+    discriminator that treats each image separately, that is without batch normalisation (Shen et al., 2021,
+    https://huggingface.co/papers/2103.00430), and no penalties.
 
-    For such a one the gradients of both losses with respect to image i differ only by a factor, the ratio of the
-    losses' derivatives with respect to logit i. So the generator's is that of the discriminator, which its own backward
-    pass computes anyway, times this ratio. It comes from the logits. Where the discriminator is so sure of an image that
-    its own gradient vanishes, the image passes with a millionth of the largest one, so that the ratio stays finite; to
-    the discriminator's gradient that adds what rounding adds.
+    For such a discriminator, the gradients of both losses with respect to image i differ only by a factor: the ratio
+    of the losses' derivatives with respect to logit i. So the generator's gradient is the discriminator's, which the
+    backward pass computes anyway, times this ratio. The ratio follows from the logits. Where the discriminator is so
+    certain of an image that its gradient vanishes, a millionth of the largest gradient is passed back instead, so that
+    the ratio stays finite. The effect on the discriminator's gradient is of the size of a rounding error.
     """
     check_images_are_separate(not has_batch_norm(gan.discriminator), "`update_strategy=one_stage`")
 
@@ -187,11 +188,11 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
 
 
 def has_batch_norm(network: nn.Module) -> bool:
-    """Tells if a network mixes the images of a batch."""
+    """Returns whether a network mixes the images of a batch."""
     return any(isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) for module in network.modules())
 
 
-# Takes the micro-batches of a step.
+# Function of the GAN and the micro-batches of a step.
 UpdateStrategy = Callable[[GAN, list[Any]], dict[str, torch.Tensor]]
 
 UPDATE_STRATEGIES: dict[str, UpdateStrategy] = {
@@ -207,9 +208,9 @@ def _update_both(
     backward: Callable[["Discrimination", torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
 ) -> dict[str, torch.Tensor]:
     """
-    Updates both networks from one forward pass. `backward` takes what the discriminator says and the pixels of the generated
-    images, adds the discriminator's gradients to its weights, and returns the generator's loss and its gradient with respect
-    to the pixels.
+    Updates both networks from one forward pass. `backward` takes the discriminator's result and the pixels of the
+    generated images, accumulates the gradients of the discriminator's weights, and returns the generator's loss and
+    its gradient with respect to the pixels.
     """
     gan.discriminator_optimizer.zero_grad()
     gan.generator_optimizer.zero_grad()
@@ -245,7 +246,7 @@ def discriminate(
     class_labels: torch.Tensor | None = None,
     interpolation: torch.Tensor | None = None,
 ) -> Discrimination:
-    """Shows real and generated images to the discriminator, and returns its logits and loss. See [`Batch`]."""
+    """Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`]."""
 
     def score(pixel_values: torch.Tensor) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
@@ -282,7 +283,7 @@ def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) 
 
 @contextmanager
 def reduce_gradients(gan: GAN, is_last: bool) -> Iterator[None]:
-    """Processes average their gradients once, in the backward passes of the last micro-batch."""
+    """Averages gradients over the processes once, in the backward passes of the last micro-batch."""
     if is_last:
         yield
     else:
@@ -307,7 +308,7 @@ def discriminator_statistics(
     result: Discrimination,
     class_labels: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Returns the statistics of a discriminator's update with these images, for the log."""
+    """Returns the statistics of a discriminator update on these images, for the log."""
     statistics = {
         "discriminator_loss": result.loss_without_penalties.detach(),
         "real_logits": result.real_logits.mean(),

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-The article's networks and loop in Keras. As a command, in an environment with Keras and TensorFlow, it makes an update for
-each line that it reads, which holds the size of the batch, and answers when it is done.
+The article's networks and loop in Keras. Run as a command in an environment with Keras and TensorFlow, it reads batch
+sizes, one per line, and runs an update for each. It confirms every update with a line.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def article_networks() -> tuple[Any, Any]:
-    """The article's generator and discriminator, for 36x36 RGB images."""
+    """Returns the article's generator and discriminator, for 36x36 RGB images."""
     import keras
     from keras import layers
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Times the loaders alone, on JPEG images of CelebA's size, and tells what memory a stream takes."""
+"""Loading benchmark: throughput of the loaders alone, on JPEG images of CelebA's size, and memory use of streams."""
 
 import io
 import tempfile
@@ -23,7 +23,7 @@ from .turns import markdown_table
 
 
 def encoded_images(number: int) -> Dataset:
-    """JPEG images of 178x218 pixels, blurred ones, which are as easy to decode as photographs."""
+    """Returns blurred JPEG images of 178x218 pixels, which are as easy to decode as photographs."""
     rng, rows = np.random.default_rng(0), []
     for _ in range(number):
         file = io.BytesIO()
@@ -34,7 +34,7 @@ def encoded_images(number: int) -> Dataset:
 
 
 def stream_memory(folder: Path, num_files: int, resolution: int) -> tuple[int, int]:
-    """Images of a stream of so many files, and how many bytes larger reading them made this process."""
+    """Reads a stream of files. Returns its number of images and the increase of this process' memory in bytes."""
     process = psutil.Process()
     before = process.memory_info().rss
     files = sorted(str(path) for path in folder.glob("*.parquet"))[:num_files]
@@ -50,8 +50,8 @@ def stream_memory(folder: Path, num_files: int, resolution: int) -> tuple[int, i
 
 def loading_benchmark(resolution: int, stream_files: list[int], device: torch.device) -> list[dict[str, Any]]:
     """
-    Images per second of a data set that is decoded once and of one that is decoded while training, and the memory of
-    streams of several lengths (files of 1,024 images), each in a process of its own.
+    Measures the images per second of a dataset decoded once and of one decoded during training, and the memory use of
+    streams of several lengths (files of 1,024 images), each in a separate process.
     """
     dataset, results = encoded_images(1024), []
     for num_workers in (1, 2, 4):
@@ -72,7 +72,7 @@ def loading_benchmark(resolution: int, stream_files: list[int], device: torch.de
 
 
 def loading_table(results: list[dict[str, Any]]) -> str:
-    """Table of the results."""
+    """Returns a table of the results."""
     rows = []
     for row in results:
         speed = f"{row['images_per_second']:,.0f}" if "images_per_second" in row else ""

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The training loops that are timed: the PyTorch tutorial's, the strongest that is plain, and ours."""
+"""Training loops to time: the PyTorch tutorial's, the strongest plain PyTorch loop, and this package's."""
 
 import subprocess
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.recipes import arguments_from_recipe
 
 
-# Makes one update with a batch of real images: in [-1, 1], or uint8 for our loop.
+# Runs one update with a batch of real images: in [-1, 1], or uint8 for this package's loop.
 Step = Callable[[torch.Tensor], Any]
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 
 
 def plain_networks(resolution: int, num_channels: int, device: torch.device) -> tuple[nn.Sequential, nn.Sequential]:
-    """The tutorial's networks with its initial weights, for any power of two, with logits."""
+    """Returns the tutorial's networks with its weight initialisation, for any power of two. They output logits."""
     widths = [64 * min(2**i, 8) for i in range((resolution // 4).bit_length() - 1)]
     generator: list[nn.Module] = [nn.ConvTranspose2d(100, widths[-1], 4, 1, 0, bias=False)]
     for inputs, outputs in zip(widths[::-1], [*widths[-2::-1], num_channels]):
@@ -46,7 +46,7 @@ def plain_networks(resolution: int, num_channels: int, device: torch.device) -> 
 
 
 def tutorial_loop(resolution: int, num_channels: int, device: torch.device) -> tuple[nn.Module, Step]:
-    """As the tutorial does it: three backward passes with full gradients, and five numbers read after each update."""
+    """Returns the tutorial's loop: three backward passes with full gradients, and five values read in each update."""
     generator, discriminator = plain_networks(resolution, num_channels, device)
     optimizer_g = torch.optim.Adam(generator.parameters(), **ADAM)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), **ADAM)
@@ -82,7 +82,7 @@ def tutorial_loop(resolution: int, num_channels: int, device: torch.device) -> t
 def strongest_plain_loop(
     resolution: int, num_channels: int, device: torch.device, precision: str
 ) -> tuple[nn.Module, Step]:
-    """The same update with what every user of PyTorch can switch on."""
+    """Returns the same update with the optimisations that every PyTorch user can enable."""
     generator, discriminator = plain_networks(resolution, num_channels, device)
     for network in (generator, discriminator):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
@@ -109,7 +109,7 @@ def strongest_plain_loop(
 
 
 def make_engine(args: DCGANTrainingArguments, num_channels: int) -> Engine:
-    """The engine that a trainer has, without its data, logs and files."""
+    """Returns a trainer's engine, without its data, logs and files."""
     precision = args.mixed_precision or default_mixed_precision(args.use_cpu)
     task = GenerationTask(args)
     task.describe_images(num_channels)
@@ -119,21 +119,21 @@ def make_engine(args: DCGANTrainingArguments, num_channels: int) -> Engine:
 def our_loop(
     resolution: int, num_channels: int, device: torch.device, recipe: str | None = None, **changes: Any
 ) -> tuple[nn.Module, Step]:
-    """Makes the updates of a trainer, of the uint8 images of a loader: without a recipe, the paper's loss and rates."""
+    """Returns a trainer's update on a loader's uint8 images. Defaults to the paper's loss and learning rates."""
     changes |= {"resolution": resolution, "use_cpu": device.type == "cpu"}
     if recipe is None:
         args = DCGANTrainingArguments(**changes)
     else:
         args = arguments_from_recipe(DCGANTrainingArguments, recipe, changes)
     engine, steps = make_engine(args, num_channels), count()
-    engine.start(num_steps=1)  # of any number, as the rates are constant
+    engine.start(num_steps=1)  # any number: the learning rates are constant
     return engine.generator, lambda images: engine.update([{"pixel_values": images}], next(steps))
 
 
 def article_in_keras_loop(
     resolution: int, num_channels: int, device: torch.device, python: str
 ) -> tuple[nn.Module, Step]:
-    """The article's own loop, in a process of another Python that has TensorFlow."""
+    """Returns the article's original loop, which runs in another Python with TensorFlow."""
     script = str(Path(__file__).with_name("article_in_keras.py"))
     process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
@@ -142,20 +142,20 @@ def article_in_keras_loop(
     def step(real: torch.Tensor) -> None:
         print(len(real), file=requests, flush=True)
         if not answers.readline():
-            raise RuntimeError(f"{python} {script} failed: does that Python have keras and tensorflow?")
+            raise RuntimeError(f"{python} {script} failed. Pass a Python with keras and tensorflow as `keras_python`.")
 
     return nn.Identity(), step
 
 
 class Loop(NamedTuple):
-    """A function that makes the generator and the update for a resolution, channels and a device, and its options."""
+    """Factory of a generator and its update, given resolution, number of channels and device, with its options."""
 
     make: Callable[..., tuple[nn.Module, Step]]
     options: dict[str, Any] = {}
 
     @property
     def is_ours(self) -> bool:
-        """Tells if it takes uint8 images, and runs in the surroundings of a trainer."""
+        """Returns `True` for this package's loop, which takes uint8 images and changes process-wide state."""
         return self.make is our_loop
 
 

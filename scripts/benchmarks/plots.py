@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Pictures of measurements."""
+"""Plots of benchmark results."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def plot_training(results: list[dict[str, Any]], path: Path) -> None:
-    """Images per second of each loop, with quartiles: a panel for each size of images and of batches."""
+    """Plots the images per second of each loop, with quartiles: one panel per resolution and batch size."""
     panels = sorted({(row["resolution"], row["batch_size"]) for row in results})
     loops = list(dict.fromkeys(row["loop"] for row in results))[::-1]
     figure = Figure(figsize=(8, 1 + len(panels) * (0.6 + 0.28 * len(loops))), layout="constrained")

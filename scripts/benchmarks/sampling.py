@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Times sampling: the bare network against the pipeline, as it is loaded and made for speed."""
+"""Sampling benchmark: the bare network against the pipeline, as loaded and optimised for speed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from .turns import WAY_COLUMNS, markdown_table, time_ways, way_cells
 def sampling_benchmark(
     resolution: int, batch_sizes: list[int], rounds: int, device: torch.device, has_bf16: bool
 ) -> list[dict[str, Any]]:
-    """Times ways to make images."""
+    """Times ways of generating images."""
     torch.manual_seed(0)
     pipes = {"": DCGANPipeline(DCGANGenerator(DCGANGeneratorConfig(image_size=resolution)).eval())}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
@@ -45,6 +45,6 @@ def sampling_benchmark(
 
 
 def sampling_table(results: list[dict[str, Any]]) -> str:
-    """Table of the results."""
+    """Returns a table of the results."""
     rows = [[row["way"], str(row["batch_size"]), *way_cells(row)] for row in results]
-    return markdown_table(["way", "batch", *WAY_COLUMNS], rows)
+    return markdown_table(["method", "batch", *WAY_COLUMNS], rows)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Times super-resolution: the pipeline, in tiles and not, against one pass of the bare network."""
+"""Super-resolution benchmark: the pipeline, with and without tiling, against one pass of the bare network."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from dcgan_hf import DCGANSuperResolutionConfig, DCGANSuperResolutionGenerator, 
 from .turns import WAY_COLUMNS, markdown_table, time_ways, way_cells
 
 
-# A batch of small images, and a photograph.
+# A batch of low-resolution images, and a photograph.
 SHAPES = ((64, 3, 16, 16), (1, 3, 360, 480))
 SCALE_FACTOR = 4
 
@@ -21,7 +21,7 @@ SCALE_FACTOR = 4
 def super_resolution_benchmark(
     shapes: tuple[tuple[int, ...], ...], rounds: int, device: torch.device, has_bf16: bool
 ) -> list[dict[str, Any]]:
-    """Times ways to make the same images four times as wide and high."""
+    """Times ways of upscaling the same images by a factor of 4."""
     torch.manual_seed(0)
     results = []
     for dtype in [torch.float32, *([torch.bfloat16] if has_bf16 else [])]:
@@ -47,11 +47,11 @@ def _bare(generator: DCGANSuperResolutionGenerator, images: torch.Tensor) -> Non
 
 
 def super_resolution_table(results: list[dict[str, Any]]) -> str:
-    """Table of the results."""
+    """Returns a table of the results."""
     rows = []
     for row in results:
         number, _, height, width = row["shape"]
         megapixels = row["images_per_second"] * height * width * SCALE_FACTOR**2 / 1e6
         cells = [f"{row['way']}, {row['precision']}", f"{number} of {width}x{height}"]
         rows.append([*cells, *way_cells(row), f"{megapixels:.2f}"])
-    return markdown_table(["way", "images", *WAY_COLUMNS, "megapixels/s"], rows)
+    return markdown_table(["method", "images", *WAY_COLUMNS, "megapixels/s"], rows)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Times training loops, which take turns. Each has a process of its own, whose memory and settings are its own."""
+"""Training benchmark. The loops take turns, each in a separate process with its own memory and settings."""
 
 import resource
 import time
@@ -23,7 +23,7 @@ from .turns import markdown_table, seconds_of, take_turns
 
 
 class FlopCounter(TorchDispatchMode):
-    """Counts operations as PyTorch's `FlopCounterMode` does, which does not work with `torch.autograd.grad`."""
+    """Counts FLOPs like PyTorch's `FlopCounterMode`, which does not support `torch.autograd.grad`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class FlopCounter(TorchDispatchMode):
 
 
 def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: int, device: torch.device) -> None:
-    """A process: makes an update whenever it is told to, and answers how long it took."""
+    """Worker process: runs an update on each request and replies with its duration."""
     if device.type == "cpu":
         torch.set_num_threads(num_usable_cores())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -62,19 +62,19 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
 def training_benchmark(
     loops: dict[str, Loop], resolution: int, batch_size: int, rounds: int, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Times loops. The first one is what the others are compared with."""
-    context = get_context("forkserver")  # with "spawn" their peaks of memory would begin with this process' own
+    """Times loops. The first one is the baseline."""
+    context = get_context("forkserver")  # with "spawn" their peak memory would start at that of this process
     connections: dict[str, Connection] = {}
-    firsts: dict[str, tuple[float, int]] = {}  # seconds of the first update, operations of one
+    firsts: dict[str, tuple[float, int]] = {}  # seconds of the first update, FLOPs of an update
     for name, loop in loops.items():
         connections[name], theirs = context.Pipe()
         arguments = (theirs, loop, resolution, batch_size, device)
         context.Process(target=run_loop, args=arguments, daemon=True).start()
-        theirs.close()  # so that a process that fails is noticed
-        firsts[name] = connections[name].recv()  # one at a time, or they would disturb each other
+        theirs.close()  # to notice if the process fails
+        firsts[name] = connections[name].recv()  # one at a time, so that they do not interfere
 
     def ask(connection: Connection) -> float:
-        time.sleep(0.02)  # the threads of the last one come to rest
+        time.sleep(0.02)  # lets the threads of the previous loop go idle
         connection.send(True)
         return connection.recv()
 
@@ -101,17 +101,17 @@ def training_benchmark(
 
 
 def training_table(results: list[dict[str, Any]], peaks: dict[str, float]) -> str:
-    """Table of the results, with the share of what products of matrices reach."""
+    """Returns a table of the results, with the share of the FLOP/s of matrix products."""
     rows = []
     for row in results:
         low, high = row["quartiles"]
         cells = [row["loop"], f"{row['images_per_second']:.1f} ({low:.1f}-{high:.1f})", f"{row['speedup']:.2f}"]
-        if row["gflop_per_image"]:  # else it runs elsewhere, where nobody counts
+        if row["gflop_per_image"]:  # 0 if the loop runs in another process, where FLOPs are not counted
             share = row["flops_per_second"] / peaks[row["loop"].split()[-1]]
             cells += [f"{row['gflop_per_image']:.2f}", f"{row['flops_per_second'] / 1e9:,.0f} ({share:.0%})"]
             cells += [f"{row['first_step_seconds']:.1f} s", f"{row['peak_memory_bytes'] / 1e6:,.0f} MB"]
         else:
             cells += ["", "", f"{row['first_step_seconds']:.1f} s", ""]
         rows.append(cells)
-    columns = ["loop", "images/s (quartiles)", "speed-up", "GFLOP/image", "GFLOP/s (of products)"]
+    columns = ["loop", "images/s (quartiles)", "speed-up", "GFLOP/image", "GFLOP/s (% of matmul)"]
     return markdown_table([*columns, "first step", "memory"], rows)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Timings of calls that take turns, so that what else happens on the machine happens to all, and tables of them."""
+"""Interleaved timings of calls, so that disturbances on the machine affect all calls alike, and tables of results."""
 
 import statistics
 import time
@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 
-NUM_WARM_UP = 2  # rounds that do not count
+NUM_WARM_UP = 2  # rounds that are discarded
 
 
 def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that a call takes on a device."""
+    """Returns the duration of a call on a device, in seconds."""
     started = time.perf_counter()
     call()
     if device.type != "cpu":
@@ -24,7 +24,7 @@ def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
 
 
 def take_turns(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, Any]]:
-    """Makes calls, which return the seconds that they took, in turns. Their medians are compared with the first one's."""
+    """Interleaves calls that return their duration in seconds. Compares their medians with that of the first call."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(NUM_WARM_UP + rounds):
         for name, call in calls.items():
@@ -42,7 +42,7 @@ def take_turns(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, 
 def time_ways(
     ways: dict[str, Callable[[], Any]], num_images: int, rounds: int, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Times ways to make the same images. The first one is what the others are compared with."""
+    """Times ways of generating the same images. The first one is the baseline."""
     timings = take_turns({way: partial(seconds_of, make, device) for way, make in ways.items()}, rounds)
     return [
         {"way": way} | timing | {"images_per_second": num_images / timing["seconds"]}
@@ -50,16 +50,16 @@ def time_ways(
     ]
 
 
-WAY_COLUMNS = ["ms (quartiles)", "images/s", "time, of the bare network's"]
+WAY_COLUMNS = ["ms (quartiles)", "images/s", "time / bare network"]
 
 
 def way_cells(row: dict[str, Any]) -> list[str]:
-    """Cells of a way, for [`WAY_COLUMNS`]."""
+    """Returns the cells of a row for [`WAY_COLUMNS`]."""
     low, median, high = (1e3 * seconds for seconds in (row["quartiles"][0], row["seconds"], row["quartiles"][1]))
     return [f"{median:.1f} ({low:.1f}-{high:.1f})", f"{row['images_per_second']:,.1f}", f"{row['ratio']:.2f}"]
 
 
 def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
-    """Table in Markdown."""
+    """Returns a table in Markdown."""
     lines = [f"| {' | '.join(cells)} |" for cells in [columns, *rows]]
     return "\n".join([lines[0], "| --- " * len(columns) + "|", *lines[1:]])

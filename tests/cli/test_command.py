@@ -1,4 +1,4 @@
-"""The command: its help, how flags are read, and how mistakes end."""
+"""Tests of the command: help, parsing of flags, and errors."""
 
 import dataclasses
 import re
@@ -27,7 +27,7 @@ def help_of(capsys, *words):
 
 
 def last_line(capsys, *words):
-    """Status and last line on stderr."""
+    """Returns the status and the last line on stderr."""
     status = main([str(word) for word in words])
     return status, capsys.readouterr().err.splitlines()[-1]
 
@@ -67,7 +67,7 @@ assert not heavy, heavy
 """
     words = ["-m", "dcgan_hf", "train"] if start[0] == "-m" else start
     result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT)
-    # As a module, the word after it is the command.
+    # When run as a module, the next word is the command.
     assert result.returncode == 0, result.stderr
 
 
@@ -88,44 +88,44 @@ def test_recipes_are_arguments(name):
     args = arguments_from_recipe(arguments_class, name, {"seed": 7, "generator_config": change})
     recipe = read_recipe(name)
     assert args.seed == 7 and args.resolution == recipe["resolution"]
-    # Networks are overridden field by field.
+    # Overrides of networks apply field by field.
     fields = yaml.safe_load(args.generator_config)
     assert fields == recipe.get("generator_config", {}) | change
 
 
 MISTAKES = [
-    ("train --resolution 50", "--resolution 50: use 48 or 52"),
-    ("train --epochs 3", "--epochs: there is no such flag. Did you mean '--num_epochs'?"),
-    ("train --batch-size 3", "--batch-size: there is no such flag. Did you mean '--train_batch_size'?"),
-    ("train --lr 1", "--lr: there is no such flag. Did you mean '--learning_rate'?"),
-    ("trian", "there is no command 'trian'. Did you mean 'train'?"),
+    ("train --resolution 50", "--resolution 50 has no default layers. Use 48 or 52"),
+    ("train --epochs 3", "unknown flag --epochs. Did you mean '--num_epochs'?"),
+    ("train --batch-size 3", "unknown flag --batch-size. Did you mean '--train_batch_size'?"),
+    ("train --lr 1", "unknown flag --lr. Did you mean '--learning_rate'?"),
+    ("trian", "unknown command 'trian'. Did you mean 'train'?"),
     ("train --loss hinges", "--loss hinges: must be one of bce, .*, wasserstein. Did you mean 'hinge'?"),
-    ("train --resolution abc", "--resolution abc: must be a whole number."),
-    ("train --max_train_steps 1.9", "--max_train_steps 1.9: must be a whole number."),
+    ("train --resolution abc", "--resolution abc: must be an integer."),
+    ("train --max_train_steps 1.9", "--max_train_steps 1.9: must be an integer."),
     ("train --output_dir=", "--output_dir must not be empty."),
-    ("generate --model m", "--model: there is no such flag."),
+    ("generate --model m", "unknown flag --model."),
     ("train --learning_rate fast", "--learning_rate fast: must be a number."),
     ("train --resolution 0", "--resolution must be at least 1, got 0"),
-    ("train --use_ema maybe", "'maybe': nothing takes this value. See `dcgan train --help`."),
-    ("train --max_train_steps", "--max_train_steps needs a value. See `dcgan train --help`."),
-    ("train --config stron", "--config stron: neither a file nor a recipe. Did you mean 'strong'?"),
+    ("train --use_ema maybe", "unexpected argument 'maybe'. See `dcgan train --help`."),
+    ("train --max_train_steps", "missing value for --max_train_steps. See `dcgan train --help`."),
+    ("train --config stron", "--config stron is neither a file nor a recipe. Did you mean 'strong'?"),
     ("train --dataset_name ./nothing", "--dataset_name ./nothing: no such folder"),
     ("train --discriminator_config {", "--discriminator_config must be a JSON object, got '{'"),
     ("train --resume_from_checkpoint checkpoint-7", "--resume_from_checkpoint checkpoint-7 is not a checkpoint"),
-    ("train --r1_penalty 1", "--r1_penalty needs a discriminator that treats each image separately"),
+    ("train --r1_penalty 1", "--r1_penalty requires a discriminator that treats images independently"),
     (
         "train --save_best",
         "--save_best, --early_stopping_patience and --eval_split have no effect without --eval_steps",
     ),
     ("train-super-resolution --resolution 15", "--resolution must be a multiple of --scale_factor 2, got 15"),
-    ("generate", "MODEL needs a value. See `dcgan generate --help`."),
+    ("generate", "missing value for MODEL. See `dcgan generate --help`."),
     ("generate org/nothing", "MODEL org/nothing: 'org/nothing' is neither a local folder nor a model on the Hub"),
-    ("upscale nothing.jpg", "INPUTS nothing.jpg: there is no such file or folder"),
-    ("evaluate org/model", "--dataset_name needs a value. See `dcgan evaluate --help`."),
-    ("push nothing", "FOLDER nothing: there is no such folder"),
-    ("export org/model", "--output_dir must be given for a model of the Hub, such as org/model"),
-    ("invert org/model nothing.png", "PHOTOS nothing.png: there is no such file"),
-    ("convert folder", "FILES folder: give checkpoints, then the folder for the pipeline"),
+    ("upscale nothing.jpg", "INPUTS nothing.jpg: no such file or folder"),
+    ("evaluate org/model", "missing value for --dataset_name. See `dcgan evaluate --help`."),
+    ("push nothing", "FOLDER nothing: no such folder"),
+    ("export org/model", "--output_dir is required: org/model is not a local folder"),
+    ("invert org/model nothing.png", "PHOTOS nothing.png: no such file"),
+    ("convert folder", "FILES folder: pass at least one checkpoint, then the folder for the pipeline"),
 ]
 
 
@@ -140,14 +140,16 @@ def test_mistakes_end_in_one_line(words, message, capsys, tmp_path, monkeypatch,
 def test_a_process_ends_with_the_error_and_debug_shows_where(tmp_path):
     command = [sys.executable, "-m", "dcgan_hf", "train", "--resolution", "50"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr.startswith("error: --resolution 50: use 48 or 52")
+    assert result.returncode == 2 and result.stderr.startswith(
+        "error: --resolution 50 has no default layers. Use 48 or 52"
+    )
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
     result = subprocess.run([*command, "--debug"], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 1 and "Traceback" in result.stderr and "make_config" in result.stderr
 
 
 def test_the_last_of_a_repeated_flag_counts(tmp_path, capsys):
-    """Also where pydantic is imported, with which the parser then checks the values."""
+    """With pydantic imported, too, which the parser then uses to check values."""
     import pydantic  # noqa: F401
 
     assert last_line(capsys, "train", "--resolution", "64", "--resolution", "50")[1].startswith(
@@ -197,14 +199,18 @@ def test_a_damaged_model_is_a_mistake_too(tmp_path, capsys):
     save_models(tmp_path)
     (tmp_path / "draws" / "generator" / "model.safetensors").write_bytes(b"damaged")
     status, line = last_line(capsys, "generate", tmp_path / "draws", "--output_dir", tmp_path / "out")
-    assert status == 2 and line.startswith("error: SafetensorError: ") and line.endswith("(`--debug` shows where)")
+    assert (
+        status == 2
+        and line.startswith("error: SafetensorError: ")
+        and line.endswith("(`--debug` shows the traceback)")
+    )
     (tmp_path / "draws" / "model_index.json").write_text("{}")
     status, line = last_line(capsys, "generate", tmp_path / "draws", "--output_dir", tmp_path / "out")
     assert status == 2 and line.startswith("error: ") and not (tmp_path / "out").exists()
 
 
 def test_each_argument_is_known_in_one_place():
-    """What an argument says of itself decides on a resumed run and on the card."""
+    """A field's metadata determines the handling on resuming and on the card."""
     for arguments_class in (DCGANTrainingArguments, DCGANSuperResolutionTrainingArguments):
         for field in dataclasses.fields(arguments_class):
             assert set(field.metadata) == {"help", "group", "range", "on_resume", "on_card", "positional", "part"}

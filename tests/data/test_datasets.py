@@ -34,7 +34,7 @@ def png(value: int) -> bytes:
 
 
 def values(image_dataset: ImageDataset) -> list[int]:
-    """The grey values of the images."""
+    """Returns the grey values of the images."""
     return [int(np.asarray(decode_image(row["image"]))[0, 0]) for row in image_dataset.dataset]
 
 
@@ -43,7 +43,7 @@ def labels(image_dataset: ImageDataset) -> list[int]:
 
 
 def animals() -> Dataset:
-    """Grey value 10, 20, 30, 40; the first two are cats."""
+    """Returns images with grey values 10, 20, 30, 40. The first two are cats."""
     columns = {"image": [grey(10), grey(20), grey(30), grey(40)], "label": [0, 0, 1, 1]}
     return Dataset.from_dict(columns, features=CLASS_FEATURES)
 
@@ -327,7 +327,7 @@ def test_string_labels(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8"])
 def test_integer_labels_keep_their_order(tmp_path, dtype):
-    """Class 10 comes after 9 and not, as text would be sorted, after 1."""
+    """Class 10 comes after 9, not after 1 as in alphabetical order."""
     labelled_with(Value(dtype), [11, *range(11)]).to_parquet(tmp_path / "data.parquet")
     image_dataset = load_image_dataset(str(tmp_path / "data.parquet"), label_column="kind", with_labels=True)
     assert image_dataset.class_names == [str(i) for i in range(12)]
@@ -379,7 +379,7 @@ def test_columns_with_swapped_names(tmp_path):
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("column", ["image", "photo"])
 def test_stored_bytes_are_passed_on(tmp_path, column, streaming):
-    """Images are not decoded and encoded again on their way, so that a corrupt one does not stop the stream."""
+    """Images are not decoded and re-encoded, so that a corrupt image does not stop the stream."""
     buffer = io.BytesIO()
     PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(buffer, "JPEG")
     stored = [buffer.getvalue(), b"not an image"]
@@ -413,7 +413,7 @@ def test_unknown_column(parquet_file, argument, streaming):
 
 
 def test_streaming_needs_class_labels(tar_file):
-    with pytest.raises(ValueError, match="`label_column=cls` is no `ClassLabel`.*without `streaming`"):
+    with pytest.raises(ValueError, match="`label_column=cls` is not a `ClassLabel`.*without `streaming`"):
         load_image_dataset(tar_file, label_column="cls", with_labels=True, streaming=True)
 
 
@@ -424,7 +424,7 @@ def test_labels_with_gaps_are_refused(tmp_path):
 
 
 def test_label_column_of_images(parquet_file):
-    with pytest.raises(ValueError, match="`label_column=image` has no plain values"):
+    with pytest.raises(ValueError, match="`label_column=image` must contain plain values"):
         load_image_dataset(parquet_file, label_column="image", with_labels=True)
 
 

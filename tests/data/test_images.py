@@ -22,7 +22,7 @@ def encode(image: PIL.Image.Image, format: str = "PNG", **kwargs) -> dict:
 
 
 def pixel(image: PIL.Image.Image, num_channels: int) -> tuple[int, ...]:
-    """The first pixel after conversion, always as a tuple."""
+    """Returns the first pixel after conversion, always as a tuple."""
     converted = convert_channels(image, num_channels)
     assert converted.mode == MODES[num_channels] and converted.size == image.size
     return tuple(np.asarray(converted).reshape(-1, num_channels)[0].tolist())
@@ -123,7 +123,7 @@ def test_16_bit_png_keeps_its_upper_bits(value, expected):
 def test_16_bit_images_are_converted_pixel_by_pixel():
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     converted = np.asarray(convert_channels(PIL.Image.fromarray(values), 1)).astype(int)
-    assert np.abs(converted * 257 - values).max() <= 128  # nothing is nearer
+    assert np.abs(converted * 257 - values).max() <= 128  # the nearest 8-bit value
     assert np.array_equal(np.unique(converted), np.arange(256))
 
 
@@ -182,7 +182,7 @@ def test_pad_of_mnist_leaves_it_untouched_with_a_black_border():
 def test_pad_never_enlarges_and_centres():
     padded = np.asarray(fit_image(PIL.Image.new("RGB", (5, 2), "white"), 9, "pad"))
     expected = np.zeros((9, 9, 3), np.uint8)
-    expected[4:6, 2:7] = 255  # an odd row is left over: above
+    expected[4:6, 2:7] = 255  # the odd row goes to the top
     assert np.array_equal(padded, expected)
 
 
@@ -215,7 +215,7 @@ def test_crop_of_a_high_image_takes_the_centre():
 
 def test_crop_scales_the_shorter_side():
     stripes = np.zeros((8, 24), np.uint8)
-    stripes[:, 8:16] = 255  # the middle third is what is left
+    stripes[:, 8:16] = 255  # the middle third remains
     cropped = np.asarray(fit_image(PIL.Image.fromarray(stripes), 32, "crop"))
     assert cropped.shape == (32, 32) and (cropped[:, 3:-3] > 250).all()
     assert np.asarray(fit_image(random_image(100, 50), 16, "crop")).shape == (16, 16)
@@ -239,7 +239,7 @@ def test_fit_image_always_gives_the_resolution(width, height, resolution, resize
     assert image.size == (resolution, resolution)
     pixels = np.asarray(image)
     if resize_mode == "crop":
-        assert (pixels == 255).all()  # no border, ever
+        assert (pixels == 255).all()  # never a border
     else:
         scale = min(1.0, resolution / max(width, height))
         assert (pixels == 255).sum() == max(1, round(width * scale)) * max(1, round(height * scale))

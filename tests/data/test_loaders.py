@@ -39,7 +39,7 @@ NOT_AN_IMAGE = b"this is no image"
 
 
 def bomb() -> bytes:
-    """A file that claims 4,000,000,000 pixels, which Pillow refuses with an error of its own."""
+    """Returns a file that claims 4,000,000,000 pixels, which Pillow rejects with a specific error."""
     buffer = io.BytesIO()
     PIL.Image.new("1", (1, 1)).save(buffer, "BMP")
     data = bytearray(buffer.getvalue())
@@ -84,7 +84,7 @@ def loader_of(kind: str, image_dataset: ImageDataset, shard: Shard, decoder: Dec
 
 
 def greys(batches) -> list[list[int]]:
-    """The images of each batch by number."""
+    """Returns the numbers of the images in each batch."""
     return [batch["pixel_values"][:, 0, 0, 0].tolist() for batch in batches]
 
 
@@ -231,7 +231,7 @@ def test_processes_share_the_batches_of_one(kind, num_processes):
     assert all(first.isdisjoint(second) for i, first in enumerate(used) for second in used[:i])
 
 
-@pytest.mark.parametrize("num_files", [4, 3, 1])  # which two processes can share out equally, or not
+@pytest.mark.parametrize("num_files", [4, 3, 1])  # divisible between two processes, or not
 def test_streaming_processes_and_their_workers_use_every_image_exactly_once(num_files):
     stream = ImageDataset(numbered(96).dataset.to_iterable_dataset(num_shards=num_files), None)
     shards = [Shard(8, 1, index, num_processes=2) for index in range(2)]
@@ -316,7 +316,7 @@ def test_resident_loader_drops_bad_images(bad, caplog):
     threads = decoder(skip_bad_images=True)
     with caplog.at_level(logging.WARNING):
         loader = loader_of("resident", images_of(data_with(bad, 17)), Shard(8, 0), threads)
-    assert "Skipped image number 5" in caplog.text
+    assert "Skipping image number 5" in caplog.text
     assert len(threads.bad_images) == 1
     batches = list(loader.batches(0))
     assert sorted(sum(greys(batches), [])) == [i for i in range(17) if i != 5]
@@ -342,7 +342,7 @@ def test_decoding_loader_replaces_bad_images_within_their_batch(kind, bad):
 
 @pytest.mark.parametrize("kind", ["decoding", "streaming"])
 def test_only_the_process_of_a_bad_image_replaces_it(kind):
-    """Processes must go on in step, so a bad image may not change the number of batches or the others' images."""
+    """Processes must stay in step: a bad image must not change the number of batches or the images of others."""
     shards = [Shard(4, 0, index, 2) for index in range(2)]
     decoders = [decoder(skip_bad_images=True) for _ in shards]
     image_dataset = images_of(data_with(NOT_AN_IMAGE))
@@ -374,7 +374,7 @@ def test_first_image_channels():
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)
 def test_first_image_channels_skips_bad_images(bad):
     assert first_image_channels(images_of([bad, png(0, "RGB")])) == 3
-    with pytest.raises(ValueError, match="no image that can be read"):
+    with pytest.raises(ValueError, match="contains no readable image"):
         first_image_channels(images_of([bad, bad]))
 
 
@@ -453,7 +453,7 @@ def test_reading_goes_only_a_few_batches_ahead():
     ahead = in_background(rows(), lambda item: item)
     assert list(islice(ahead, 10)) == list(range(10))
     ahead.close()
-    assert num_read <= 10 + 6  # the queue, the one that waits to enter it, and the one read when it was closed
+    assert num_read <= 10 + 6  # the queue, one item waiting to enter it, and one read during closing
     assert not reading_threads()
 
 
@@ -463,7 +463,7 @@ def test_error_of_the_reading_thread_reaches_the_consumer(num_good):
         pass
 
     class BrokenDataset:
-        """Stands for a disk that fails after some images."""
+        """Simulates a disk that fails after some images."""
 
         def __init__(self, dataset: Dataset):
             self.dataset, self.num_reads = dataset, 0

@@ -15,7 +15,7 @@ def draw(seed=0, **changes):
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_every_attribute_shows(name):
-    """Faces that differ in one attribute differ to the eye, each class from each."""
+    """Any two classes of an attribute are visibly different."""
     faces = [draw(**{name: chosen}) for chosen in ATTRIBUTES[name]]
     for i, face in enumerate(faces):
         assert face.shape == (SIZE, SIZE, 3)
@@ -30,7 +30,7 @@ def test_glasses_are_in_their_box_and_change_nothing_else():
         seen |= (draw(seed, glasses="no") != draw(seed, glasses="yes")).any(2)
     rows, columns = seen.nonzero()
     assert rows.min() >= top and rows.max() < bottom and columns.min() >= left and columns.max() < right
-    assert seen[top:bottom, left:right].mean() > 0.5  # and the box is no larger than it has to be
+    assert seen[top:bottom, left:right].mean() > 0.5  # and the box is tight
 
 
 def test_the_same_faces_always(monkeypatch, tmp_path):
@@ -39,7 +39,7 @@ def test_the_same_faces_always(monkeypatch, tmp_path):
     dataset = procedural_faces.load_procedural_faces("train", str(tmp_path / "cache"))
     first = np.asarray(dataset[0]["image"])
     assert first.shape == (64, 64, 3) and len(dataset) == 300
-    # Known by their sum: another one would be another data set for everybody.
+    # Identified by the sum of its pixels: another sum would mean another dataset for all users.
     assert int(first.sum(dtype=np.int64)) == 2_104_314
     for name, classes in ATTRIBUTES.items():
         assert dataset.features[name].names == classes and set(dataset[name]) == set(range(len(classes)))
@@ -51,7 +51,7 @@ def test_the_same_faces_always(monkeypatch, tmp_path):
         "procedural_faces", cache_dir=str(tmp_path / "cache"), with_labels=True, label_column="hat"
     )
     assert labelled.class_names == ["no", "yes"] and set(labelled.dataset.column_names) == {"image", "label"}
-    with pytest.raises(ValueError, match="has 7 columns of type `ClassLabel`, so the one to use must be named"):
+    with pytest.raises(ValueError, match="has 7 columns of type `ClassLabel`. Pass the column as `label_column`"):
         load_image_dataset("procedural_faces", cache_dir=str(tmp_path / "cache"), with_labels=True)
     with pytest.raises(ValueError, match=r"'procedural_faces' has no split 'dev', only \['train', 'test'\]"):
         load_image_dataset("procedural_faces", split="dev")

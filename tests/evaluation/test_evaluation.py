@@ -1,4 +1,4 @@
-"""Features, measurements, and commands that measure. The formulas are in test_metrics.py."""
+"""Tests of features, measurements and the evaluation commands. Formulas: test_metrics.py."""
 
 import dataclasses
 import importlib
@@ -97,8 +97,8 @@ def test_efficientnet_sees_what_is_on_a_photo():
 
 @pytest.fixture
 def torch_fidelity(monkeypatch):
-    """The package. For other networks than Inception it imports torchvision, which the tests do without."""
-    monkeypatch.syspath_prepend(Path(sys.prefix) / "torch-fidelity")  # where the Makefile puts it
+    """torch-fidelity with a stub of torchvision, which it imports for networks other than Inception."""
+    monkeypatch.syspath_prepend(Path(sys.prefix) / "torch-fidelity")  # installed there by the Makefile
     for name in ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     for name in ("CIFAR10", "CIFAR100", "STL10"):
@@ -109,7 +109,7 @@ def torch_fidelity(monkeypatch):
 
 
 def test_inception_gets_the_images_as_papers_give_them(torch_fidelity, monkeypatch):
-    # Its weights come from the network. Random ones do here.
+    # Random weights, because the real ones would be downloaded.
     monkeypatch.setattr(torch_fidelity, "load_state_dict_from_url", lambda *args, **kwargs: {})
     monkeypatch.setattr(torch_fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
     network = load_feature_network("inception", CPU)
@@ -129,14 +129,14 @@ def test_inception_without_its_weights_or_package(torch_fidelity, monkeypatch):
     monkeypatch.setattr(torch_fidelity, "load_state_dict_from_url", fail)
     with pytest.raises(ValueError, match="cannot be downloaded: Temporary failure .* `features=efficientnet-lite0`"):
         load_feature_network("inception", CPU)
-    with monkeypatch.context() as patch:  # undone before the package is forgotten, else it would come back
+    with monkeypatch.context() as patch:  # undone before the fixture removes the package, or it would return
         patch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
         with pytest.raises(ImportError, match="needs torch-fidelity and torchvision"):
             load_feature_network("inception", CPU)
 
 
 class Means:
-    """Features that are easy to check, and counts how many images it is asked about."""
+    """Features that are easy to check, with a counter of processed images."""
 
     name = "means"
     class_names = None
@@ -164,7 +164,7 @@ def test_features_are_kept_for_the_same_images_and_weights_only(tmp_path):
     network.fingerprint = "2"
     features_of(network, images, tmp_path)
     assert network.asked == 900 and len(list(tmp_path.iterdir())) == 3
-    features_of(network, images)  # not kept
+    features_of(network, images)  # not cached
     assert network.asked == 1200 and len(list(tmp_path.iterdir())) == 3
 
 
@@ -226,7 +226,7 @@ def test_only_what_is_fid_is_called_so():
 def test_classes_are_measured_where_the_network_knows_them():
     assert not measured().keys() & {"modes", "class_kl", "class_accuracy"}
     metrics = measured(class_names=list("abcd"), class_labels=np.arange(500) % 2)
-    assert "class_kl" not in measured(class_names=list("abcde"), real_classes=3)  # it is infinite
+    assert "class_kl" not in measured(class_names=list("abcde"), real_classes=3)  # infinite
     assert metrics["modes"].value == 4 and metrics["modes"].name == "Classes that occur, of 4"
     assert metrics["class_kl"].value == pytest.approx(0) and metrics["class_accuracy"].value == 0.5
 
@@ -286,7 +286,7 @@ def test_a_folder_is_evaluated(classifier, tmp_path):
     assert "## Evaluation" in card and "Kernel distance" in card
     results = {result.metric_type: result for result in ModelCard(card).data.eval_results}
     assert results["frechet_distance"].metric_value == pytest.approx(metrics["frechet_distance"].value)
-    # On two processes the same.
+    # The same on two processes.
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
     command = [*launch, "evaluate", *flags, "--use_cpu", "--feature_cache_dir", tmp_path / "other-cache"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
@@ -299,7 +299,7 @@ def test_a_model_of_the_hub_is_evaluated(hub, token, classifier, tmp_path, monke
     train_here(tmp_path / "run", max_train_steps=2, push_to_hub=True, hub_model_id="org/digits")
     monkeypatch.chdir(tmp_path)
     flags = ("org/digits", "--dataset_name", "digits", "--features", classifier, "--num_images", 150, "--push_to_hub")
-    for _ in range(2):  # the second time it replaces its own figures
+    for _ in range(2):  # the second run replaces the figures of the first
         evaluate(*flags, cache_dir=tmp_path / "cache")
     assert json.loads(hub.files("org/digits")["metrics.json"]) == json.loads(
         (tmp_path / "digits-evaluation" / "metrics.json").read_text()
@@ -314,8 +314,8 @@ def test_wrong_use_is_told_before_work(classifier, tmp_path):
     model = save_model(tmp_path / "model")
     options = {"dataset_name": "digits", "features": classifier}
     for changes, message in (
-        ({"output_dir": "x"}, "`output_dir=x` is for models of the Hub"),
-        ({"push_to_hub": True}, "`push_to_hub=True` is for models of the Hub"),
+        ({"output_dir": "x"}, "`output_dir=x` is for models on the Hub"),
+        ({"push_to_hub": True}, "`push_to_hub=True` is for models on the Hub"),
         ({"num_images": 0}, "`num_images` must be at least 1, got 0"),
         ({"num_images": 5}, "5 generated and 1,797 real images are too few for the 12"),
         ({"dataset_split": "test"}, "no split 'test'"),
@@ -350,7 +350,7 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
         *("background: blue", "background: green", "background: yellow", "background: violet"),
         *("skin: pale", "skin: light", "skin: brown", "skin: dark"),
     ]
-    # What is printed is what the saved classifier says of the images.
+    # The printed accuracies are those of the saved classifier.
     accuracies = {}
     for column in ("background", "skin"):
         test = load_image_dataset("procedural_faces", split="test", label_column=column, with_labels=True)
@@ -358,8 +358,8 @@ def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkey
         accuracies[column] = (describe_attributes(network, images).value(column) == labels.numpy()).mean()
         assert f"{column} {accuracies[column]:.1%}" in printed
     assert f"Accuracy: {np.mean(list(accuracies.values())):.1%}. By label: background" in printed
-    assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # by chance: 0.25
-    with pytest.raises(ValueError, match="`class_names` are for one `label_column`, got 2 of them"):
+    assert accuracies["background"] > 0.6 and accuracies["skin"] > 0.4  # chance: 0.25
+    with pytest.raises(ValueError, match="`class_names` requires a single `label_column`, got 2"):
         run_command("train-classifier", "--label_column", "skin", "hat", "--class_names", "a", "b")
-    with pytest.raises(ValueError, match=r"`label_column` must be different columns, got \['hat', 'hat'\]"):
+    with pytest.raises(ValueError, match=r"`label_column` must not repeat a column, got \['hat', 'hat'\]"):
         run_command("train-classifier", *data, "--label_column", "hat", "hat")

@@ -56,7 +56,7 @@ def test_features_that_never_change_and_too_few_images():
     train, labels = clusters(100, 5)
     constant = np.concatenate([train, np.ones((100, 1), np.float32)], 1)
     assert linear_probe(constant, labels, constant, labels).accuracy > 0.9
-    with pytest.raises(ValueError, match="at least 10 images of 2 classes or more, got 9 of 3"):
+    with pytest.raises(ValueError, match="at least 10 images of at least 2 classes, got 9 of 3"):
         linear_probe(train[:9], np.arange(9) % 3, train, labels)
     with pytest.raises(ValueError, match="got 100 of 1"):
         linear_probe(train, np.zeros(100), train, labels)
@@ -92,9 +92,9 @@ def run(tmp_path_factory):
 def test_the_command_reports_it(run, capsys):
     flags = ["--dataset_name", run / "data", "--features", run / "classifier", "--num_images", 100, "--use_cpu"]
     flags += ["--feature_cache_dir", run / "cache", "--linear_probe"]
-    with pytest.raises(ValueError, match="must be tested on other images: `dataset_split=test`"):
+    with pytest.raises(ValueError, match="must be tested on another split: set `dataset_split=test`"):
         run_command("evaluate", run / "run", *flags)
     run_command("evaluate", run / "run", *flags, "--dataset_split", "test")
     report = (run / "run" / "evaluation" / "report.md").read_text()
-    assert "## What the discriminator has learned" in report and "| discriminator | 384 | 1,257 | " in report
+    assert "## Linear probe of the discriminator" in report and "| discriminator | 384 | 1,257 | " in report
     assert "| pixels | 256 | 1,000 |" in report and "Linear SVM on discriminator: " in capsys.readouterr().out

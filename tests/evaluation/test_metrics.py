@@ -14,7 +14,7 @@ from dcgan_hf.evaluation.neighbors import nearest_neighbors, neighbor_metrics
 
 
 class AsGiven(torch.nn.Module):
-    """Features for torchmetrics that are there already."""
+    """Identity network for torchmetrics, whose inputs are features already."""
 
     num_features = 12
 
@@ -58,7 +58,7 @@ def test_frechet_and_kernel_distance_equal_those_of_torchmetrics():
     real, fake = two_sets()
     reference = torchmetrics_of(FrechetInceptionDistance(AsGiven()).set_dtype(torch.double), real, fake)
     assert frechet_distance(real, fake) == pytest.approx(reference.item(), rel=1e-6)
-    same_size = real[:250]  # one subset, which is everything
+    same_size = real[:250]  # one subset with all images
     reference, _ = torchmetrics_of(KernelInceptionDistance(AsGiven(), subsets=1, subset_size=250), same_size, fake)
     assert kernel_distance(same_size, fake, num_subsets=1, subset_size=250)[0] == pytest.approx(
         reference.item(), rel=1e-6
@@ -68,7 +68,7 @@ def test_frechet_and_kernel_distance_equal_those_of_torchmetrics():
 def test_distances_of_what_cannot_be_compared():
     for metric in (frechet_distance, kernel_distance):
         for real, fake in (((1, 4), (9, 4)), ((9, 4), (9, 5))):
-            with pytest.raises(ValueError, match="at least 2 images with the same features"):
+            with pytest.raises(ValueError, match="at least 2 images and the same features"):
                 metric(np.zeros(real), np.zeros(fake))
 
 
@@ -79,7 +79,7 @@ def test_kernel_distance_has_no_bias_and_tells_its_spread():
     assert abs(mean) < 3 * spread / 10 and spread > 0  # 100 subsets
     assert kernel_distance(real, fake + 0.5, subset_size=50)[0] > 10 * abs(mean)
     assert kernel_distance(real, fake, seed=1) == kernel_distance(real, fake, seed=1)
-    assert kernel_distance(real[:30], fake)[1] > 0  # smaller subsets where there are fewer images
+    assert kernel_distance(real[:30], fake)[1] > 0  # smaller subsets for fewer images
 
 
 def test_inception_score_equals_that_of_torchmetrics():
@@ -95,8 +95,8 @@ def test_inception_score_of_known_predictions():
     sure = np.eye(5)[np.arange(100) % 5]
     assert inception_score(sure) == pytest.approx((5, 0))
     assert inception_score(np.full((100, 5), 0.2)) == pytest.approx((1, 0))
-    assert inception_score(np.eye(5)[np.zeros(100, int)]) == pytest.approx((1, 0))  # one class only
-    with pytest.raises(ValueError, match="`num_splits=10` parts need as many images, got 9"):
+    assert inception_score(np.eye(5)[np.zeros(100, int)]) == pytest.approx((1, 0))  # a single class
+    with pytest.raises(ValueError, match="`num_splits=10` needs at least as many images, got 9"):
         inception_score(sure[:9])
 
 
@@ -119,16 +119,18 @@ def test_neighbor_metrics_equal_the_authors(seed, num_neighbors, num_fake):
 
 
 def test_neighbor_metrics_of_clusters():
-    """Real images are of two kinds. Generated ones are of the first, and of one that does not exist."""
+    """Real images form two clusters. Generated ones form the first of these, and one that is not real."""
     rng = np.random.default_rng(0)
-    kinds = [rng.normal(center, 0.1, size=(1500, 8)) for center in (0, 5, 10)]  # more than are compared at a time
+    kinds = [rng.normal(center, 0.1, size=(1500, 8)) for center in (0, 5, 10)]  # more than one chunk of comparisons
     real = np.concatenate([kinds[0][:700], kinds[1][:700]])
     fake = np.concatenate([kinds[0][700:1400], kinds[2][:700]])
     metrics = neighbor_metrics(real, fake)
     assert metrics.precision == pytest.approx(0.5, abs=0.06) and metrics.recall == pytest.approx(0.5, abs=0.06)
     assert metrics.density == pytest.approx(0.5, abs=0.05)
     assert metrics.coverage == pytest.approx((1 - 0.5**5) / 2, abs=0.03)
-    with pytest.raises(ValueError, match="`num_neighbors=5` needs more images than that in each set, got 5 and 1400"):
+    with pytest.raises(
+        ValueError, match="`num_neighbors=5` must be less than the number of images in each set, got 5 and 1400"
+    ):
         neighbor_metrics(real[:5], fake)
 
 
@@ -140,5 +142,5 @@ def test_nearest_neighbors_find_copies():
     assert (indices[:, 0] == chosen).all() and distances[:, 0] == pytest.approx(0, abs=1e-4)
     direct = np.linalg.norm(candidates[indices[:, 1]].astype(float) - candidates[chosen], axis=1)
     assert distances[:, 1] == pytest.approx(direct)
-    with pytest.raises(ValueError, match="`num_neighbors=3` needs as many candidates, got 2"):
+    with pytest.raises(ValueError, match="`num_neighbors=3` needs at least as many candidates, got 2"):
         nearest_neighbors(candidates, candidates[:2], num_neighbors=3)

@@ -1,4 +1,4 @@
-"""PSNR, SSIM, baselines and the command that measures with them."""
+"""Tests of PSNR, SSIM, baselines and the evaluation command of super-resolution."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def random_images(number, channels=3, height=16, width=16):
 
 
 def photos(number, size=16):
-    """Parts of a photograph, which unlike noise can be made small and large again."""
+    """Returns parts of a photograph, which unlike noise survive downscaling and upscaling."""
     photo = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)
     tops = range(100, 100 + 4 * number, 4)
     return torch.stack([photo[:, top : top + size, 2 * top : 2 * top + size] for top in tops])
@@ -86,7 +86,7 @@ def model(tmp_path):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 255), st.integers(1, 48))
 def test_psnr_of_a_known_error(difference, number):
-    """The same error everywhere, or in some of the 48 values."""
+    """An equal error in all 48 values, or in some of them."""
     real = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     fake = real.clone()
     fake[0] = difference
@@ -96,7 +96,7 @@ def test_psnr_of_a_known_error(difference, number):
 
 
 def reference_ssim(a, b):
-    """Wang et al., equation 13, of one channel, with SciPy's filter."""
+    """Computes equation 13 of Wang et al. for one channel, with SciPy's filter."""
 
     def blur(image):
         return gaussian_filter(image, 1.5, truncate=3.5, mode="mirror")  # 5 pixels to each side
@@ -195,7 +195,7 @@ def test_features_need_many_images_of_one_size(classifier):
     with pytest.raises(ValueError, match="12 generated and 12 real images are too few for the 12 features"):
         check_before_comparing(random_images(12), network)
     check_before_comparing(random_images(13), network)
-    with pytest.raises(ValueError, match="of different sizes: make them square with `resize_mode` `crop` or `pad`"):
+    with pytest.raises(ValueError, match="of different sizes. Use `resize_mode=crop` or `resize_mode=pad`"):
         check_before_comparing([*random_images(20), *random_images(20, 3, 8, 8)], network)
     with pytest.raises(ValueError, match="SSIM needs images at least 6 pixels high and wide, got one of 5 pixels"):
         check_before_comparing([*random_images(1), *random_images(1, 3, 9, 5)])
@@ -256,7 +256,7 @@ def test_small_images_are_those_of_a_resizing_program():
         assert small.shape == (3, 3, 8, 8) and small.dtype == torch.uint8
         for image, result in zip(real, small):
             expected = np.asarray(PIL.Image.fromarray(image.permute(1, 2, 0).numpy()).resize((8, 8), resample))
-            # Pillow rounds and clips after each of two passes.
+            # Pillow rounds and clips after each of its two passes.
             assert np.abs(result.permute(1, 2, 0).numpy().astype(int) - expected).max() <= 3
     assert (make_small(list(real), 4, "bicubic")[1] == make_small(real, 4, "bicubic")[1]).all()
 
@@ -275,7 +275,7 @@ def test_an_untrained_network_is_as_good_as_bicubic(channels, scale_factor):
 
 
 def encoded(*images):
-    """A data set of Pillow's images, as it was opened."""
+    """Returns an opened dataset of Pillow images."""
     features = datasets.Features({"image": datasets.Image(decode=True)})
     dataset = datasets.Dataset.from_dict({"image": list(images)}, features=features)
     return ImageDataset(dataset.cast_column("image", datasets.Image(decode=False)), None)
@@ -301,7 +301,7 @@ def test_pairs_must_fit():
     check_pairs(real, small, 4)
     small[1] = small[1][:, :, :3]
     with pytest.raises(
-        ValueError, match="Image number 1 is 16x12 pixels, and its small version 3x3: .* 4 times as wide"
+        ValueError, match="Image number 1 is 16x12 pixels and its low-resolution version 3x3. .* 4 times as wide"
     ):
         check_pairs(real, small, 4)
 
@@ -332,7 +332,7 @@ def test_the_picture_has_a_row_for_each_method():
 
 
 def save_images(folder, images, **columns):
-    """A data set in a folder."""
+    """Saves a dataset to a folder."""
     features = {"image": datasets.Image()}
     for name, values in columns.items():
         features[name] = datasets.ClassLabel(num_classes=10) if name == "label" else datasets.Image()
@@ -370,10 +370,8 @@ def test_images_of_a_classifiers_classes_are_measured(model, classifier, tmp_pat
     assert metrics["accuracy"].features == "classifier" and metrics["accuracy"].dataset_name == "data"
     assert f"| PSNR (dB) | {metrics['psnr'].value:.4g} |" in (model / "README.md").read_text()
     report = (model / "evaluation" / "super_resolution.md").read_text()
-    assert (
-        "\n".join(table) in report and "made square (crop, 16 pixels), then made 2 times smaller (bicubic)" in report
-    )
-    assert "Recognised: images that classifier takes" in report and "not an FID" in report
+    assert "\n".join(table) in report and "made square (crop, 16 pixels), then downscaled by 2 (bicubic)" in report
+    assert "Recognised: share of images that classifier classifies" in report and "not an FID" in report
     with PIL.Image.open(model / "evaluation" / "comparison.png") as picture:
         assert picture.height == 4 * 18 + 2
 
@@ -384,7 +382,7 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     own = read_metrics(model)
     assert [metric.type for metric in own] == ["psnr", "ssim"] and own[0].num_images == 4
     report = (model / "evaluation" / "super_resolution.md").read_text()
-    assert "multiples of 2 pixels, then made 2 times smaller (area)" in report and "Recognised" not in report
+    assert "multiples of 2 pixels, then downscaled by 2 (area)" in report and "Recognised" not in report
 
     images = [image[:, : len(image[0]) // 2 * 2] for image in images]
     small = make_small(images, 2, "area")
@@ -395,7 +393,9 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     assert "(column `small`)" in (model / "evaluation" / "super_resolution.md").read_text()
 
     kept = json.loads((model / "metrics.json").read_text())
-    with pytest.raises(ValueError, match="Image number 0 is 12x10 pixels, and its small version 24x20: it must be 2"):
+    with pytest.raises(
+        ValueError, match="Image number 0 is 12x10 pixels and its low-resolution version 24x20. It must be 2"
+    ):
         evaluate(model, pairs, "--image_column=small", "--low_resolution_column=image")
     assert json.loads((model / "metrics.json").read_text()) == kept
 
@@ -404,13 +404,16 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     "flags, message",
     [
         (["--num_images=0"], "`num_images` must be at least 1, got 0"),
-        (["--output_dir=elsewhere"], "`output_dir=elsewhere` is for models of the Hub"),
-        (["--low_resolution_column=small", "--resize_mode=pad"], "needs `resize_mode=none`, got `pad`"),
-        (["--resolution=16"], "`resolution=16` is for `resize_mode=crop` or `pad`, got `none`"),
-        (["--resize_mode=crop", "--resolution=15"], "that the scale factor 2 divides, got 15"),
-        (["--label_column=label"], "`label_column=label` needs a classifier as `features`"),
+        (["--output_dir=elsewhere"], "`output_dir=elsewhere` is for models on the Hub"),
+        (["--low_resolution_column=small", "--resize_mode=pad"], "requires `resize_mode=none`, got `pad`"),
+        (["--resolution=16"], "`resolution=16` requires `resize_mode=crop` or `pad`, got `none`"),
+        (["--resize_mode=crop", "--resolution=15"], "divisible by the scale factor 2, got 15"),
+        (["--label_column=label"], "`label_column=label` requires a classifier: set `features`"),
         (["--features=CLASSIFIER"], "10 generated and 10 real images are too few for the 12 features of 'classifier'"),
-        (["--features=efficientnet-lite0", "--label_column=label"], "has 10 classes, .* got efficientnet-lite0, of 0"),
+        (
+            ["--features=efficientnet-lite0", "--label_column=label"],
+            "has 10 classes, .* got efficientnet-lite0 with 0",
+        ),
     ],
 )
 def test_wrong_use_is_refused(model, classifier, tmp_path, flags, message):

@@ -50,7 +50,7 @@ def test_images_are_the_same_on_two_processes_and_after_an_interruption(model, t
     generate_on_two_processes(*flags, "--num_images", 50, "--output_dir", tmp_path / "two")
     assert contents(tmp_path / "two") == images
 
-    # As if killed: some are missing, one is half written.
+    # As after a kill: some images are missing, one is incomplete.
     kept = tmp_path / "two" / "00000000.png"
     before = kept.stat().st_mtime_ns
     for i in (7, 20, 49):
@@ -60,7 +60,7 @@ def test_images_are_the_same_on_two_processes_and_after_an_interruption(model, t
     assert contents(tmp_path / "two") == images and kept.stat().st_mtime_ns == before
     assert not list((tmp_path / "two").glob("*.part"))
 
-    # More images go on where it ended, and each is the pipeline's with its seed (fused layers round differently).
+    # More images continue the folder. Each is the pipeline's for its seed (fused layers round differently).
     generate_on_two_processes(*flags, "--num_images", 53, "--output_dir", tmp_path / "two")
     more = contents(tmp_path / "two")
     assert len(more) == 53 and images.items() <= more.items()
@@ -86,10 +86,10 @@ def test_wrong_use(model, tmp_path):
     generate(model, "--num_images", 2, "--output_dir", folder)
     before = contents(folder)
     for flags, message in (
-        (["--seed", 1, "--num_images", 3], "holds images made with"),
-        (["--truncation", 0.5, "--num_images", 3], "holds images made with"),
+        (["--seed", 1, "--num_images", 3], "contains images made with"),
+        (["--truncation", 0.5, "--num_images", 3], "contains images made with"),
         (["--num_images", 0], "`num_images` must be at least 1, got 0"),
-        (["--class_labels", "cat"], "are for class-conditional models"),
+        (["--class_labels", "cat"], "requires a class-conditional model"),
         (["--truncation", -1], "`truncation` must be positive"),
     ):
         with pytest.raises(ValueError, match=message):

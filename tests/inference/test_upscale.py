@@ -1,4 +1,4 @@
-"""Files and folders that a model enlarges."""
+"""Tests of upscaling files and folders."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A file, and a folder with images of several formats, modes and sizes, in subfolders, and other things."""
+    """A file, and a folder with images of several formats, modes and sizes, subfolders and other files."""
     rng = np.random.default_rng(0)
 
     def save(path, mode="RGB", size=(12, 9)):
@@ -60,7 +60,7 @@ def flags(model, photos, out="out"):
 
 def test_files_and_folders(model, photos, capsys):
     run_command("upscale", *flags(model, photos))
-    assert "Large images: 4, 4 of them new" in capsys.readouterr().out
+    assert "(4, 4 of them new)" in capsys.readouterr().out
     out = photos / "out"
     assert sorted(contents(out)) == ["a.png", "b.png", "deep/a.png", "photo.png"]
     pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
@@ -80,8 +80,8 @@ def test_it_goes_on_where_it_was_stopped(model, photos, capsys):
     run_command("upscale", *flags(model, photos))
     assert contents(photos / "out") == before and kept.stat().st_mtime_ns == made
     assert not list((photos / "out").glob("*.part"))
-    assert "Large images: 4, 1 of them new" in capsys.readouterr().out
-    # A photograph that changed is enlarged again.
+    assert "(4, 1 of them new)" in capsys.readouterr().out
+    # A changed photograph is upscaled again.
     PIL.Image.new("RGB", (5, 5)).save(photos / "photo.jpg")
     os.utime(photos / "photo.jpg", ns=(made + 10**9, made + 10**9))
     run_command("upscale", *flags(model, photos))
@@ -123,10 +123,10 @@ def test_two_processes_make_the_same(model, photos):
 
 def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
     (photos / "folder" / "broken.png").write_bytes((photos / "folder" / "a.png").read_bytes()[:60])
-    with pytest.raises(ValueError, match="could not be read: .*broken.png"):
+    with pytest.raises(ValueError, match="cannot read .*broken.png"):
         run_command("upscale", *flags(model, photos))
     assert sorted(contents(photos / "out")) == ["a.png", "b.png", "deep/a.png", "photo.png"]
-    assert "Large images: 4, 4 of them new" in capsys.readouterr().out
+    assert "(4, 4 of them new)" in capsys.readouterr().out
 
 
 def test_modes_that_other_formats_do_not_hold(model, tmp_path):
@@ -137,7 +137,7 @@ def test_modes_that_other_formats_do_not_hold(model, tmp_path):
     done = upscale(pipe, [tmp_path], UpscalingArguments(output_dir=str(tmp_path / "out"), image_format="jpeg"))
     deep, clear = (np.asarray(PIL.Image.open(tmp_path / "out" / f"{name}.jpg")) for name in ("deep", "clear"))
     assert abs(int(deep.mean()) - 40_000 // 256) < 8 and clear.min() > 240
-    assert len(done.unreadable) == 1 and "float.tiff (its pixels are floats" in done.unreadable[0]
+    assert len(done.unreadable) == 1 and "float.tiff (float pixels" in done.unreadable[0]
 
 
 def test_a_grey_model_leaves_colours_out(photos, tmp_path):
@@ -146,7 +146,7 @@ def test_a_grey_model_leaves_colours_out(photos, tmp_path):
         pipe, [photos / "folder"], UpscalingArguments(output_dir=str(tmp_path / "out"), image_format="webp")
     )
     assert (done.num_images, done.num_made) == (1, 1) and len(done.unreadable) == 2
-    assert all("it has colours" in reason for reason in done.unreadable)
+    assert all("colour image" in reason for reason in done.unreadable)
     assert PIL.Image.open(tmp_path / "out" / "deep" / "a.webp").size == (24, 18)
 
 
@@ -156,31 +156,33 @@ def test_wrong_use(model, photos, tmp_path):
     def run(*inputs, **options):
         return upscale(pipe, inputs, UpscalingArguments(**{"output_dir": tmp_path / "out"} | options))
 
-    with pytest.raises(ValueError, match="`inputs=.*nothing.jpg`: there is no such file"):
+    with pytest.raises(ValueError, match="`inputs=.*nothing.jpg`: no such file"):
         run(photos / "nothing.jpg")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="there are no images in this folder"):
+    with pytest.raises(ValueError, match="the folder contains no images"):
         run(tmp_path / "empty")
     PIL.Image.new("RGB", (4, 4)).save(photos / "photo.png")
-    with pytest.raises(ValueError, match="photo.jpg and .*photo.png would both become"):
+    with pytest.raises(ValueError, match="photo.jpg and .*photo.png would both be written to"):
         run(photos / "photo.jpg", photos / "photo.png")
-    with pytest.raises(ValueError, match="holds .*photo.png, which would be overwritten"):
+    with pytest.raises(ValueError, match="contains the input .*photo.png, which would be overwritten"):
         run(photos / "photo.png", output_dir=photos)
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         run(photos / "photo.jpg", batch_size=0)
     assert not (tmp_path / "out").exists()
     run(photos / "photo.jpg")
-    with pytest.raises(ValueError, match="holds images made with {'image_format': 'png'}, now it is .*'webp'"):
+    with pytest.raises(
+        ValueError, match="images made with {'image_format': 'png'}, but the settings are now .*'webp'"
+    ):
         run(photos / "photo.jpg", image_format="webp")
-    # Another photograph of that name, though it is older, and what somebody else has put there.
+    # Another photograph of the same name, although it is older, and a file that is not a result.
     other = tmp_path / "other" / "photo.png"
     other.parent.mkdir()
     PIL.Image.new("RGB", (4, 4), "red").save(other)
     os.utime(other, (0, 0))
     assert run(other).num_made == 1 and PIL.Image.open(tmp_path / "out" / "photo.png").size == (8, 8)
-    with pytest.raises(ValueError, match="holds .*photo.png, which was not made here and would be overwritten"):
+    with pytest.raises(ValueError, match="contains .*photo.png, which this command did not create"):
         run(photos / "photo.jpg", output_dir=tmp_path / "other")
-    # What an earlier call wrote into a folder is not enlarged again.
+    # Results of an earlier call in the folder are not upscaled again.
     inside = photos / "folder" / "large"
     for _ in range(2):
         assert run(photos / "folder", output_dir=inside).num_images == 3

@@ -16,7 +16,7 @@ FACE_LABELS = [f"{group}: {value}" for group, values in FACES.items() for value 
 
 
 def all_faces():
-    """Labels of every possible face: a number in each group."""
+    """Returns the labels of every possible face: an index for each group."""
     return torch.tensor(list(product(*(range(len(values)) for values in FACES.values()))))
 
 
@@ -40,7 +40,7 @@ def test_an_image_can_have_none_or_several_labels_but_one_value():
     attributes = Attributes(FACE_LABELS, probabilities, is_multi_label=True)
     assert attributes.value("hair_color").tolist() == [1, 1, 3]
     assert attributes.is_seen("hair_color").tolist() == [False, True, True]
-    assert attributes.has("hair_color: black").tolist() == [False, True, False]  # 0.5 is not more than 0.5
+    assert attributes.has("hair_color: black").tolist() == [False, True, False]  # 0.5 does not exceed 0.5
     assert attributes.has("hair_color: brown").tolist() == [False, True, False]
     assert attributes.has("hair_color: red").tolist() == [False, False, True]
 
@@ -57,13 +57,13 @@ def test_groups_whose_names_begin_alike():
 
 def test_exclusive_classes_answer_alike():
     rng = np.random.default_rng(0)
-    names = ["shoe", "bag", "coat: long", "coat: short"]  # a colon says nothing here
+    names = ["shoe", "bag", "coat: long", "coat: short"]  # colons have no meaning here
     probabilities = rng.dirichlet(np.full(4, 2.0), size=50)
     attributes = Attributes(names, probabilities, is_multi_label=False)
     assert attributes.groups == {"class": names} and {attributes.group_of(name) for name in names} == {"class"}
     values = attributes.value("class")
     assert (values == probabilities.argmax(1)).all() and attributes.is_seen("class").all()
-    assert (probabilities.max(1) < 0.5).any()  # also these have a class
+    assert (probabilities.max(1) < 0.5).any()  # uncertain images have a class, too
     assert (np.stack([attributes.has(name) for name in names], 1) == np.eye(4, dtype=bool)[values]).all()
     assert sum(attributes.frequencies().values()) == pytest.approx(1)
 

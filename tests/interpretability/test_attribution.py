@@ -18,7 +18,7 @@ def images(number=3, channels=3, size=16):
 
 
 def guided_gradient_by_hand(network, pixel_values, gradient):
-    """Layer by layer, for networks without normalisation: linear layers transposed, activations masked on both sides."""
+    """Guided backpropagation layer by layer, for networks without normalisation: gradients masked on both sides."""
     maps = [pixel_values]
     for downsampling, _, _ in network.layers:
         before = nn.functional.conv2d(maps[-1], downsampling.convolution.weight, stride=2, padding=1)
@@ -57,7 +57,7 @@ def test_guided_backpropagation_is_the_same_for_leaky_relus_without_slope_and_re
 
 @pytest.mark.parametrize("norm_type", ["batch", "spectral", "group", "none"])
 def test_integrated_gradients_add_up_to_the_difference_of_logits(norm_type, monkeypatch):
-    """Completeness (Sundararajan et al., proposition 1): the better, the more points there are on the way."""
+    """Completeness (Sundararajan et al., proposition 1) improves with the number of points on the path."""
     network = make_network(norm_type=norm_type, use_bias=True)
     with torch.no_grad():
         for _ in range(10):  # for the estimates of spectral norms and the running statistics
@@ -89,21 +89,21 @@ def test_occlusion_is_the_mean_fall_of_the_logit_over_all_squares_with_the_pixel
     torch.testing.assert_close(attributions, expected / squares, atol=1e-5, rtol=1e-4)
 
 
-# ---- truth: all attribution is where the score comes from ----
+# ---- ground truth: attribution is confined to the origin of the score ----
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_attribution_is_only_in_the_region_that_the_logit_depends_on(method):
-    """A head that reads one position of the feature map, which sees a known square, makes the logit depend on it alone."""
+    """The head reads a single position of the feature map, so the logit depends only on its receptive field."""
     network = make_network(norm_type="none")
     with torch.no_grad():
         weight = network.head.weight.view(8, 4, 4)
         weight[:, :, :2] = 0
         weight[:, :, 3] = 0
         weight[:, 0] = 0
-        weight[:, 2:] = 0  # row 1, column 2 of 4: sees rows 1 to 10, columns 5 to 14
+        weight[:, 2:] = 0  # row 1, column 2 of 4: receptive field is rows 1 to 10, columns 5 to 14
     attributions = attribute(network, images(), method)
-    margin = 1 if method == "occlusion" else 0  # squares that reach in
+    margin = 1 if method == "occlusion" else 0  # squares that overlap
     torch.testing.assert_close(
         region_share(attributions, (5 - margin, 1 - margin, 15 + margin, 11 + margin)), torch.ones(3)
     )
@@ -117,16 +117,16 @@ def test_classifiers_are_explained_class_by_class(method):
     network = make_network(DCGANForImageClassification, norm_type="none", num_labels=2, image_size=32)
     with torch.no_grad():
         weight = network.classifier.weight.view(2, 16, 4, 4)
-        weight[0, :, :, 1:] = 0  # the first column of 4 sees the columns up to 14
+        weight[0, :, :, 1:] = 0  # the receptive field of the first column of 4 is columns 0 to 14
         weight[1, :, :, :3] = 0
     pixel_values = images(2, size=32)
     attributions = attribute(network, pixel_values, method, class_labels=torch.tensor([0, 1]))
-    margin = 3 if method == "occlusion" else 0  # squares that reach in
+    margin = 3 if method == "occlusion" else 0  # squares that overlap
     torch.testing.assert_close(region_share(attributions[:1], (0, 0, 15 + margin, 32)), torch.ones(1))
     torch.testing.assert_close(region_share(attributions[1:], (17 - margin, 0, 32, 32)), torch.ones(1))
 
 
-# ---- all kinds of networks, which stay as they were ----
+# ---- all kinds of networks, which are left unchanged ----
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -198,7 +198,7 @@ def test_blurred_images_have_their_means_but_no_details():
     assert not image[0].any() and not image[1, :2].any()
     rows, columns = torch.arange(40.0)[:, None] - 20, torch.arange(50.0) - 30
     assert image[1, 2].sum().item() == pytest.approx(1, abs=1e-5)
-    for distances in (rows, columns):  # four pixels, but for the ends that are cut off
+    for distances in (rows, columns):  # four pixels, except for the truncated tails
         assert (image[1, 2] * distances**2).sum().sqrt().item() == pytest.approx(4, rel=0.02)
 
 
@@ -225,7 +225,7 @@ def test_most_fake_boxes():
 
 
 def test_a_spoilt_region_is_found():
-    """A discriminator whose logit falls with every difference from grey: the spoilt square looks fake."""
+    """The logit decreases with every deviation from grey, so the spoilt square looks fake."""
     network = make_network(num_channels=1, norm_type="none", hidden_sizes=[2, 1])
     with torch.no_grad():
         first, second = (layer[0].convolution.weight for layer in network.layers)
@@ -240,14 +240,14 @@ def test_a_spoilt_region_is_found():
     "arguments, message",
     [
         ({"method": "saliency"}, r"`method` must be one of \['guided_backprop', .*\], got 'saliency'"),
-        ({"class_labels": torch.zeros(3).long()}, "logits of 0 classes, so `class_labels` must not be given"),
+        ({"class_labels": torch.zeros(3).long()}, "has 0 classes, so `class_labels` must not be given"),
         ({"units": Units(2, torch.zeros(3).long(), torch.zeros(3, 2).long())}, "`layer` must be from 0 to 1, got 2"),
-        ({"units": Units(0, torch.tensor([0, 4, 1]), torch.zeros(3, 2).long())}, r"0 to 3, those of layer 0, got \[0, 4"),
+        ({"units": Units(0, torch.tensor([0, 4, 1]), torch.zeros(3, 2).long())}, r"0 to 3 for layer 0, got \[0, 4"),
         ({"units": Units(0, torch.zeros(2).long(), torch.zeros(3, 2).long())}, "each of the 3 images, got 2 filters and 3"),
-        ({"units": Units(0, torch.zeros(3).long(), torch.full((3, 2), 8))}, r"rows and columns from 0 to 7, .* layer 0"),
+        ({"units": Units(0, torch.zeros(3).long(), torch.full((3, 2), 8))}, r"rows and columns from 0 to 7 for layer 0"),
         (
             {"units": Units(0, torch.zeros(3).long(), torch.zeros(3, 2).long()), "class_labels": torch.zeros(3).long()},
-            "`class_labels` are for logits, which `units` take the place of",
+            "`class_labels` cannot be combined with `units`",
         ),
     ],
 )  # fmt: skip
@@ -259,8 +259,8 @@ def test_wrong_use(arguments, message):
 @pytest.mark.parametrize(
     "labels, message",
     [
-        (None, "logits of 2 classes, so `class_labels` must be given"),
-        (torch.tensor([0, 1]), "one for each of the 3 images, got 2"),
+        (None, "has 2 classes, so `class_labels` must be given"),
+        (torch.tensor([0, 1]), r"one class per image \(3\), got 2"),
         (torch.tensor([0, 1, 2]), r"`class_labels` must be from 0 to 1, got \[0, 1, 2\]"),
     ],
 )

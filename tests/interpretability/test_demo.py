@@ -1,4 +1,4 @@
-"""The demo: what its buttons do, its page in a browser, and the Space that it becomes."""
+"""Tests of the demo: its actions, its page in a browser, and its Space."""
 
 import json
 import os
@@ -26,7 +26,7 @@ actions = pytest.importorskip("dcgan_hf.interpretability.demo.actions")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing")
 
-SIZE = 256  # of an image of 16x16 pixels, enlarged
+SIZE = 256  # display size of 16x16 pixel images
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 CHROMIUM_FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
@@ -95,13 +95,13 @@ def test_explain(pipe, conditional):
     probabilities, seen, colored = actions.explain(pipe, None, 2, "occlusion")
     (image,) = pipe(generator=seeds(2)).images
     assert same([seen], [image]) and colored.size == (SIZE, SIZE) and colored.mode == "RGB"
-    # The same image, dropped as a picture.
+    # The same image, uploaded.
     dropped, seen, colored_again = actions.explain(pipe, image, None, "occlusion")
     assert same([seen], [image]) and dropped["real"] == pytest.approx(probabilities["real"], abs=0.01)
     assert sum(dropped.values()) == pytest.approx(1)
     pixel_values = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
     assert dropped["real"] == pytest.approx(pipe.discriminator(pixel_values).logits.sigmoid().item(), abs=1e-5)
-    # Orange where the image looks more real, blue where it looks less so.
+    # Orange where the image looks more real, blue where it looks less real.
     strengths = attribute(pipe.discriminator, pixel_values, "occlusion")[0].sum(0).numpy()
     red, _, blue = pixels(colored_again).astype(int).transpose(2, 0, 1)
     clear = np.abs(strengths) > 0.1 * np.abs(strengths).max()
@@ -118,7 +118,7 @@ def test_find(conditional):
     assert same([seen], [image]) and seen.size == found.size == (SIZE, SIZE)
     psnr = float(nearness.split(" dB")[0])
     error = np.square((pixels(found).astype(float) - np.asarray(image)) / 255).mean()
-    rounding = 1 / 12 / 255**2  # to bytes, which the figure is without
+    rounding = 1 / 12 / 255**2  # of 8-bit values, which the PSNR does not include
     assert psnr > 30 and -10 * np.log10(error) == pytest.approx(-10 * np.log10(10 ** (-psnr / 10) + rounding), abs=1)
 
 
@@ -126,15 +126,15 @@ def test_mistakes_are_told_in_plain_words(pipe, conditional):
     directions = factorized_directions(pipe.generator, 2)
     float_image = PIL.Image.fromarray(np.full((16, 16), 300, np.float32))
     for call, message in (
-        (lambda: actions.sample(pipe, 2, None, 0.0), "Give a seed: a whole number, such as 0."),
-        (lambda: actions.walk(pipe, 0, None, 2, "linear", 0.0), "Give a seed"),
-        (lambda: actions.move(pipe, directions, "factor 0", 1.0, 2, None, 0.0), "Give a seed"),
-        (lambda: actions.explain(pipe, None, None, "occlusion"), "Give a seed"),
+        (lambda: actions.sample(pipe, 2, None, 0.0), "Enter a seed: a whole number, such as 0."),
+        (lambda: actions.walk(pipe, 0, None, 2, "linear", 0.0), "Enter a seed"),
+        (lambda: actions.move(pipe, directions, "factor 0", 1.0, 2, None, 0.0), "Enter a seed"),
+        (lambda: actions.explain(pipe, None, None, "occlusion"), "Enter a seed"),
         (
             lambda: actions.sample(conditional, 2, 0, 0.0, "bird"),
-            "There is no class 'bird'. Choose one of: cat, dog, fish",
+            "Unknown class 'bird'. Choose one of: cat, dog, fish",
         ),
-        (lambda: actions.sample(conditional, 2, 0, 0.0), "There is no class None"),
+        (lambda: actions.sample(conditional, 2, 0, 0.0), "Unknown class None"),
         (
             lambda: actions.explain(pipe, float_image, 0, "occlusion"),
             "This picture cannot be used: a float image must lie",
@@ -151,7 +151,7 @@ def test_mistakes_are_told_in_plain_words(pipe, conditional):
 def test_directions_are_those_beside_the_model(pipe, hub, token, tmp_path):
     pipe.save_pretrained(tmp_path)
     found = demo.load_directions(tmp_path, pipe)
-    assert found.names == [f"factor {number}" for number in range(8)]  # as many as latent variables
+    assert found.names == [f"factor {number}" for number in range(8)]  # one per latent variable
     torch.testing.assert_close(found.vectors, factorized_directions(pipe.generator, 8).vectors)
     pipe.push_to_hub("org/dcgan")
     assert demo.load_directions("org/dcgan", pipe).names == found.names
@@ -191,7 +191,7 @@ def test_files_that_are_no_pictures(pipe, tmp_path):
     assert len(pictures) == 2
     for picture in pictures:
         assert picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "red.png"))).size == (30, 20)
-        with pytest.raises(gr.Error, match="This file is no picture that can be read."):
+        with pytest.raises(gr.Error, match="This file cannot be read as an image."):
             picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "notes.png")))
     PIL.Image.effect_noise((64, 64), 50).save(tmp_path / "cut.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:1000])
@@ -212,7 +212,7 @@ def test_in_a_browser(conditional, tmp_path):
             tab = browser.new_page(viewport={"width": 390, "height": 844})
             tab.on("request", lambda request: requested.append(request.url))
             tab.goto(address)
-            tab.get_by_text("seed 15").wait_for()  # drawn when the page was opened
+            tab.get_by_text("seed 15").wait_for()  # generated when the page opened
             tab.get_by_label("Seed", exact=True).first.fill("100")
             tab.get_by_role("button", name="Sample", exact=True).click()
             tab.get_by_text("seed 115").wait_for()
@@ -223,7 +223,7 @@ def test_in_a_browser(conditional, tmp_path):
             assert tab.evaluate("document.documentElement.scrollWidth") == 390
             tab.get_by_label("Seed", exact=True).first.fill("")
             tab.get_by_role("button", name="Sample", exact=True).click()
-            tab.get_by_text("Give a seed: a whole number, such as 0.").wait_for()
+            tab.get_by_text("Enter a seed: a whole number, such as 0.").wait_for()
             browser.close()
     finally:
         page.close()
@@ -255,7 +255,7 @@ def test_space_of_a_local_model(tmp_path, conditional):
     assert {"torch>=2.13", f"gradio>={header['sdk_version']}"} <= {*needed}
     assert not [line for line in needed if "extra" in line or "+" in line]
 
-    # Written again: what is not there any more goes, the page of its owner stays.
+    # Written again: obsolete files are deleted, the user's README stays.
     (space / "dcgan_hf" / "old.py").write_text("")
     (space / "README.md").write_text("My own")
     run_command("demo", model, "--output_dir", space)
@@ -274,9 +274,9 @@ def test_a_space_is_published(hub, token, tmp_path, pipe):
     assert {"app.py", "requirements.txt", "LICENSE", "dcgan_hf/pipeline_dcgan.py"} <= files.keys()
     assert "dcgan_hf/templates/space.md" in files and not hub.is_private("spaces/org/dcgan")
     assert not [name for name in files if name.endswith((".env", "notes.txt", ".pyc")) or name.startswith("model/")]
-    assert [title for title, _ in hub.commits("spaces/org/dcgan")] == ["Upload the demo of a DCGAN", "initial commit"]
+    assert [title for title, _ in hub.commits("spaces/org/dcgan")] == ["Upload DCGAN demo", "initial commit"]
 
-    # What was published is complete: it makes the page in a process that has no other dcgan_hf in its way.
+    # The published files are complete: they build the page in a process without another dcgan_hf.
     for name, content in files.items():
         (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clone" / name).write_bytes(content)
@@ -307,11 +307,11 @@ def test_publishing_a_space_again(hub, token, tmp_path, pipe, monkeypatch):
 def test_folders_with_other_things_are_left_alone(tmp_path, pipe):
     pipe.save_pretrained(tmp_path / "dcgan")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match="must be a new folder or that of a Space, but it holds other things"):
+    with pytest.raises(ValueError, match="must be a new folder or that of a Space, but it contains other files"):
         run_command("demo", tmp_path / "dcgan", "--output_dir", tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     run_command("demo", tmp_path / "dcgan", "--output_dir", tmp_path / "space")
-    with pytest.raises(ValueError, match="must not hold the model, which is .*space/model"):
+    with pytest.raises(ValueError, match="must not contain the model, .*space/model"):
         run_command("demo", tmp_path / "space" / "model", "--output_dir", tmp_path / "space")
     with pytest.raises(OSError, match="neither a local folder nor"):
         run_command("demo", "org/none", "--output_dir", tmp_path / "new")

@@ -1,4 +1,4 @@
-"""The page that explains a model: what it says is what the functions behind it say, and it needs nothing else."""
+"""Tests of the page that explains a model: it shows the results of the functions and is self-contained."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from ..train_utils import run_command, run_script, save_classifier, train_here
 
 
 def save_attribute_classifier(folder, pipe, labels=("shape: round", "shape: long", "color: light", "color: dark")):
-    """A network of random weights that knows some labels, each of which half of the samples have."""
+    """Saves a classifier with random weights, each of whose labels applies to half of the samples."""
     network = ResNetForImageClassification.from_pretrained(
         save_classifier(folder),
         id2label=dict(enumerate(labels)),
@@ -161,7 +161,7 @@ def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
 
 
 def test_wrong_use(tmp_path):
-    with pytest.raises(ValueError, match="`output_dir` must be given for a model of the Hub, such as org/dcgan"):
+    with pytest.raises(ValueError, match="`output_dir` is required: org/dcgan is not a local folder"):
         run_command("explain", "org/dcgan")
     with pytest.raises(ValueError, match="`num_images` must be at least 200, got 50"):
         run_command("explain", tmp_path, "--num_images", 50)

@@ -18,7 +18,7 @@ def images(number=12, channels=1, size=16):
     return torch.rand(number, channels, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-# ---- what a unit sees ----
+# ---- receptive fields ----
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_unit_depends_on_its_receptive_field_and_nothing_else(config):
     discriminator = make_discriminator(norm_type="none", **config)
     size = discriminator.config.image_size
     for layer, (downsampling, _, _) in enumerate(discriminator.layers):
-        # With positive weights nothing cancels.
+        # Positive weights do not cancel.
         torch.nn.init.constant_(downsampling.convolution.weight, 1.0)
         field = receptive_field(discriminator, layer)
         last = discriminator.config.feature_sizes[layer] - 1
@@ -49,7 +49,7 @@ def test_a_unit_depends_on_its_receptive_field_and_nothing_else(config):
 
 
 def test_receptive_field_of_the_paper():
-    """Four 4x4 kernels of stride 2."""
+    """Receptive fields of four 4x4 kernels of stride 2."""
     discriminator = make_discriminator(image_size=64)
     assert [receptive_field(discriminator, layer).size for layer in range(4)] == [4, 10, 22, 46]
 
@@ -73,7 +73,7 @@ def test_patches_are_those_that_activate_most(config):
         torch.testing.assert_close(found.activations[i], expected.values)
         for index, (y, x), activation in zip(found.image_indices[i], found.positions[i], found.activations[i]):
             torch.testing.assert_close(maps[index, filter, y, x], activation)
-        assert len(set(found.image_indices[i].tolist())) == 4  # one of each image
+        assert len(set(found.image_indices[i].tolist())) == 4  # one per image
 
 
 def test_patches_and_gradients_are_what_the_unit_sees_and_0_outside_of_the_image():
@@ -95,13 +95,13 @@ def test_patches_and_gradients_are_what_the_unit_sees_and_0_outside_of_the_image
                     patch, gradient = found.patches[i, j, 0, row, column], found.gradients[i, j, 0, row, column]
                     assert patch == (chosen[j, 0][place] if inside else 0)
                     torch.testing.assert_close(gradient, gradients[j, 0][place] if inside else torch.tensor(0.0))
-        # Nothing of the gradient is outside of the patch.
+        # The gradient is zero outside of the patch.
         torch.testing.assert_close(found.gradients[i].abs().sum((1, 2, 3)), gradients.abs().sum((1, 2, 3)))
     assert borders
 
 
 def test_a_filter_finds_its_pattern():
-    """A filter of the first layer finds the image with its own pattern, where that is, and its gradient is the pattern."""
+    """A filter of the first layer finds image and position of its pattern, and its gradient is the pattern."""
     discriminator = make_discriminator()
     pattern = torch.where(torch.rand(4, 4, generator=torch.Generator().manual_seed(2)) > 0.5, 1.0, -1.0)
     with torch.no_grad():
@@ -111,7 +111,7 @@ def test_a_filter_finds_its_pattern():
     pixel_values = images() * 0.1
     pixel_values[7, 0, 5:9, 3:7] = pattern
     found = top_patches(discriminator, pixel_values, layer=0, num_filters=4, num_patches=2)
-    assert found.filters == [2]  # the others are dead, and left out
+    assert found.filters == [2]  # the others are dead and omitted
     assert found.image_indices[0, 0] == 7 and found.positions[0, 0].tolist() == [3, 2]
     torch.testing.assert_close(found.patches[0, 0, 0], pattern)
     torch.testing.assert_close(found.gradients[0, 0, 0], pattern)
@@ -150,7 +150,7 @@ def test_untrained_networks_to_compare_with():
     assert not torch.allclose(logits[0], logits[2])
 
 
-# ---- drawn ----
+# ---- figures ----
 
 
 @pytest.mark.parametrize("channels, layer, drawn", [(1, 0, 32), (3, 1, 40)])
@@ -179,7 +179,7 @@ def test_patch_grid(channels, layer, drawn):
     "arguments, message",
     [
         ({"layer": 2}, "`layer` must be from 0 to 1, got 2"),
-        ({"num_filters": 5}, "`num_filters` must be from 1 to 4, the filters of layer 0, got 5"),
+        ({"num_filters": 5}, "`num_filters` must be from 1 to 4 for layer 0, got 5"),
         ({"num_filters": 2, "num_patches": 13}, "`num_patches` must be from 1 to 12, the number of images, got 13"),
     ],
 )

@@ -22,7 +22,7 @@ SEARCH = SearchArguments(**QUICK)
 
 
 def make_pipe(with_discriminator=True, norm_type="batch", **config):
-    """A pipeline whose images have all greys, and whose running statistics are those of its batches."""
+    """Returns a pipeline whose images cover all greys, and whose running statistics match its batches."""
     torch.manual_seed(0)
     fields = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "initializer": "xavier_uniform"} | config
     generator = DCGANGenerator(DCGANGeneratorConfig(latent_dim=6, norm_type=norm_type, num_groups=2, **fields))
@@ -36,13 +36,13 @@ def make_pipe(with_discriminator=True, norm_type="batch", **config):
 
 
 def draw(pipe, latents, labels=None):
-    """Pixel values, by the network itself."""
+    """Returns pixel values straight from the network."""
     with torch.no_grad():
         return pipe.generator(latents, labels).pixel_values
 
 
 def psnr(first, second):
-    """In dB, of images as files have them: from 0 to 255."""
+    """Returns the PSNR in dB, on the scale from 0 to 255."""
     return 10 * np.log10(255**2 / np.square((np.asarray(first) - np.asarray(second)) * 127.5).mean((1, 2, 3)))
 
 
@@ -99,7 +99,7 @@ def test_more_steps_and_restarts_are_never_worse():
         )
         for number in (1, 4)
     )
-    # A first step is measured where the search starts: at the nearest candidate, which is the first restart of both.
+    # The first step is measured at the start: the nearest candidate, the first restart of both searches.
     assert torch.equal(one.latents, more.latents)
     candidates = pipe.prepare_latents(64, torch.Generator().manual_seed(0))
     values = psnr(draw(pipe, candidates), prepare_images(pipe, images))
@@ -111,7 +111,7 @@ def test_more_steps_and_restarts_are_never_worse():
 
 
 def test_start_and_early_stop():
-    """An image that is near enough at its start leaves, and the others go on as if they were alone."""
+    """An image that reaches the target at the start leaves the search; the others continue as if alone."""
     pipe = make_pipe()
     latents = torch.randn(2, 6)
     images = pipe(latents=latents, output_type="pt").images
@@ -122,7 +122,7 @@ def test_start_and_early_stop():
     found = invert(pipe, images, search=SearchArguments(target_psnr=45.0, **arguments), initial_latents=start)
     handle.remove()
     assert torch.equal(found.latents[0], latents[0]) and found.psnr[0] > 45
-    assert seen == [1, 2, 1, 1, 1, 1, 1, 2]  # a candidate; both; the other alone; both results
+    assert seen == [1, 2, 1, 1, 1, 1, 1, 2]  # candidate; both images; the other image alone; both results
     alone = invert(pipe, images[1:], search=SearchArguments(**arguments), initial_latents=start[1:])
     torch.testing.assert_close(found.latents[1:], alone.latents, atol=1e-4, rtol=1e-4)
 
@@ -155,7 +155,7 @@ def test_progress_bar(capsys):
     assert not capsys.readouterr().err
     pipe.set_progress_bar_config(disable=False)
     invert(pipe, images, search=SearchArguments(target_psnr=40.0, **QUICK), initial_latents=torch.zeros(1, 6))
-    assert "3/3" in capsys.readouterr().err  # although it stopped at once
+    assert "3/3" in capsys.readouterr().err  # although it stopped immediately
 
 
 # ---- the images ----
@@ -190,12 +190,12 @@ def test_padding_is_that_of_training():
 @pytest.mark.parametrize(
     "config, wrong, message",
     [
-        ({}, {"images": []}, "`images` must hold at least one image, got none"),
+        ({}, {"images": []}, "`images` must contain at least one image, got none"),
         ({}, {"images": torch.full((1, 16, 16), -0.5)}, r"must lie in \[0, 1\], got \[-0.5"),
         (
             {"with_discriminator": False},
             {"search": SearchArguments(feature_weight=1, **QUICK)},
-            "`feature_weight` must be 0, as the pipeline has no discr",
+            "`feature_weight` must be 0 for a pipeline without a discr",
         ),
         ({}, {"initial_latents": torch.zeros(2, 6)}, r"must have shape \(1, 6\), got \(2, 6\)"),
         ({}, {"class_labels": 0}, "0 classes, so `class_labels` must not be given"),
@@ -246,7 +246,7 @@ def test_command(tmp_path, capsys):
     assert picture.height == 2 * 16 + 3 * 2 and picture.getpixel((picture.width - 2 * 16, 8)) == 255
 
     for wrong, message in (
-        ((tmp_path / "none.png",), "`photos=.*none.png`: there is no such file"),
+        ((tmp_path / "none.png",), "`photos=.*none.png`: no such file"),
         ((photos[0],), "`class_labels` must be given"),
         ((photos[0], "--class_labels", "2"), "ids from 0 to 1"),
     ):

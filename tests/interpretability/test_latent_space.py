@@ -49,11 +49,11 @@ def test_other_interpolations():
     start, end = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
     torch.testing.assert_close(interpolate(start, end, 3, "linear")[1], torch.tensor([1.0, 1.0]))
     torch.testing.assert_close(interpolate(start, end, 3)[1], torch.tensor([math.sqrt(2), math.sqrt(2)]))
-    torch.testing.assert_close(interpolate(start, 3 * start, 3)[1], 2 * start)  # no angle: straight on
+    torch.testing.assert_close(interpolate(start, 3 * start, 3)[1], 2 * start)  # zero angle: linear
     for wrong, message in (
         ({"num_steps": 1}, "`num_steps` must be at least 2, got 1"),
         ({"method": "cubic"}, '`method` must be "spherical" or "linear", got \'cubic\''),
-        ({"end": torch.zeros(3)}, r"of shape \(latent_dim,\), got \(2,\) and \(3,\)"),
+        ({"end": torch.zeros(3)}, r"the same shape \(latent_dim,\), got \(2,\) and \(3,\)"),
     ):
         with pytest.raises(ValueError, match=message):
             interpolate(**{"start": start, "end": end, "num_steps": 3} | wrong)
@@ -69,7 +69,7 @@ def test_arithmetic():
 def test_differences_with_other_labels_held_equal():
     generator = torch.Generator().manual_seed(0)
     glasses = torch.rand(4000, generator=generator) < 0.4
-    # Dark hair goes along with glasses, and has a direction of its own.
+    # Dark hair is correlated with glasses, and has a separate direction.
     dark = torch.rand(4000, generator=generator) < torch.where(glasses, 0.8, 0.2)
     of_glasses, of_dark = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0])
     latents = torch.randn(4000, 3, generator=generator) + glasses[:, None] * of_glasses + dark[:, None] * of_dark
@@ -86,7 +86,7 @@ def test_all_get_the_same_coordinate_and_keep_the_others():
     latents = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
     direction = torch.tensor([3.0, 0.0, 0.0, 4.0, 0.0])
     moved = set_coordinate(latents, direction, 1.5)
-    torch.testing.assert_close(moved @ direction, torch.full((9,), 7.5))  # 1.5 times its length
+    torch.testing.assert_close(moved @ direction, torch.full((9,), 7.5))  # 1.5 times the length of the direction
     rest = torch.eye(5) - torch.outer(direction, direction) / 25
     torch.testing.assert_close(moved @ rest, latents @ rest)
 
@@ -112,7 +112,7 @@ def test_factors_of_other_stems(config):
 
 
 def test_principal_directions_of_a_linear_stem_are_its_factors():
-    """Without normalisation and activation the map is linear, and its components are the weight's."""
+    """Without normalisation and activation function, the map is linear: its components are those of the weight."""
     generator = make_generator(stem_norm=False, stem_activation=False)
     found = principal_directions(generator, 2, num_latents=3000).vectors
     expected = factorized_directions(generator, 2).vectors
@@ -155,5 +155,5 @@ def test_wrong_use():
         principal_directions(make_generator(), 3, num_latents=3)
     with pytest.raises(ValueError, match=r"`name` must be one of \['up'\], got 'down'"):
         Directions(torch.eye(6)[:1], ["up"]).move(torch.zeros(1, 6), "down", [1.0])
-    with pytest.raises(ValueError, match=r"for each of the 2 directions, got \['up', 'up'\]"):
+    with pytest.raises(ValueError, match=r"a unique name for each of the 2 directions, got \['up', 'up'\]"):
         Directions(torch.eye(6)[:2], ["up", "up"])

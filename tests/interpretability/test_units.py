@@ -29,13 +29,13 @@ def make_pipe(**config):
 
 @torch.no_grad()
 def images_by_hand(generator, latents, class_labels=None, switched_off=()):
-    """Images and all feature maps of a generator in which (layer, unit) are switched off."""
+    """Returns images and all feature maps of a generator with the given (layer, unit) switched off."""
     maps = [generator.stem(latents, class_labels)]
     for i in range(0, len(generator.layers), 3):
         for layer, unit in switched_off:
             if layer == i // 3:
                 maps[-1][:, unit] = 0
-        hidden_states = maps[-1].clone()  # activation functions work in place
+        hidden_states = maps[-1].clone()  # activation functions are in-place
         for module in generator.layers[i : i + 3]:
             hidden_states = module(hidden_states)
         maps.append(hidden_states)
@@ -80,7 +80,7 @@ def test_activations_of_classes():
 
 @pytest.mark.parametrize("box", [(0, 4, 8, 12), (3, 1, 10, 6), (5, 5, 6, 6)])
 def test_activations_in_a_region(box):
-    """The reference enlarges feature maps to the size of the image."""
+    """The reference upscales feature maps to the size of the image."""
     pipe = make_pipe()
     latents = torch.randn(2, 6)
     _, maps = images_by_hand(pipe.generator, latents)
@@ -96,7 +96,7 @@ def test_ranking_is_by_area_under_the_curve():
 
     labels = np.random.default_rng(0).random(200) < 0.3
     activations = (torch.randn(200, 5) + torch.tensor([0.0, 2, -1, 0.5, 0]) * torch.from_numpy(labels)[:, None]).relu()
-    activations[:, 4] = 0  # a dead unit tells nothing
+    activations[:, 4] = 0  # a dead unit carries no information
     units, areas = rank_units(activations, labels)
     assert units[0] == 1 and units[-1] == 2 and (areas.diff() <= 0).all() and areas[units == 4] == 0.5
     for unit, area in zip(units, areas):
@@ -160,12 +160,12 @@ def test_switches_nest_let_gradients_through_and_go_away_after_errors():
     assert_as_it_was(pipe.generator, state)
 
 
-# ---- units that matter ----
+# ---- most effective units ----
 
 
 @pytest.mark.parametrize("config", [{}, {"num_classes": 2}, {"norm_type": "spectral", "num_channels": 3}])
 def test_most_effective_units_against_each_tried_alone(config, monkeypatch):
-    """The image is linear in the last feature map, but for `tanh`. So the effects of its units add up, and tell the order."""
+    """The image is linear in the last feature map up to `tanh`, so the effects of units add up and give the order."""
     monkeypatch.setattr("dcgan_hf.interpretability.units._CHUNK", 4)
     pipe = make_pipe(hidden_sizes=[8, 6], strides=[2, 2], **config)
     pipe.generator.train()
@@ -190,7 +190,7 @@ def test_most_effective_units_against_each_tried_alone(config, monkeypatch):
 
 @pytest.mark.parametrize("layer", [0, 1])
 def test_units_are_chosen_given_those_that_are_off(layer, monkeypatch):
-    """The reference switches units off in the weights that read them, whose gradients tell those of the factors."""
+    """The reference zeroes the weights that read a unit; their gradients yield the gradient of its factor."""
     monkeypatch.setattr("dcgan_hf.interpretability.units._CHOSEN_AT_ONCE", 2)
     pipe = make_pipe()
     latents, target = torch.randn(5, 6), torch.randn(16, 16)
@@ -265,11 +265,13 @@ def test_wrong_use():
         pass
     for box in ((0, 0, 17, 4), (4, 0, 4, 4), (0, -1, 4, 4)):
         with pytest.raises(
-            ValueError, match="`region` must be left, top, right, bottom of a box in an image of 16x16"
+            ValueError, match=r"`region` must be \(left, top, right, bottom\) within an image of 16x16"
         ):
             unit_activations(pipe, latents, 0, region=box)
     for number, candidates in ((0, None), (5, None), (3, torch.tensor([0, 2]))):
-        with pytest.raises(ValueError, match=f"`num_units` must be from 1 to ., the units there are, got {number}"):
+        with pytest.raises(
+            ValueError, match=f"`num_units` must be from 1 to ., the number of candidates, got {number}"
+        ):
             most_effective_units(pipe, latents, 1, torch.sum, number, candidates=candidates)
     with pytest.raises(ValueError, match="has 0 classes, so `class_labels` must not be given"):
         most_effective_units(pipe, latents, 1, torch.sum, 2, class_labels=[0, 0])
@@ -277,7 +279,7 @@ def test_wrong_use():
         unit_activations(pipe, latents[:, :5], 0)
     with pytest.raises(ValueError, match="`labels` must be true for some and false for others, got 2 of 2"):
         rank_units(torch.randn(2, 3), np.ones(2, bool))
-    with pytest.raises(ValueError, match=r"a bool for each of the 2 images, got int64 of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"a bool array of shape \(2,\), got int64 of shape \(3,\)"):
         rank_units(torch.randn(2, 3), np.arange(3))
     with pytest.raises(ValueError, match=r"the same shape \(num_images, num_labels\), got \(2, 3\) and \(2, 2\)"):
         ablation_effect(np.ones((2, 3), bool), np.ones((2, 2), bool))
@@ -286,10 +288,10 @@ def test_wrong_use():
 def test_what_is_left_of_a_difference():
     labels = np.array([True, True, False, False])
     before = torch.zeros(4, 1, 2, 2)
-    before[:2, :, 0] = 1.0  # what those with the label have
+    before[:2, :, 0] = 1.0  # present only with the label
     after = before.clone()
     after[:2, :, 0, 0] = 0.0
-    after[:, :, 1] = 5.0  # of all images, so it tells nothing apart
+    after[:, :, 1] = 5.0  # present in all images, so not discriminative
     assert remaining_difference(before, before, labels) == 1.0
     assert remaining_difference(before, after, labels) == 0.5
     with pytest.raises(ValueError, match="must be true for some and false for others, got 0 of 4"):

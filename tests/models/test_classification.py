@@ -1,4 +1,4 @@
-"""A classifier made from a discriminator, with transformers' Trainer and pipelines."""
+"""Tests of a classifier made from a discriminator, with transformers' Trainer and pipelines."""
 
 import datasets
 import pytest
@@ -55,7 +55,9 @@ def test_loss():
 
 
 def test_it_needs_labels():
-    with pytest.raises(ValueError, match="A classifier needs labels: pass `num_labels` or `id2label`, got none"):
+    with pytest.raises(
+        ValueError, match="A classifier needs at least one label, got none. Pass `num_labels` or `id2label`"
+    ):
         DCGANForImageClassification(config())
 
 
@@ -90,4 +92,4 @@ def test_the_trainer_and_the_pipeline(hub, token, tmp_path, num_classes):
         assert sum(right) >= 85, sum(right)
     assert "modeling_dcgan.py" in hub.files("org/classifier")
     assert AutoConfig.from_pretrained("org/classifier").id2label == NAMES
-    AutoModel.from_pretrained("org/classifier")  # the convolutions as a discriminator, with a new head
+    AutoModel.from_pretrained("org/classifier")  # loads as a discriminator with a new head

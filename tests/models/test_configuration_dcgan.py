@@ -26,11 +26,11 @@ CONFIGS = [DCGANGeneratorConfig, DCGANDiscriminatorConfig]
         ({"hidden_size": 0}, "`hidden_size` must be at least 1, got 0"),
         ({"hidden_sizes": [64, 32]}, "`hidden_sizes` must have one value per convolution"),
         ({"strides": []}, "has no default `strides`"),
-        ({"strides": [2, 0]}, r"`strides` must all be at least 1, got \[2, 0\]"),
-        ({"strides": [2, -2]}, r"`strides` must all be at least 1, got \[2, -2\]"),
+        ({"strides": [2, 0]}, r"All values of `strides` must be at least 1, got \[2, 0\]"),
+        ({"strides": [2, -2]}, r"All values of `strides` must be at least 1, got \[2, -2\]"),
         ({"kernel_size": 1}, "`kernel_size` must be at least the stride, got 1 for stride 2"),
         ({"kernel_size": [4, 4]}, "`kernel_size` must have one value per convolution"),
-        ({"kernel_size": 5, "padding": "symmetric"}, "needs kernels that are an even number of pixels larger"),
+        ({"kernel_size": 5, "padding": "symmetric"}, "requires `kernel_size` minus stride to be even"),
         ({"padding": "valid"}, "'padding' expected one of"),
         ({"norm_type": "layer"}, "'norm_type' expected one of .*'batch', 'group', 'spectral', 'none'.* got layer"),
         ({"norm_type": "group", "num_groups": 48}, "`num_groups` must divide every normalised width, got 48"),
@@ -43,7 +43,7 @@ CONFIGS = [DCGANGeneratorConfig, DCGANDiscriminatorConfig]
         ({"num_classes": -1}, "`num_classes` must be 0 or a positive number"),
         (
             {"num_classes": 3, "id2label": {0: "cat"}},
-            "`id2label` must give each class .* a name of its own, got {0: 'cat'}",
+            "`id2label` must assign a unique name to each class .*, got {0: 'cat'}",
         ),
         ({"num_classes": 2, "id2label": {0: "cat", 2: "dog"}}, "`id2label` must give each class"),
         ({"num_classes": 2, "id2label": {0: "cat", 1: "cat"}}, "`id2label` must give each class"),
@@ -58,9 +58,9 @@ def test_bad_values_raise_at_construction(config_class, arguments, message):
     "arguments, message",
     [
         ({"latent_dim": 0}, "`latent_dim` must be at least 1, got 0"),
-        ({"id2label": {0: "cat", 1: "dog"}}, "`id2label` must give each class .* for `num_classes=0`"),
+        ({"id2label": {0: "cat", 1: "dog"}}, "`id2label` must assign a unique name .* for `num_classes=0`"),
         ({"latent_dim": 1.5}, "'latent_dim' expected int, got float"),
-        ({"stem_hidden_sizes": [128, 0]}, "`stem_hidden_sizes` must all be at least 1"),
+        ({"stem_hidden_sizes": [128, 0]}, "All values of `stem_hidden_sizes` must be at least 1"),
         ({"image_size": 40, "strides": [3, 2]}, "`image_size` must be a multiple of the product of `strides`"),
     ],
 )
@@ -70,7 +70,7 @@ def test_bad_generator_values(arguments, message):
 
 
 def test_discriminator_strides_that_leave_nothing():
-    with pytest.raises(StrictDataclassError, match="leave nothing of an image"):
+    with pytest.raises(StrictDataclassError, match="are too large for `image_size=4`"):
         DCGANDiscriminatorConfig(image_size=4, strides=[2, 2, 2], padding="symmetric")
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of other DCGAN code, next to networks built as that code builds them."""
+"""Tests of conversion against reference networks, built as in the original code."""
 
 import io
 import os
@@ -25,12 +25,12 @@ from dcgan_hf.conversion import networks_from_original
 
 
 WIDTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
-# The last size in front of the latents, or behind the image: 4 in the tutorial.
+# Size of the smallest feature map: 4 in the tutorial.
 SIZES = st.integers(1, 5)
 
 
 def with_random_weights(network):
-    """Gives every tensor values of its own, running statistics included."""
+    """Fills every tensor with random values, running statistics included."""
     for tensor in network.state_dict().values():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5) if tensor.ndim == 1 else tensor.normal_(std=0.2)
@@ -38,7 +38,7 @@ def with_random_weights(network):
 
 
 def sequential_generator(latent_dim=5, widths=(6, 4, 2), num_channels=3, size=4, bias=False):
-    """PyTorch's example, its tutorial, HugGAN, pytorch-gan-collections."""
+    """Returns the generator of PyTorch's example and tutorial, HugGAN, pytorch-gan-collections."""
     layers = [nn.ConvTranspose2d(latent_dim, widths[0], size, 1, 0, bias=bias)]
     for inputs, outputs in zip(widths, (*widths[1:], num_channels)):
         layers += [nn.BatchNorm2d(inputs), nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)]
@@ -46,7 +46,7 @@ def sequential_generator(latent_dim=5, widths=(6, 4, 2), num_channels=3, size=4,
 
 
 def sequential_discriminator(widths=(2, 4, 6), num_channels=3, size=4, bias=False, norm=True):
-    """Without the sigmoid at its end."""
+    """Returns the corresponding discriminator, without the final sigmoid."""
     layers = [nn.Conv2d(num_channels, widths[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2)]
     for inputs, outputs in zip(widths, widths[1:]):
         layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=bias))
@@ -59,7 +59,7 @@ def state_dict(network, prefix="main."):
 
 
 def named_state_dict(network, convolution, norm="bn"):
-    """The names of OSGAN and znxlwm: layers count from 1."""
+    """Returns a state dict with the names of OSGAN and znxlwm: layers count from 1."""
     renamed, number = OrderedDict(), 0
     for module in network.children():
         for parameter, tensor in module.state_dict().items():
@@ -72,7 +72,7 @@ def named_state_dict(network, convolution, norm="bn"):
 
 
 def assert_same(ours, theirs, training=False):
-    """In double precision, in which differences in rounding stay far below any difference in meaning."""
+    """Compares outputs in double precision, where rounding is far below any real difference."""
     ours.double().train(training), theirs.double().train(training)
     with torch.no_grad():
         if ours.main_input_name == "latents":
@@ -164,7 +164,7 @@ class StudioGANGenerator(nn.Module):
 def test_studiogan(training):
     theirs = with_random_weights(StudioGANGenerator())
     for (block,) in theirs.blocks:
-        block.bn0.running_var.mul_(1e-2)  # small enough for the epsilon to tell
+        block.bn0.running_var.mul_(1e-2)  # small enough for epsilon to matter
     ours = generator_from_original({"state_dict": theirs.state_dict(), "optimizer": {"param_groups": [], "state": {}}})
     assert ours.config.image_size == 32 and ours.config.norm_eps == 1e-4
     assert_same(ours, theirs, training)
@@ -229,28 +229,28 @@ def tensors(**shapes):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (tensors(l1__weight=(64, 8), block2__c1__weight=(8, 8, 3, 3)), "one of mimicry's networks, which are ResNets"),
+        (tensors(l1__weight=(64, 8), block2__c1__weight=(8, 8, 3, 3)), "a network of mimicry, where even the DCGAN"),
         ({"g": tensors(init__init__1__weight_orig=(8, 8, 4, 4), feat_8__1__weight_orig=(8, 8, 3, 3))}, "a FastGAN"),
         ({"g_ema": tensors(style__1__weight=(8, 8), input__input=(1, 8, 4, 4))}, "a StyleGAN"),
         (tensors(synthesis__b4__const=(8, 4, 4), mapping__fc0__weight=(8, 8)), "a StyleGAN"),
         ({"GAN": tensors(G__initial_conv__0__weight=(8, 8, 4, 4))}, "a lightweight GAN"),
         (tensors(feature_network__pretrained__layer0__weight=(8, 8, 4, 4)), "a Projected GAN"),
         (tensors(blocks__0__0__conv0__weight=(8, 3, 3, 3), linear1__weight=(1, 8)), "StudioGAN's DCGAN discriminator"),
-        (tensors(linear0__weight=(64, 8), blocks__0__0__conv2d1__weight=(8, 8, 3, 3)), "one of StudioGAN's networks"),
+        (tensors(linear0__weight=(64, 8), blocks__0__0__conv2d1__weight=(8, 8, 3, 3)), "a network of StudioGAN"),
         (tensors(l1__0__weight=(64, 8), conv_blocks__2__weight=(8, 8, 3, 3)), "PyTorch-GAN's DCGAN"),
         (tensors(formatLayer__weight=(8, 8, 4, 4), main__convTranspose1__weight=(8, 4, 4, 4)), "pytorch_GAN_zoo"),
         (tensors(scaleLayers__0__0__module__weight=(8, 8, 3, 3)), "a progressive GAN"),
         (
             tensors(encoder__weight=(8, 8)),
-            "`encoder` belongs to no network known here. Known are networks of PyTorch's",
+            "`encoder` belongs to no supported network. Supported are networks of PyTorch's",
         ),
         (
             tensors(main__0__weight=(128, 100), main__0__bias=(128,)),
-            r"`main.0` has no place in a DCGAN: weight \(128, 100",
+            r"`main.0` does not belong in a DCGAN: weight \(128, 100",
         ),
-        (tensors(main__0__weight=(8, 3, 4, 4)), "one layer, `main.0`, is no DCGAN"),
-        ({"epoch": 3, "losses": torch.zeros(10)}, "The checkpoint holds no weights that have names"),
-        ({}, "The checkpoint holds no weights that have names"),
+        (tensors(main__0__weight=(8, 3, 4, 4)), "a single layer, `main.0`, is not a DCGAN"),
+        ({"epoch": 3, "losses": torch.zeros(10)}, "The checkpoint contains no named weights"),
+        ({}, "The checkpoint contains no named weights"),
     ],
 )
 def test_other_networks_are_refused_by_name(content, message):
@@ -271,22 +271,22 @@ def changed(network, name, tensor):
             changed(sequential_discriminator(), "main.0.weight", torch.zeros(2, 3, 5, 5)),
             "`main.0` has a kernel of 5x5",
         ),
-        (changed(sequential_discriminator(), "main.8.weight", torch.zeros(10, 6, 4, 4)), "`main.8` gives 10 scores"),
+        (changed(sequential_discriminator(), "main.8.weight", torch.zeros(10, 6, 4, 4)), "`main.8` returns 10 scores"),
         (changed(sequential_generator(), "main.6.weight", torch.zeros(9, 2, 4, 4)), "its layers do not fit together"),
-        (changed(sequential_generator(num_channels=2), "x", torch.zeros(1)), "`x` belongs to no network"),
+        (changed(sequential_generator(num_channels=2), "x", torch.zeros(1)), "`x` belongs to no supported network"),
         (state_dict(sequential_generator(num_channels=2)), "`num_channels` must be 1"),
         # pytorch-gan-collections' discriminator
         (
             state_dict(nn.Sequential(nn.Conv2d(3, 2, 4), nn.ReLU(), nn.Conv2d(2, 4, 4), nn.ReLU(), nn.BatchNorm2d(4))),
-            "`main.4` normalises what comes out of an activation, not of `main.2`",
+            "`main.4` normalises the output of an activation function, not of `main.2`",
         ),
         (
             state_dict(nn.Sequential(nn.Conv2d(3, 2, 4), nn.ReLU(), nn.Upsample(2), nn.Conv2d(2, 1, 4))),
-            "there is more, or less, between `main.0` and `main.3` than in a DCGAN",
+            "the modules between `main.0` and `main.3` are not those of a DCGAN",
         ),
         (
             state_dict(nn.Sequential(nn.Conv2d(3, 2, 4), nn.ReLU(), nn.utils.spectral_norm(nn.Conv2d(2, 1, 4)))),
-            "`main.2` belongs to no network known here|`main.2` has no place in a DCGAN",
+            "`main.2` belongs to no supported network|`main.2` does not belong in a DCGAN",
         ),
     ],
 )
@@ -299,15 +299,15 @@ def test_what_can_be_imported_is_when_the_rest_cannot(caplog):
     generator = sequential_generator()
     other = nn.Sequential(nn.Conv2d(3, 2, 4), nn.ReLU(), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 4))
     assert_same(generator_from_original({"net_G": state_dict(generator), "net_D": state_dict(other)}), generator)
-    assert "'net_D' of the checkpoint cannot be imported: `main.2` normalises what comes out of" in caplog.text
+    assert "'net_D' of the checkpoint cannot be imported: `main.2` normalises the output of" in caplog.text
 
 
 def test_which_network_is_meant_must_be_clear():
     generator, discriminator = state_dict(sequential_generator()), state_dict(sequential_discriminator())
-    message = "must hold one DCGANGenerator, but holds a DCGANGenerator .g., a DCGANGenerator .g_ema.. Load it"
+    message = "must contain one DCGANGenerator, but contains a DCGANGenerator .g., a DCGANGenerator .g_ema.. Load it"
     with pytest.raises(ValueError, match=message):
         generator_from_original({"g": generator, "g_ema": generator})
-    with pytest.raises(ValueError, match="must hold one DCGANGenerator, but holds a DCGANDiscriminator"):
+    with pytest.raises(ValueError, match="must contain one DCGANGenerator, but contains a DCGANDiscriminator"):
         generator_from_original(discriminator)
 
 
@@ -333,15 +333,15 @@ def scripted():
     "content, message",
     [
         (b"", "is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer, not the file it stands"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer, not the file itself"),
         (b"<!doctype html><html>", "is a web page. Download the file itself"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, as Keras writes"),
-        (bytes(1000), "is damaged, or no PyTorch checkpoint"),
-        (saved(state_dict(sequential_generator()))[:-2000], "is damaged, or no PyTorch checkpoint"),
-        (saved(Malicious()), r"loading it would run `\w+.system`, which could do anything"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, as written by Keras"),
+        (bytes(1000), "is corrupt or not a PyTorch checkpoint"),
+        (saved(state_dict(sequential_generator()))[:-2000], "is corrupt or not a PyTorch checkpoint"),
+        (saved(Malicious()), r"loading it would run `\w+.system`, which could execute anything"),
         (saved(nn.Sequential(nn.Linear(2, 2))), "would run `torch.nn.modules.container.Sequential`"),
         (lambda: scripted(), "is a TorchScript program"),
-        (saved([torch.zeros(3)]), "holds no weights that have names"),
+        (saved([torch.zeros(3)]), "contains no named weights"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
@@ -355,12 +355,12 @@ def test_files_that_are_no_checkpoints(tmp_path, monkeypatch, content, message):
 
 def test_damaged_safetensors(tmp_path):
     (tmp_path / "netG.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(ValueError, match="netG.safetensors' is damaged, or no PyTorch checkpoint"):
+    with pytest.raises(ValueError, match="netG.safetensors' is corrupt or not a PyTorch checkpoint"):
         generator_from_original(tmp_path / "netG.safetensors")
 
 
 def test_there_is_no_such_file():
-    with pytest.raises(FileNotFoundError, match="There is no file 'netG.pth'"):
+    with pytest.raises(FileNotFoundError, match="The file 'netG.pth' does not exist"):
         generator_from_original("netG.pth")
 
 
@@ -385,9 +385,9 @@ def test_the_command_writes_nothing_unless_it_can_finish(tmp_path):
     torch.save(state_dict(sequential_generator()), tmp_path / "netG.pth")
     torch.save(state_dict(sequential_discriminator()), tmp_path / "netD.pth")
     for inputs, message in (
-        (["netG.pth", "netG.pth"], "Give the checkpoint of one DCGANGenerator, got"),
-        (["netD.pth"], "No generator in"),
-        (["netG.pth", "netE.pth"], "There is no file"),
+        (["netG.pth", "netG.pth"], "Pass the checkpoint of one DCGANGenerator, got"),
+        (["netD.pth"], "only a discriminator found. Add the checkpoint of the generator"),
+        (["netG.pth", "netE.pth"], "netE.pth' does not exist"),
     ):
         result = convert(*(tmp_path / name for name in inputs), tmp_path / "out")
         assert result.returncode and message in result.stderr and not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Generators as ONNX graphs: ONNX Runtime computes what PyTorch does."""
+"""Tests that ONNX Runtime computes the same as PyTorch from exported graphs."""
 
 import logging
 
@@ -55,7 +55,7 @@ def test_half_precision_has_half_the_size(tmp_path, capsys):
         sizes[dtype] = (tmp_path / dtype / "model.onnx.data").stat().st_size
         assert f"{tmp_path / dtype / 'model.onnx'} (" in capsys.readouterr().out
         graph = (tmp_path / dtype / "model.onnx").read_bytes()
-        assert b".py" not in graph and str(ROOT).encode() not in graph  # it is published
+        assert b".py" not in graph and str(ROOT).encode() not in graph  # because the graph is published
     assert sizes["float16"] < 0.6 * sizes["float32"]
     latents = torch.randn(5, 8)
     pixel_values = [
@@ -87,10 +87,10 @@ def test_the_command_writes_beside_the_model_and_publishing_takes_it_along(hub, 
         atol=1e-5,
         rtol=0,
     )
-    # From the Hub elsewhere, and into nothing by default.
+    # A model of the Hub is exported to another folder, which has no default.
     run_command("export", "org/dcgan", "--output_dir", tmp_path / "elsewhere")
     assert onnxruntime.InferenceSession(tmp_path / "elsewhere" / "model.onnx").get_inputs()[0].name == "latents"
-    with pytest.raises(ValueError, match="`output_dir` must be given for a model of the Hub, such as org/dcgan"):
+    with pytest.raises(ValueError, match="`output_dir` is required: org/dcgan"):
         run_command("export", "org/dcgan")
 
 

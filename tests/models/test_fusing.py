@@ -21,7 +21,7 @@ CONFIGS = {
 
 
 def trained(**config):
-    """A generator whose weights and statistics are not the initial ones."""
+    """Returns a generator whose weights and statistics differ from the initial ones."""
     torch.manual_seed(0)
     generator = DCGANGenerator(DCGANGeneratorConfig(**{"image_size": 16, "hidden_size": 8, "latent_dim": 6} | config))
     for parameter in generator.parameters():
@@ -49,7 +49,7 @@ def test_a_fused_generator_makes_the_same_images_and_can_be_unfused(name):
     torch.testing.assert_close(images(generator), expected, rtol=1e-4, atol=1e-5)
     kinds = {type(module) for module in generator.modules()}
     assert nn.BatchNorm2d not in kinds and not any("Parametri" in kind.__name__ for kind in kinds)
-    generator.fuse()  # a second time changes nothing
+    generator.fuse()  # a second call has no effect
     generator.unfuse()
     assert torch.equal(images(generator), expected)
     assert weights.keys() == generator.state_dict().keys()
@@ -76,9 +76,9 @@ def test_a_fused_generator_is_for_sampling(tmp_path):
     generator.fuse()
     result = pipe(batch_size=2, generator=torch.Generator().manual_seed(0), output_type="pt").images
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match=r"cannot be trained: call `unfuse\(\)` first"):
+    with pytest.raises(ValueError, match=r"cannot be trained. Call `unfuse\(\)` first"):
         generator.train()
-    with pytest.raises(ValueError, match=r"cannot be saved: call `unfuse\(\)` first"):
+    with pytest.raises(ValueError, match=r"cannot be saved. Call `unfuse\(\)` first"):
         pipe.save_pretrained(tmp_path / "model")
     assert not generator.training
     generator.unfuse()

@@ -1,4 +1,4 @@
-"""The image processor prepares images as training does."""
+"""Tests that the image processor prepares images as in training."""
 
 import io
 import json

@@ -98,7 +98,7 @@ def test_normalisation_is_where_it_belongs(norm_type):
     discriminator = DCGANDiscriminator(small(DCGANDiscriminatorConfig, norm_type=norm_type))
     kind = {"batch": nn.BatchNorm2d, "group": nn.GroupNorm}.get(norm_type)
     count = [sum(isinstance(module, kind or ()) for module in model.modules()) for model in (generator, discriminator)]
-    # Two convolutions each: the generator's stem and all layers but the last; the discriminator's second layer.
+    # Two convolutions each: the generator normalises the stem and the first, the discriminator the second.
     assert count == ([2, 1] if kind else [0, 0])
     spectral = [name for name, _ in discriminator.named_parameters() if "parametrizations" in name]
     assert len(spectral) == (3 if norm_type == "spectral" else 0)

@@ -1,4 +1,4 @@
-"""The networks of the PyTorch tutorial, of StudioGAN and of the article (Keras), next to ours with the same weights."""
+"""Tests against the networks of the PyTorch tutorial, StudioGAN and the article (Keras), with equal weights."""
 
 import sys
 
@@ -113,7 +113,7 @@ def test_article_generator(training):
         values = [variable.value.detach() for variable in layer.weights]
         if isinstance(layer, layers.Dense):
             kernel, bias = values[0].T, values[1]
-            if len(bias) == 9 * 9 * 256:  # Keras' feature maps have their channels last
+            if len(bias) == 9 * 9 * 256:  # Keras' feature maps are channels-last
                 kernel = kernel.unflatten(0, (9, 9, 256)).permute(2, 0, 1, 3).flatten(0, 2)
                 bias = bias.unflatten(0, (9, 9, 256)).permute(2, 0, 1).flatten()
             reference += [kernel, bias]

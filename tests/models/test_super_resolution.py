@@ -1,4 +1,4 @@
-"""The super-resolution generator and its pipeline."""
+"""Tests of the super-resolution generator and its pipeline."""
 
 import numpy as np
 import PIL.Image
@@ -30,7 +30,7 @@ def make_generator(trained=True, **config):
     generator = DCGANSuperResolutionGenerator(
         DCGANSuperResolutionConfig(**{"hidden_size": 8, "num_blocks": 2, "scale_factor": 2} | config)
     )
-    if trained:  # as far as it matters: it adds something to the bicubic image
+    if trained:  # only so far that the residual is not 0
         torch.nn.init.normal_(generator.image_convolution.weight, std=0.05)
     return generator.eval()
 
@@ -52,14 +52,14 @@ def test_an_untrained_network_returns_pillows_bicubic_image(scale_factor, upsamp
     large = pipe(small).images[0]
     expected = small.resize((37 * scale_factor, 23 * scale_factor), PIL.Image.Resampling.BICUBIC)
     difference = np.abs(np.asarray(large, int) - np.asarray(expected, int))
-    # Pillow rounds and clips in between, after the rows.
+    # Pillow also rounds and clips between its two passes.
     assert difference.max() <= 5 and difference.mean() < 0.3
 
 
 @pytest.mark.parametrize("scale_factor", [2, 3, 8])
 @pytest.mark.parametrize("upsampling", LAYERS)
 def test_no_checkerboard(scale_factor, upsampling):
-    """Of an even area the network makes an even one, where the border has no influence."""
+    """The result of a uniform area is uniform, outside the influence of the border."""
     generator = make_generator(scale_factor=scale_factor, upsampling=upsampling)
     border = generator.config.receptive_radius
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_no_checkerboard(scale_factor, upsampling):
 @pytest.mark.parametrize("scale_factor", [2, 3, 4])
 @pytest.mark.parametrize("upsampling", LAYERS)
 def test_receptive_radius(scale_factor, upsampling):
-    """A pixel changes what is so far away, and nothing that is farther."""
+    """A pixel changes the result up to this distance, and no farther."""
     generator = make_generator(scale_factor=scale_factor, upsampling=upsampling)
     radius = generator.config.receptive_radius
     image = torch.zeros(1, 3, 2 * radius + 5, 2 * radius + 5)
@@ -124,7 +124,7 @@ def test_bad_configs(fields, message):
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (3, 4, 4), (1, 3, 0, 4)])
 def test_bad_pixel_values(shape):
-    with pytest.raises(ValueError, match=r"must have shape \(batch_size, 3, height, width\), none of them 0, got"):
+    with pytest.raises(ValueError, match=r"must have shape \(batch_size, 3, height, width\), all non-zero, got"):
         make_generator()(torch.zeros(shape))
 
 
@@ -162,11 +162,11 @@ def test_images_of_all_kinds_stay_what_they_are(tmp_path):
     assert {image.size for image in large} == {(24, 18)}
     alpha = grey.resize((24, 18), PIL.Image.Resampling.BICUBIC)
     assert np.abs(np.asarray(large[2].getchannel("A"), int) - np.asarray(alpha, int)).max() <= 3
-    assert np.array_equal(large[2].convert("RGB"), large[1])  # whatever its opacity
-    # Sixteen bits are more than eight: there are values between the steps of 257.
+    assert np.array_equal(large[2].convert("RGB"), large[1])  # independent of alpha
+    # 16 bits, not 8: there are values between the multiples of 257.
     assert len(np.unique(np.asarray(large[4]) % 257)) > 50
     np.testing.assert_allclose(np.asarray(large[5]) * 255, np.asarray(large[0]), atol=0.51)
-    # A camera that was held upright.
+    # A photograph in portrait orientation.
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     colour.save(tmp_path / "turned.jpg", exif=exif)
@@ -208,18 +208,18 @@ def test_a_training_network_is_not_changed():
 @pytest.mark.parametrize(
     "image, options, message",
     [
-        ([], {}, "must hold at least one image, got none"),
-        (torch.zeros(3, 0, 4), {}, r"`image` number 0 has no pixels: its shape is \(3, 0, 4\)"),
+        ([], {}, "must contain at least one image, got none"),
+        (torch.zeros(3, 0, 4), {}, r"`image` number 0 must have at least one pixel, got shape \(3, 0, 4\)"),
         (torch.full((3, 4, 4), torch.nan), {}, r"must have values in \[0, 1\], got \[nan, nan\]"),
         ([PHOTO, np.full((4, 4, 3), 300.0)], {}, r"number 1 must have values in \[0, 1\], got \[300, 300\]"),
         (np.zeros((3, 4, 4)), {}, None),
         (
             np.zeros((4, 5, 7)),
             {},
-            r"must have 1 to 4 channels, got shape \(4, 5, 7\), which is \(height, width, channels",
+            r"must have 1 to 4 channels, got shape \(4, 5, 7\) as \(height, width, channels",
         ),
         (np.zeros((2, 3, 4, 4, 3)), {}, r"must have 2 or 3 dimensions, got shape \(2, 3, 4, 4, 3\)"),
-        (np.zeros((4, 4), np.int64), {}, "must have 8- or 16-bit unsigned integers or floats, got torch.int64"),
+        (np.zeros((4, 4), np.int64), {}, "must contain 8- or 16-bit unsigned integers or floats, got torch.int64"),
         ("photo.jpg", {}, "must be a PIL image, an array or a tensor, got str"),
         (PHOTO, {"tile_size": 0}, "`tile_size` must be a positive integer, got 0"),
         (PHOTO, {"output_type": "latent"}, '`output_type` must be "pil", "np" or "pt", got \'latent\''),
@@ -234,20 +234,22 @@ def test_bad_images(image, options, message):
 
 
 def test_a_grey_model_refuses_colours():
-    with pytest.raises(ValueError, match=r'has colours, but the generator makes grey images larger: .*convert\("L"\)'):
+    with pytest.raises(
+        ValueError, match=r'is a colour image, but the generator upscales grey images only. .*convert\("L"\)'
+    ):
         make_pipe(num_channels=1)(PHOTO)
     assert make_pipe(num_channels=1)(PHOTO.convert("LA").resize((8, 8))).images[0].mode == "LA"
 
 
 def test_pipelines_are_not_mixed_up(tmp_path):
     make_pipe().save_pretrained(tmp_path / "x2")
-    with pytest.raises(
-        ValueError, match="load it with `DCGANSuperResolutionPipeline.from_pretrained`, not with `DCGANPipe"
-    ):
+    with pytest.raises(ValueError, match="Use `DCGANSuperResolutionPipeline.from_pretrained` instead of `DCGANPipe"):
         DCGANPipeline.from_pretrained(tmp_path / "x2")
     config = DCGANGeneratorConfig(image_size=16, hidden_size=4)
     DCGANPipeline(DCGANGenerator(config)).save_pretrained(tmp_path / "dcgan")
-    with pytest.raises(ValueError, match="This is a `DCGANPipeline`, whose generator is a `DCGANGenerator`"):
+    with pytest.raises(
+        ValueError, match="The saved pipeline is a `DCGANPipeline`, and its generator is a `DCGANGenerator`"
+    ):
         DCGANSuperResolutionPipeline.from_pretrained(tmp_path / "dcgan")
 
 
@@ -264,7 +266,7 @@ def test_a_patchwise_discriminator_takes_images_of_any_size(tmp_path):
     loaded = DCGANDiscriminator.from_pretrained(tmp_path)
     pixel_values = torch.rand(1, 3, 48, 32)
     assert torch.equal(loaded(pixel_values).logits, discriminator(pixel_values).logits)
-    # A patch is judged by what lies in it.
+    # The score of a patch depends on its pixels only.
     image = torch.rand(1, 3, 128, 128)
     changed = image.clone()
     changed[..., :8, :8] = 0

@@ -1,6 +1,6 @@
 """
-Loads a published pipeline and classifier in every documented way, in a process of its own, and prints as JSON what came of
-each: `python load_in_every_way.py with|without PIPELINE CLASSIFIER EXPECTED`. "without" hides dcgan_hf.
+Loads a published pipeline and classifier in every documented way, in a separate process, and prints the results as
+JSON: `python load_in_every_way.py with|without PIPELINE CLASSIFIER EXPECTED`. "without" hides dcgan_hf.
 """
 
 import json
@@ -26,7 +26,7 @@ if installed:
 
 expected = load_file(expected_file)
 image = Image.fromarray(expected["image"].numpy())
-# Without the package, its code comes from the repository.
+# Without the package, the code comes from the repository.
 trust = {} if installed else {"trust_remote_code": True}
 local = Path(source).is_dir()
 

@@ -1,4 +1,4 @@
-"""Everything that is published loads in every documented way: from the Hub, from its cache, from a folder."""
+"""Tests that published models load in every documented way: from the Hub, from the cache, from a folder."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def load_elsewhere(package, pipeline, classifier, expected, **environment):
 
 @pytest.fixture
 def published(hub, token, tmp_path):
-    """A pipeline and a classifier made from its discriminator, on the Hub, and what they compute."""
+    """Publishes a pipeline and a classifier made from its discriminator. Returns a file with their outputs."""
     pipe = make_pipeline(num_channels=1)
     pipe.push_to_hub("org/dcgan")
     names = {i: f"class {i}" for i in range(3)}
@@ -64,7 +64,7 @@ def test_every_way(hub, published, package, tmp_path):
     online = load_elsewhere(package, "org/dcgan", "org/classifier", published, **home)
     assert online == dict.fromkeys(online, "equal")
     offline = load_elsewhere(package, "org/dcgan", "org/classifier", published, HF_HUB_OFFLINE="1", **home)
-    # diffusers 0.42 asks the Hub for the commit of a repository's code, even of a cached one. Its folder loads.
+    # diffusers 0.42 requests the commit of a repository's code from the Hub even if it is cached. Its folder loads.
     assert offline.pop("2b DiffusionPipeline").startswith("OfflineModeIsEnabled")
     assert offline == dict.fromkeys(offline, "equal")
     folders = [snapshot_download(name, local_dir=tmp_path / name) for name in ("org/dcgan", "org/classifier")]
@@ -129,7 +129,7 @@ def test_what_is_missing_is_named(hub, published):
     with pytest.raises(ValueError, match="variant=int8"):
         DCGANPipeline.from_pretrained("org/dcgan", variant="int8")
     with hub.down():
-        with pytest.raises(OSError, match="neither a local folder nor in the cache, and the Hub cannot be asked"):
+        with pytest.raises(OSError, match="neither a local folder nor in the cache, and the Hub cannot be reached"):
             DCGANPipeline.from_pretrained("org/never-seen")
 
 

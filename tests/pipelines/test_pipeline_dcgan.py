@@ -173,9 +173,9 @@ def test_class_labels_by_id_and_by_name(conditional_pipe):
         ({"latents": torch.randn(2, 8, 1, 1)}, r"`latents` must have shape \(2, 8\), got \(2, 8, 1, 1\)"),
         ({"latents": torch.randn(2, 8), "batch_size": 3}, r"`latents` must have shape \(3, 8\), got \(2, 8\)"),
         ({"latents": torch.randn(0, 8)}, "`batch_size` must be a positive integer, got 0"),
-        ({"latents": torch.randn(2, 8), "generator": torch.manual_seed(0)}, "leave them out with `latents`"),
-        ({"latents": torch.randn(2, 8), "truncation": 0.5}, "leave them out with `latents`"),
-        ({"generator": seeds(0, 1), "batch_size": 3}, "must hold one per image, got 2 for a batch of 3"),
+        ({"latents": torch.randn(2, 8), "generator": torch.manual_seed(0)}, "`latents` cannot be combined with"),
+        ({"latents": torch.randn(2, 8), "truncation": 0.5}, "`latents` cannot be combined with"),
+        ({"generator": seeds(0, 1), "batch_size": 3}, "a list of one per image, got 2 generators for 3 images"),
         ({"truncation": 0}, "`truncation` must be positive, got 0"),
         ({"truncation": float("nan")}, "`truncation` must be positive, got nan"),
         ({"output_type": "jpg"}, '`output_type` must be "pil", "np", "pt" or "latent", got \'jpg\''),
@@ -197,8 +197,8 @@ def test_bad_arguments(pipe, arguments, message):
         ({"class_labels": [0, 1.5]}, "got 1.5"),
         ({"class_labels": torch.tensor([[0, 1]])}, r"got \[0, 1\]"),
         ({"class_labels": []}, "`batch_size` must be a positive integer, got 0"),
-        ({"class_labels": [0, 1], "batch_size": 3}, "one for each image, got 2 for 3 images"),
-        ({"class_labels": [0, 1, 2], "latents": torch.randn(2, 8)}, "one for each image, got 3 for 2 images"),
+        ({"class_labels": [0, 1], "batch_size": 3}, "one per image, got 2 for 3 images"),
+        ({"class_labels": [0, 1, 2], "latents": torch.randn(2, 8)}, "one per image, got 3 for 2 images"),
     ],
 )
 def test_bad_class_labels(conditional_pipe, arguments, message):

@@ -1,4 +1,4 @@
-"""The local Hub, through the real client: no other test of ours that uses it means anything if these fail."""
+"""Tests of the local Hub with the real client. All other tests that use it rely on these."""
 
 import time
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_upload_is_one_commit_and_a_second_one_none(hub, api, repo, folder):
     assert [title for title, _ in hub.commits(repo)] == ["Upload", "initial commit"]
     puts = [request for request in hub.requests if request.method == "PUT"]
     assert [request.length for request in puts] == [len(WEIGHTS)]
-    assert "authorization" not in puts[0].headers  # On the real Hub this goes to a storage service.
+    assert "authorization" not in puts[0].headers  # On the real Hub, this request goes to a storage service.
     assert all("authorization" in request.headers for request in hub.requests if "/api/models/" in request.path)
 
     before = hub.commits(repo)
@@ -110,7 +110,7 @@ def test_download(hub, repo, tmp_path):
 
 
 def test_interrupted_download_goes_on_where_it_was(hub, api, repo, tmp_path):
-    data = WEIGHTS * 110  # The client notices what it has in steps of 10 MiB.
+    data = WEIGHTS * 110  # The client records its progress in steps of 10 MiB.
     api.upload_file(path_or_fileobj=data, path_in_repo="large.safetensors", repo_id=repo)
     hub.fail("GET .*large", cut_reply=21 * 2**19)
     assert Path(hf_hub_download(repo, "large.safetensors", cache_dir=tmp_path)).read_bytes() == data
@@ -210,7 +210,7 @@ def test_refused_requests(hub, api, repo, folder):
     for step, status in [("preupload", 503), ("commit", 500), ("repos/create", 429), ("commit", 409)]:
         hub.fail(f"POST .*{step}", status, {"Retry-After": "0"})
     started = time.monotonic()
-    with pytest.raises(HfHubHTTPError, match="500"):  # The commit is tried once, preupload again.
+    with pytest.raises(HfHubHTTPError, match="500"):  # The commit is tried once, preupload is retried.
         api.upload_folder(repo_id=repo, folder_path=folder)
     assert 1 < time.monotonic() - started < 3
     with pytest.raises(HfHubHTTPError, match="429 Too Many Requests"):
@@ -229,14 +229,14 @@ def test_cut_upload(hub, api, repo, folder):
     (folder / "generator" / "model.safetensors").write_bytes(WEIGHTS[::-1])
     hub.fail("PUT .*/lfs-objects/", cut_after=len(WEIGHTS) // 2)
     hub.fail("POST .*/commit/", cut_after=10)
-    with pytest.raises(HTTPError):  # The PUT is repeated, the commit is not.
+    with pytest.raises(HTTPError):  # The PUT is retried, the commit is not.
         api.upload_folder(repo_id=repo, folder_path=folder)
     assert [request.length for request in hub.requests if request.method == "PUT"][1:] == [51200, 102400]
     assert hub.files(repo)["generator/model.safetensors"] == WEIGHTS
     hub.fail("POST .*/commit/", cut_reply=0)
     with pytest.raises(HTTPError):
         api.upload_folder(repo_id=repo, folder_path=folder)
-    assert hub.files(repo)["generator/model.safetensors"] == WEIGHTS[::-1]  # It was the answer that got lost.
+    assert hub.files(repo)["generator/model.safetensors"] == WEIGHTS[::-1]  # Only the reply was lost.
 
 
 def test_wrong_upload_is_not_kept(hub, api):

@@ -1,4 +1,4 @@
-"""The model card: what it says is so, its code runs, and what is not known is not on it."""
+"""Tests that the model card is true, its code runs, and unknown facts are omitted."""
 
 import json
 import os
@@ -35,7 +35,7 @@ METRIC = {
 
 @pytest.fixture
 def run(hub, token, tmp_path):
-    """A run that was published, and measured."""
+    """A published and evaluated run."""
     options = {
         "lr_scheduler": "linear",
         "diff_augment": "color",
@@ -63,7 +63,7 @@ def assert_without_gaps(card):
 
 def test_the_metadata_is_valid_and_complete(hub, run):
     card = card_of(run, base_model="org/parent")
-    card.validate()  # by the Hub's own rules
+    card.validate()  # with the rules of the Hub
     data = yaml.safe_load(str(card).split("---")[1])
     assert data["library_name"] == "dcgan-hf" and data["pipeline_tag"] == "unconditional-image-generation"
     assert data["license"] == "cc0-1.0" and data["base_model"] == "org/parent" and data["metrics"] == ["fid"]
@@ -143,7 +143,7 @@ def test_examples_are_what_the_card_says(hub, token, tmp_path):
 
 @pytest.mark.parametrize("num_classes", [0, 3])
 def test_the_code_runs(hub, token, num_classes, tmp_path, monkeypatch):
-    """With the package here, without it in a process of its own."""
+    """Runs the code with dcgan_hf here, and without it in a separate process."""
     make_pipeline(num_classes=num_classes).push_to_hub("org/dcgan")
     blocks = code_of(hub.files("org/dcgan")["README.md"].decode())
     assert len(blocks) == 4

@@ -1,4 +1,4 @@
-"""Publishing, over HTTP with the real client: what arrives, and what the user sees when it does not."""
+"""Tests of publishing, over HTTP with the real client: results, and messages on failures."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ def log(caplog):
 
 @pytest.fixture
 def naps(monkeypatch):
-    """Waiting takes no time, but is noted."""
+    """Records waiting times instead of waiting."""
     naps = []
     monkeypatch.setattr(time, "sleep", lambda seconds: naps.append(seconds) if seconds else None)
     return naps
@@ -86,7 +86,7 @@ def test_a_variant_is_added_to_what_is_there(hub, token):
     added = {"generator/model.fp16.safetensors", "discriminator/model.fp16.safetensors"}
     assert after.keys() - before.keys() == added
     changed = {name for name in before if before[name] != after[name]}
-    assert all(name.startswith("images/") for name in changed)  # drawn in half precision
+    assert all(name.startswith("images/") for name in changed)  # generated in half precision
 
 
 def test_a_card_that_its_owner_changed_stays(hub, token, tmp_path):
@@ -122,7 +122,7 @@ def test_a_kind_without_examples_shows_what_the_run_has_drawn(hub, token, tmp_pa
 
 
 def test_the_command(hub, token, tmp_path, capsys):
-    with pytest.raises(ValueError, match="holds no saved pipeline: there is no model_index.json"):
+    with pytest.raises(ValueError, match="contains no saved pipeline: model_index.json is missing"):
         push(tmp_path)
     (tmp_path / "model_index.json").write_text('{"_class_name": "OtherPipeline"}')
     with pytest.raises(ValueError, match="must be one of .*'DCGANPipeline'.*, got 'OtherPipeline'"):
@@ -182,7 +182,7 @@ def test_publishing_with_every_checkpoint_does_not_stop_or_change_training(hub, 
     titles = [title for title, _ in hub.commits("org/run")]
     assert titles[0] == "Training, step 12" and titles[-2:] == ["Training, step 4", "initial commit"]
     published = next(record for record in log.records if record.message.startswith("Published"))
-    trained = next(record for record in log.records if record.message.startswith("Training alone"))
+    trained = next(record for record in log.records if record.message.startswith("Training speed"))
     assert trained.created < published.created and time.perf_counter() > started + 1
     early = hub.commits("org/run")[-2][1]
     assert "- **Length:** 4 updates" in hub.files("org/run", revision=early)["README.md"].decode()
@@ -260,7 +260,7 @@ def test_what_passes_is_tried_again(hub, token, naps, log, fault, waits, message
     assert hub.files("org/dcgan").keys() == PIPELINE_FILES and len(hub.commits("org/dcgan")) == 2
     assert waits <= set(naps)
     if message:
-        assert re.search(f"Publishing on org/dcgan failed, trying again in {min(waits)} s: {message}", log.text)
+        assert re.search(f"Publishing to org/dcgan failed; retrying in {min(waits)} s: {message}", log.text)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_run_survives_what_does_not_pass(hub, token, naps, log, tmp_path, faul
 
 
 def later(hub, folder, log):
-    """Everything is there, and what the message advises works."""
+    """Checks that the run is complete, and that the advised command works."""
     assert checkpoints(folder)[-1] == "checkpoint-4"
     DCGANPipeline.from_pretrained(folder)
     assert "Nothing is lost: the model is complete in" in log.text
@@ -298,7 +298,7 @@ def later(hub, folder, log):
 def test_a_run_survives_without_a_network(hub, token, naps, log, tmp_path):
     with hub.down():
         train_and_push(tmp_path / "a run", hub_strategy="every_save", checkpointing_steps=2, hub_private_repo=True)
-    assert "The Hub cannot be reached, training starts anyway: ConnectError: " in log.text
+    assert "The Hub cannot be reached; training starts anyway: ConnectError: " in log.text
     assert "Step 2 is not published: ConnectError: " in log.text and "Not published: ConnectError: " in log.text
     later(hub, tmp_path / "a run", log)
     assert hub.is_private("org/run")
@@ -309,7 +309,7 @@ def test_a_run_does_not_wait_for_ever(hub, token, log, tmp_path, monkeypatch):
     monkeypatch.setattr(upload, "_PATIENCE_AT_END", 0.2)
     hub.fail("POST /api/repos/create", times=None, delay=3.0)
     train_and_push(tmp_path / "run")
-    assert "training starts anyway: no answer" in log.text and "Not published: no answer" in log.text
+    assert "training starts anyway: no response" in log.text and "Not published: no response" in log.text
     later(hub, tmp_path / "run", log)
 
 

@@ -1,4 +1,4 @@
-"""The benchmark runs and reports; what it measures is not for tests to judge."""
+"""Tests that the benchmark runs and reports. Its measurements are not tested."""
 
 import json
 import sys
@@ -40,8 +40,8 @@ def test_it_times_loops_that_take_turns(tmp_path, capsys):
     assert rows[0]["speedup"] == 1.0
     for row in rows:
         assert row["images_per_second"] > 0 and f"| {row['loop']} | {row['images_per_second']:.1f} (" in output
-    # The arithmetic: 3 passes of the generator and 9 of the discriminator, without a gradient that nothing needs; one
-    # stage makes 3 and 6. The networks are the same.
+    # Arithmetic: 3 passes of the generator and 9 of the discriminator, without unneeded gradients; `one_stage` needs 3
+    # and 6. The networks are the same.
     assert rows[0]["gflop_per_image"] > 1.25 * rows[1]["gflop_per_image"]
 
 
@@ -110,5 +110,5 @@ def test_wrong_use(flags, message):
 
 def test_a_python_without_tensorflow():
     _, step = article_in_keras_loop(36, 3, torch.device("cpu"), python=sys.executable)
-    with pytest.raises(RuntimeError, match="have keras and tensorflow?"):
+    with pytest.raises(RuntimeError, match="with keras and tensorflow"):
         step(torch.rand(2, 3, 36, 36))

@@ -11,7 +11,7 @@ from ..train_utils import SCRIPTS, TINY, read_log, run_script, save_classifier
 
 @pytest.fixture(scope="module")
 def ladder(tmp_path_factory):
-    """Two rungs, two seeds."""
+    """Ladder of two rungs."""
     folder = tmp_path_factory.mktemp("ladder")
     common = TINY | {"max_train_steps": 4, "eval_steps": 0.5, "eval_num_images": 50}
     common["eval_features"] = str(save_classifier(folder / "classifier"))
@@ -43,9 +43,9 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
     assert json.loads(arguments["discriminator_config"]) == {"norm_type": "none"}
     assert not list((ladder / "out").glob("*/checkpoint-*"))
 
-    # What is finished stays, what is missing is made again.
+    # Finished runs stay, incomplete ones are repeated.
     kept = (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns
-    (ladder / "out" / "plain-5" / "distances.json").unlink()  # as if the ladder had been stopped: there is a pipeline
+    (ladder / "out" / "plain-5" / "distances.json").unlink()  # as if interrupted after the pipeline was saved
     assert climb(ladder, "--learning_rate", "1e-3") == distances
     assert (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns == kept
     assert climb(ladder, "--rungs", "no norm") == {"no norm": distances["no norm"]}
@@ -54,7 +54,7 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
 def test_wrong_use(ladder, tmp_path):
     with pytest.raises(ValueError, match=r"`rungs` must be among \['plain', 'no norm'\], got \['plane'\]"):
         climb(ladder, "--rungs", "plane")
-    with pytest.raises(RuntimeError, match="The run 'plain' with seed 3 failed, see .*output.txt"):
+    with pytest.raises(RuntimeError, match="The run 'plain' with seed 3 failed. See .*output.txt"):
         climb(ladder, "--output_dir", tmp_path, "--learning_rate", "-1")
     assert "error: --learning_rate must be positive" in (tmp_path / "plain-3" / "output.txt").read_text()
 

@@ -1,6 +1,6 @@
 """
-Run by test_distributed.py in two processes: each updates a GAN with its half of a batch and writes its weights, next
-to those of one process that had the whole batch.
+Script that test_distributed.py runs in two processes: each updates a GAN with its half of a batch and writes the
+weights, beside those of a single process with the whole batch.
 """
 
 import gc
@@ -32,7 +32,7 @@ def weights(gan):
 
 
 class PlainAccelerator:
-    """What an update strategy uses, without distributed training: the one-process reference."""
+    """Accelerator without distributed training, for the single-process reference."""
 
     scaler = None
     unwrap_model = staticmethod(lambda model: model)

@@ -74,11 +74,14 @@ def test_changes_override_single_fields_of_a_network(fields):
     [
         (
             {"resolution": 18},
-            "`resolution=18`: use 16 or 20, or describe the layers of both networks, such as .*strides",
+            "`resolution=18` has no default layers. Use 16 or 20, or set the layers of both networks, such as .*strides",
         ),
-        ({"resolution": 50}, "`resolution=50`: use 48 or 52, or describe the layers of both networks"),
-        ({"generator_config": '{"image_size": 32}'}, "must not have .'image_size'., which other arguments decide"),
-        ({"discriminator_config": '{"id2label": {}}'}, "must not have .'id2label'., which other arguments decide"),
+        (
+            {"resolution": 50},
+            "`resolution=50` has no default layers. Use 48 or 52, or set the layers of both networks",
+        ),
+        ({"generator_config": '{"image_size": 32}'}, "must not contain .'image_size'., which other arguments set"),
+        ({"discriminator_config": '{"id2label": {}}'}, "must not contain .'id2label'., which other arguments set"),
         ({"label_column": "kind"}, "`label_column=kind` has no effect without `class_conditional`"),
     ],
 )
@@ -100,12 +103,12 @@ def test_networks_are_described_in_one_form(tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("resolutoin: 32", "has 'resolutoin', which is not an argument of this training. Did you mean 'resolution'?"),
+        ("resolutoin: 32", "sets 'resolutoin', which is not a training argument. Did you mean 'resolution'?"),
         ("generator_config: [1]", r"`generator_config` must be a JSON object, got \[1\]"),
         ("generator_config: '[1]'", r"`generator_config` must be a JSON object, got '\[1\]'"),
-        ("a: b: c", "is not YAML: mapping values are not allowed here"),
-        ("- 1", "must hold `argument: value` lines"),
-        ("", "must hold `argument: value` lines, got None"),
+        ("a: b: c", "is not valid YAML: mapping values are not allowed here"),
+        ("- 1", "must contain `argument: value` lines"),
+        ("", "must contain `argument: value` lines, got None"),
     ],
 )
 def test_bad_files(tmp_path, content, message):
@@ -118,7 +121,7 @@ def test_bad_files(tmp_path, content, message):
     "content, message",
     [
         ("loss: hing", "`loss=hing` must be one of 'bce', 'least_squares', 'hinge', .*. Did you mean 'hinge'?"),
-        ("resolution: wide", "`resolution=wide` must be a whole number"),
+        ("resolution: wide", "`resolution=wide` must be an integer"),
         ("label_smoothing: 0.7", "`label_smoothing` must lie between 0 and 0.5, got 0.7"),
     ],
 )

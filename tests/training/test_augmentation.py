@@ -12,7 +12,7 @@ from .test_update_strategies import gan_for, make_batches, weights
 
 
 def randoms_for(size, **numbers):
-    """The numbers that change nothing, but for some."""
+    """Returns random numbers with no effect, except for the given ones."""
     positions = {
         "brightness": 0,
         "saturation": 1,
@@ -87,7 +87,7 @@ def test_gradients():
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 @pytest.mark.parametrize("loss", ["bce", "relativistic"])
 def test_all_that_the_discriminator_sees_is_augmented(name, loss):
-    """With all colour taken out and every pixel in the hole, there is nothing to tell images apart by."""
+    """The discriminator receives augmented images only, real and generated."""
     gan = gan_for(name, loss=loss)
     gan.augmentations = ["color"]
     (batch,) = make_batches(size=8)

@@ -13,7 +13,7 @@ from dcgan_hf.training.cpu_convolutions import FastConvolutions
 
 def outputs_and_gradients(layer: nn.Module, maps: torch.Tensor) -> list[torch.Tensor]:
     maps = maps.detach().requires_grad_()
-    out = layer(maps).mul_(2)  # in place, as activations
+    out = layer(maps).mul_(2)  # in-place, like activation functions
     return [out.detach(), *torch.autograd.grad(out.square().sum(), [maps, *layer.parameters()])]
 
 
@@ -24,7 +24,7 @@ def test_few_channels_give_the_same_results_for_all_geometries(data):
     padding, size = data.draw(st.integers(0, kernel_size - 1)), data.draw(st.integers(6, 9))
     sizes = (size, size + data.draw(st.integers(0, 1)))
     is_transposed, bias = data.draw(st.booleans()), data.draw(st.booleans())
-    few = data.draw(st.integers(1, 5))  # the last of which are not few
+    few = data.draw(st.integers(1, 5))  # the largest exceed the limit
     make, channels = (nn.ConvTranspose2d, (3, few)) if is_transposed else (nn.Conv2d, (few, 3))
     layer = make(*channels, kernel_size, stride, padding=padding, bias=bias).double()
     if is_transposed and min((n - 1) * stride - 2 * padding + kernel_size for n in sizes) < 1:

@@ -30,7 +30,7 @@ def all_hooks(network):
     return [hook for module in network.modules() for hook in (*module._forward_hooks, *module._forward_pre_hooks)]
 
 
-# ---- without a trace ----
+# ---- no side effects ----
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_updates_are_the_same_bit_for_bit(name, norm_type):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The same run with and without diagnostics, the former in two parts as well."""
+    """The same run with and without diagnostics, and with diagnostics in two parts."""
     folder = tmp_path_factory.mktemp("diagnostics")
     train_here(folder / "without")
     train_here(folder / "with", diagnostics_steps=3)
@@ -95,7 +95,7 @@ def test_wrong_argument():
         DCGANTrainingArguments(diagnostics_steps=0)
 
 
-# ---- what is logged ----
+# ---- logged values ----
 
 
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
@@ -139,7 +139,7 @@ def test_logits_and_activations_are_those_of_training(augmentations):
     gan = make_gan(num_classes=2)
     gan.augmentations = augmentations
     (batch,) = make_batches(num_classes=2)
-    # Without noise, so that the reference needs none: colours as they are, holes beyond the edge but for a quarter.
+    # Fixed numbers, so that the reference needs none: unchanged colours, a quarter of each hole inside the image.
     batch.augmentation = torch.tensor([0.5, 0.5, 0.5, 0, 0, 0, 0]).expand(2, 8, NUM_RANDOM_NUMBERS)
     values = collect_diagnostics(gan, batch)
     generator, discriminator = copy.deepcopy(gan.generator), copy.deepcopy(gan.discriminator)
@@ -177,7 +177,7 @@ def test_dead_units_are_counted():
 
 
 def test_shared_activations_and_patches():
-    """The hidden layers of a stem share their activation, and a patchwise discriminator has a convolution for its head."""
+    """Hidden layers of a stem share an activation function; the head of a patchwise discriminator is a convolution."""
     gan = make_gan()
     common = {"image_size": 16, "hidden_size": 8, "num_channels": 1}
     gan.generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6, stem_hidden_sizes=[5, 7]))
@@ -206,18 +206,18 @@ def test_history_of_runs(runs, tmp_path):
     figure = draw_history(history)
     assert titles(figure)[:4] == [
         "Losses",
-        "Logits: median, half and 90 % of the images",
-        "How varied images are, beside real ones",
-        "Generator: length of the gradient",
+        "Logits: median, middle 50 % and 90 % of the images",
+        "Diversity, relative to real images",
+        "Generator: gradient norm",
     ]
     assert len(titles(figure)) == 3 + 2 * 5
     figure.savefig(tmp_path / "history.png", dpi=30)
     without = draw_history(load_history(runs / "without"))
-    assert titles(without) == ["Losses", "Logits: mean", "How varied images are, beside real ones"]
+    assert titles(without) == ["Losses", "Logits: mean", "Diversity, relative to real images"]
 
 
 def test_troubles_are_what_the_run_warned_of(tmp_path):
-    """A run that collapses, recovers, and diverges; a line is just written."""
+    """A run that collapses, recovers and then fails, with an incomplete last line."""
     healthy = {"discriminator_loss": 1.0, "generator_loss": 1.0, "real_logits": 1.0, "fake_logits": -1.0}
     healthy |= {"logits_std": 1.0, "diversity": 1.0}
     collapsed, dead = healthy | {"diversity": 0.1}, healthy | {"logits_std": 0.0}
@@ -231,7 +231,7 @@ def test_troubles_are_what_the_run_warned_of(tmp_path):
     assert [(start, end) for start, end, _ in history.troubles] == [(600, 800), (900, 900)]
     assert [said for _, _, said in history.troubles] == [diagnose(collapsed, 600), diagnose(dead, 900)]
     figure = draw_history(history)
-    assert titles(figure)[-1] == "Distance from real images"
+    assert titles(figure)[-1] == "Distance to real images"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         "from update 600: The generator has collapsed",
@@ -240,5 +240,5 @@ def test_troubles_are_what_the_run_warned_of(tmp_path):
 
 
 def test_no_log(tmp_path):
-    with pytest.raises(ValueError, match="must be the `output_dir` of a run, with `logs/metrics.jsonl`"):
+    with pytest.raises(ValueError, match="must be the `output_dir` of a run, with a non-empty `logs/metrics.jsonl`"):
         load_history(tmp_path)

@@ -25,10 +25,10 @@ def test_two_processes_stay_equal_and_equal_one_on_the_joined_batch():
 
 
 def test_a_run_on_two_processes_equals_one_with_twice_the_batch(tmp_path):
-    """Exact up to rounding where images are treated separately: same images, latents and flips."""
+    """Exact up to rounding if networks treat images separately: the images, latents and flips are the same."""
     options = {"generator_config": '{"norm_type": "none"}', "discriminator_config": '{"norm_type": "none"}'}
     output = train_elsewhere(tmp_path / "two", processes=2, train_batch_size=32, max_train_steps=4, **options)
-    assert "Runs as 2 processes, each on 1 CPU thread" in output
+    assert "Hardware: 2 processes, each on 1 CPU thread" in output
     train_here(tmp_path / "one", train_batch_size=64, max_train_steps=4, **options)
     for name in ("model.safetensors", "model_1.safetensors"):
         two, one = (load_file(tmp_path / run / "checkpoint-4" / name) for run in ("two", "one"))
@@ -48,7 +48,7 @@ def test_two_processes_resume_exactly_and_stop_on_sigterm(tmp_path):
     os.killpg(process.pid, signal.SIGTERM)
     output, _ = process.communicate()
     (checkpoint,) = checkpoints(tmp_path / "parts")
-    assert "Go on with: --resume_from_checkpoint latest" in output
+    assert "Resume with: --resume_from_checkpoint latest" in output
     step = json.loads((tmp_path / "parts" / checkpoint / "trainer_state.json").read_text())["state"]["step"]
     if step < 10:
         train_elsewhere(tmp_path / "parts", **options, resume_from_checkpoint="latest")
@@ -59,7 +59,7 @@ def test_two_processes_resume_exactly_and_stop_on_sigterm(tmp_path):
 
 
 def test_two_processes_resume_a_stream_of_which_each_reads_its_part(tmp_path):
-    """Of 41 images one process has 21, three batches of 7, the other 20, two batches: their epochs differ."""
+    """Of 41 images, one process has 21 (three batches of 7), the other 20 (two batches): their epochs differ."""
     (tmp_path / "data").mkdir()
     for i in range(41):
         pixels = np.random.default_rng(i).integers(0, 255, (16, 16), np.uint8)

@@ -1,4 +1,4 @@
-"""A run that is killed or told to stop, at random moments, ends as if it had never stopped."""
+"""Tests that runs killed or stopped at random moments end like uninterrupted runs."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from dcgan_hf import DCGANPipeline
 from ..train_utils import checkpoints, fingerprint, start, train_here
 
 
-# A checkpoint at every step, so that most kills hit the writing of one.
+# A checkpoint at every step, so that most kills happen while one is written.
 OPTIONS = {"max_train_steps": 60, "checkpointing_steps": 1, "checkpoints_total_limit": 2, "save_images_steps": 60}
 NUM_KILLS = int(os.environ.get("DCGAN_HF_TEST_KILLS", 3))
 
@@ -65,7 +65,7 @@ def test_signal_writes_a_checkpoint_and_ends_cleanly(reference, tmp_path, number
     process.send_signal(number)
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    assert "Go on with: --resume_from_checkpoint latest" in output
+    assert "Resume with: --resume_from_checkpoint latest" in output
     assert 0 < latest_step(tmp_path) < 60
     assert DCGANPipeline.from_pretrained(tmp_path)().images
     train_here(tmp_path, **options, resume_from_checkpoint="latest")

@@ -58,7 +58,7 @@ def test_losses_pull_in_the_right_direction(name):
 
 
 def generator_loss(name, fake_logits):
-    """With undecided logits of real images, if they matter."""
+    """Returns the generator's loss, with zero logits of real images if it is relativistic."""
     loss = LOSSES[name]
     return loss.generator(fake_logits, *([torch.zeros_like(fake_logits)] if loss.is_relativistic else []))
 

@@ -1,4 +1,4 @@
-"""Training in a notebook, which is executed as Jupyter does."""
+"""Tests of training in a notebook, executed as in Jupyter."""
 
 import base64
 import io
@@ -26,13 +26,13 @@ trainer.train()
 
 
 def test_the_sample_grid_is_shown_in_place(tmp_path):
-    # The second training is in the same process.
+    # The second training runs in the same process.
     cells = [CELL, "args.output_dir = 'again'; trainer = DCGANTrainer(args, trainer.train_dataset); trainer.train()"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     for cell, folder in zip(notebook.cells, ("run", "again")):
         pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
-        assert len(pictures) == 1  # the last one, in place of those before
+        assert len(pictures) == 1  # the last one has replaced the previous ones
         shown = PIL.Image.open(io.BytesIO(base64.b64decode(pictures[0]["data"]["image/png"])))
         saved = PIL.Image.open(tmp_path / folder / "samples" / "step-0000004.png")
         assert shown.size == saved.size and shown.tobytes() == saved.tobytes()

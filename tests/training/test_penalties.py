@@ -46,7 +46,7 @@ def test_the_points_lie_between_the_images():
 
 
 def naive_update(gan, batch, penalties):
-    """The alternating update with penalties from the images' Jacobian, one image at a time."""
+    """Computes the alternating update with penalties from the images' Jacobian, one image at a time."""
     gan.discriminator_optimizer.zero_grad()
     fake = gan.generator(batch.latents).pixel_values
 

@@ -1,4 +1,4 @@
-"""What a super-resolution generator is trained with: small images, squares of photographs, updates."""
+"""Tests of super-resolution training: low-resolution images, crops of photographs, updates."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def as_batch(array):
     return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))[None]
 
 
-# ---- small images ----
+# ---- low-resolution images ----
 
 
 def test_bicubic_is_pillows_and_area_the_mean():
@@ -83,7 +83,7 @@ def test_noise_and_jpeg():
 
 
 def test_sizes_must_be_multiples():
-    with pytest.raises(ValueError, match=r"that 5 divides, got \(96, 120\)"):
+    with pytest.raises(ValueError, match=r"divisible by 5, got \(96, 120\)"):
         degrade(as_batch(PHOTO), Degradation(5), torch.zeros(1, 3))
 
 
@@ -100,7 +100,7 @@ def test_processes_share_out_one_step():
     for name in ("pixel_values", "small_pixel_values", "interpolation"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
     assert whole.pixel_values.min() >= -1 and whole.small_pixel_values.shape == (8, 3, 8, 8)
-    # Pairs are turned together, and not made smaller again.
+    # Pairs are flipped together, and not downscaled again.
     small = images[:, :, ::2, ::2].contiguous()
     raw = {"pixel_values": images, "small_pixel_values": small}
     (pairs,) = prepare_super_resolution_batches([raw], 5, shard, **options)
@@ -116,7 +116,7 @@ def test_processes_share_out_one_step():
     assert 0 < flipped.sum() < 8
 
 
-# ---- squares ----
+# ---- crops ----
 
 
 def photos(*arrays):
@@ -132,12 +132,12 @@ def crop_loader(large, small=None, batch_size=4, in_memory_gb=1.0, process_index
 
 @pytest.mark.parametrize("in_memory_gb", [1.0, 0.0])
 def test_squares_lie_in_the_photograph_and_pairs_fit(in_memory_gb):
-    # Each pixel tells where it is.
+    # Pixel values encode positions.
     rows, columns = np.mgrid[0:60, 0:80].astype(np.uint8)
     large = np.stack([rows, columns, np.zeros_like(rows)], axis=2)
     small = large[::2, ::2]
     loader = crop_loader(photos(large, large[:40]), photos(small, small[:20]), in_memory_gb=in_memory_gb)
-    assert len(loader) == 4 and "2, in pairs with small ones, 8 random squares of each of 16 pixels" in str(loader)
+    assert len(loader) == 4 and "2 pairs, 8 random 16-pixel crops of each" in str(loader)
     places = set()
     for batch in loader.batches(0):
         squares, smalls = batch["pixel_values"], batch["small_pixel_values"]
@@ -163,10 +163,10 @@ def test_squares_lie_in_the_photograph_and_pairs_fit(in_memory_gb):
 
 
 def test_bad_photographs():
-    with pytest.raises(ValueError, match="Image number 0 is 120x96 pixels, too small for squares of `resolution=100`"):
+    with pytest.raises(ValueError, match="Image number 0 is 120x96 pixels, too small for crops of `resolution=100`"):
         next(crop_loader(photos(PHOTO), resolution=100).batches(0))
     with pytest.raises(
-        ValueError, match="is 120x96 pixels, and its small version 120x96, which is not 2 times smaller"
+        ValueError, match="is 120x96 pixels and its low-resolution version 120x96. It must be 2 times as wide"
     ):
         next(crop_loader(photos(PHOTO), photos(PHOTO)).batches(0))
     broken = ImageDataset(datasets.Dataset.from_dict({"image": [{"bytes": b"no image", "path": None}]}), None)
@@ -181,7 +181,7 @@ def test_bad_photographs():
 
 
 class PlainAccelerator:
-    """What an update uses, without Accelerate."""
+    """Accelerator of an update, without Accelerate."""
 
     scaler = None
     unwrap_model = staticmethod(lambda model: model)
@@ -286,7 +286,7 @@ def test_accumulated_adversarial_update_is_that_of_the_joined_batch():
 
 
 def test_perceptual_loss(tmp_path):
-    """The differentiable features are those that images are measured in, and lead to the image."""
+    """Optimising an image on the differentiable features approaches the target."""
     network = perceptual_features(str(save_classifier(tmp_path)), torch.device("cpu"))
     target = torch.rand(1, 3, 16, 16) * 2 - 1
     image = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
@@ -313,7 +313,7 @@ def test_perceptual_features_are_those_of_bytes(tmp_path):
         perceptual_features(name, torch.device("cpu"))(images / 127.5 - 1), measured, rtol=1e-4, atol=1e-5
     )
     with pytest.raises(
-        ValueError, match="`perceptual_features=inception` takes bytes, which gradients do not go through"
+        ValueError, match="`perceptual_features=inception` is not supported: this network .* is not differentiable"
     ):
         perceptual_features("inception", torch.device("cpu"))
 
@@ -375,11 +375,11 @@ def test_what_a_run_leaves_behind(run):
     card = (run / "README.md").read_text()
     for words in (
         "pipeline_tag: image-to-image",
-        "makes grey images of any size two times",
+        "upscales grey images of any size by a factor of two",
         "(images/comparison.png)",
     ):
         assert words in card
-    # The settings on the card are those of the run.
+    # The settings on the card match the run.
     (run / "card.yaml").write_text(card.split("```yaml\n")[1].split("```")[0])
     told = arguments_from_recipe(DCGANSuperResolutionTrainingArguments, run / "card.yaml")
     arguments = json.loads((run / "training_args.json").read_text())
@@ -430,28 +430,28 @@ def test_given_pairs(tmp_path):
         ({"min_jpeg_quality": 99}, r"`min_jpeg_quality` must lie in \[1, 95\], got 99"),
         (
             {"resize_mode": "random_crop", "skip_bad_images": True},
-            "`skip_bad_images` does not go with `resize_mode=random",
+            "`skip_bad_images` cannot be combined with `resize_mode=random",
         ),
-        ({"low_resolution_column": "small"}, "`low_resolution_column` needs `resize_mode=random_crop`, got `crop`"),
+        ({"low_resolution_column": "small"}, "`low_resolution_column` requires `resize_mode=random_crop`, got `crop`"),
         (
             {"low_resolution_column": "small", "resize_mode": "random_crop"},
-            "`max_noise` has no effect on small images that are given",
+            "`max_noise` has no effect with `low_resolution_column`",
         ),
         (
             {"perceptual_loss_weight": 1},
-            "`perceptual_loss_weight` and `perceptual_features` have an effect together only",
+            "`perceptual_loss_weight` and `perceptual_features` must be set together",
         ),
-        ({"pixel_loss_weight": 0}, "`pixel_loss_weight` and `perceptual_loss_weight` are 0"),
-        ({"adversarial_loss_weight": 0}, "`feature_matching_loss_weight` and `warmup_steps` need a discriminator"),
+        ({"pixel_loss_weight": 0}, "`pixel_loss_weight` and `perceptual_loss_weight` are both 0"),
+        ({"adversarial_loss_weight": 0}, "`feature_matching_loss_weight` and `warmup_steps` require a discriminator"),
         (
             {"adversarial_loss_weight": 0, "feature_matching_loss_weight": 0, "warmup_steps": 0, "r1_penalty": 1}
             | {"discriminator_config": '{"norm_type": "none"}'},
-            "`r1_penalty` needs a discriminator",
+            "`r1_penalty` requires a discriminator",
         ),
-        ({"generator_config": '{"scale_factor": 3}'}, r"`generator_config` must not have \['scale_factor'\]"),
+        ({"generator_config": '{"scale_factor": 3}'}, r"`generator_config` must not contain \['scale_factor'\]"),
         (
             {"generator_config": '{"latent_dim": 3}'},
-            "has 'latent_dim', which `DCGANSuperResolutionConfig` does not have",
+            "sets 'latent_dim', which is not a field of `DCGANSuperResolutionConfig`",
         ),
         ({"warmup_steps": -1}, "`warmup_steps` must be at least 0, got -1"),
         ({"num_channels": 4}, r"`num_channels` must be 1 \(grey\) or 3 \(RGB\), got 4"),
@@ -464,9 +464,9 @@ def test_bad_arguments(tmp_path, changes, message):
 
 
 def test_measured_while_training(tmp_path, caplog):
-    """The best model is kept and saved, training ends early, and diagnostics and a film are there, as for a DCGAN."""
+    """As for a DCGAN: keeps and saves the best model, stops early, writes diagnostics and an animation."""
     caplog.set_level("INFO")
-    # A learning rate of practically nothing: no measurement is better than the first.
+    # The learning rate is practically 0: no measurement is better than the first.
     options = {"eval_steps": 1, "eval_num_images": 20, "save_best": True, "early_stopping_patience": 2}
     train(tmp_path, **options, diagnostics_steps=2, learning_rate=1e-30, use_ema=None, checkpoints_total_limit=1)
     log = read_log(tmp_path)
@@ -474,7 +474,7 @@ def test_measured_while_training(tmp_path, caplog):
     assert sorted(measured) == [1, 2, 3] and all(0 < entry["eval_ssim"] < 1 for entry in measured.values())
     assert any("diagnostics/generator/gradient_norm" in entry for entry in log)
     assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-1", "checkpoint-3"}
-    assert "saved is the model of step 1" in caplog.text
+    assert "saved the model of step 1" in caplog.text
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert {metric["type"]: metric["value"] for metric in metrics}["psnr"] == measured[1]["eval_psnr"]
     assert PIL.Image.open(tmp_path / "training.gif").n_frames >= 1
@@ -490,7 +490,9 @@ def test_the_best_model_may_be_told_by_features(tmp_path):
     best = min(log, key=lambda entry: entry["eval_frechet_distance"])
     state = json.loads((tmp_path / "run" / f"checkpoint-{best['step']}" / "trainer_state.json").read_text())["state"]
     assert state["best_value"] == best["eval_frechet_distance"]
-    with pytest.raises(ValueError, match="`metric_for_best_model=frechet_distance` needs a network: `eval_features`"):
+    with pytest.raises(
+        ValueError, match="`metric_for_best_model=frechet_distance` requires a network: set `eval_features`"
+    ):
         train(tmp_path / "out", metric_for_best_model="frechet_distance")
 
 
@@ -502,11 +504,11 @@ def test_images_that_cannot_be_read_are_counted(tmp_path, caplog):
         image.save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"no image")
     train(tmp_path / "out", dataset_name=folder, skip_bad_images=True, max_train_steps=2)
-    assert "Images that could not be read: 1" in caplog.text
+    assert "Unreadable images skipped: 1" in caplog.text
 
 
 def test_another_scale_cannot_be_resumed(run, tmp_path):
-    with pytest.raises(ValueError, match="`scale_factor` must be what it was to resume"):
+    with pytest.raises(ValueError, match="`scale_factor` must be unchanged to resume"):
         train(run, scale_factor=4, resume_from_checkpoint="latest")
 
 
@@ -514,7 +516,7 @@ def test_another_scale_cannot_be_resumed(run, tmp_path):
 
 
 def test_two_processes_end_as_one_with_twice_the_batch(tmp_path):
-    """With a discriminator that treats images separately: the same images, small ones and noise."""
+    """The discriminator treats images separately; images, low-resolution images and noise are the same."""
     options = TINY | {"discriminator_config": '{"norm_type": "none"}', "max_train_steps": 4, "checkpointing_steps": 4}
     train(tmp_path / "one", **options)
     arguments = options | {"train_batch_size": 8, "output_dir": tmp_path / "two"}

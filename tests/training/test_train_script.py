@@ -19,7 +19,7 @@ from ..train_utils import SCRIPT, checkpoints, fingerprint, read_log, run_comman
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """A run of 12 steps that never stopped."""
+    """Uninterrupted run of 12 steps."""
     output_dir = tmp_path_factory.mktemp("reference") / "run"
     train_here(output_dir)
     return output_dir
@@ -30,8 +30,8 @@ def test_launched_as_in_the_readme(tmp_path):
     launch = [sys.executable, "-m", "accelerate.commands.launch", str(SCRIPT)]
     result = subprocess.run([*launch, *tiny_flags(output_dir)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert "Runs as 1 process on 1 CPU thread" in result.stderr
-    assert "Training alone:" in result.stderr and "Loader alone:" in result.stderr
+    assert "Hardware: 1 process on 1 CPU thread" in result.stderr
+    assert "Training speed:" in result.stderr and "Loader speed:" in result.stderr
     assert f"Samples:  {output_dir}/samples/step-0000012.png" in result.stderr
     assert f'DCGANPipeline.from_pretrained("{output_dir}")' in result.stderr
     assert len(DCGANPipeline.from_pretrained(output_dir)(batch_size=3).images) == 3
@@ -97,7 +97,7 @@ def test_resumed_run_equals_one_that_never_stopped(reference, tmp_path, stopped_
 
 
 def test_resume_across_epochs_with_accumulation_and_several_options(tmp_path):
-    """28 batches an epoch, 3 a step: step 10 begins in the middle of the second epoch."""
+    """28 batches per epoch, 3 per step: step 10 begins in the middle of the second epoch."""
     options = {
         "max_train_steps": 12,
         "gradient_accumulation_steps": 3,
@@ -166,7 +166,7 @@ def test_resuming_a_finished_run_changes_nothing(reference, tmp_path):
 def test_latest_without_checkpoint_starts_anew_and_says_so(reference, tmp_path, caplog):
     train_here(tmp_path / "run", resume_from_checkpoint="latest")
     assert fingerprint(tmp_path / "run" / "checkpoint-12") == fingerprint(reference / "checkpoint-12")
-    assert "There is no checkpoint in" in caplog.text
+    assert "No checkpoint to resume from in" in caplog.text
 
 
 def test_another_run_is_not_mixed_up_or_lost(tmp_path):
@@ -184,7 +184,7 @@ def test_bad_arguments_delete_nothing(tmp_path):
     train_here(tmp_path, max_train_steps=2)
     before = sorted(tmp_path.rglob("*"))
     for changes in ({"resolution": 50}, {"dataset_name": "./nowhere"}, {"train_batch_size": 5000}):
-        with pytest.raises(Exception, match="use 48 or 52|no such folder|do not fill a batch"):
+        with pytest.raises(Exception, match="Use 48 or 52|no such folder|do not fill a batch"):
             train_here(tmp_path, overwrite_output_dir=True, **changes)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -204,21 +204,21 @@ def test_another_network_cannot_be_resumed_and_nothing_is_lost(tmp_path):
     train_here(tmp_path, max_train_steps=4)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for name, value in (("hidden_size", 16), ("use_ema", False), ("generator_config", '{"norm_type": "none"}')):
-        with pytest.raises(ValueError, match=f"`{name}` must be what it was to resume from"):
+        with pytest.raises(ValueError, match=f"`{name}` must be unchanged to resume from"):
             train_here(tmp_path, resume_from_checkpoint="latest", **{name: value})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_epochs_too_short_for_an_update(tmp_path):
     changes = {"max_train_steps": None, "num_epochs": 1, "gradient_accumulation_steps": 29}
-    with pytest.raises(ValueError, match="have fewer batches than an update takes"):
+    with pytest.raises(ValueError, match="gives fewer batches than one update takes"):
         train_here(tmp_path, **changes)
 
 
 def test_changed_arguments_are_named_on_resume(tmp_path, caplog):
     train_here(tmp_path, max_train_steps=4)
     train_here(tmp_path, max_train_steps=6, learning_rate=1e-3, resume_from_checkpoint="latest")
-    assert "Resuming with `learning_rate=0.001`, the checkpoint was made with 0.0002" in caplog.text
+    assert "Resuming with `learning_rate=0.001` from a checkpoint with 0.0002" in caplog.text
     assert "max_train_steps" not in caplog.text
 
 
@@ -244,7 +244,7 @@ def test_tensorboard(tmp_path):
 
 
 def test_divergence_is_named_and_not_saved(tmp_path):
-    with pytest.raises(FloatingPointError, match="Training diverged: .* is not a finite number. Stopped at step"):
+    with pytest.raises(FloatingPointError, match="Training diverged: non-finite values in .*. Stopped at step"):
         train_here(tmp_path, learning_rate=1e30)
     assert checkpoints(tmp_path) == []
 
@@ -263,7 +263,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
     with pytest.raises(ValueError, match=r"Image number 7 \(.*07\.png\) cannot be read: .*--skip_bad_images"):
         train_here(tmp_path / "out", **options)
     train_here(tmp_path / "out", **options, skip_bad_images=True)
-    assert "Images that could not be read: 1" in caplog.text
+    assert "Unreadable images skipped: 1" in caplog.text
 
 
 def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
@@ -281,7 +281,7 @@ def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
         for run in ("smooth", "plain", "relativistic")
     }
     assert losses["smooth"] > losses["plain"] + 0.05 and losses["relativistic"] < losses["plain"]
-    # A resumed run keeps the rates apart.
+    # A resumed run keeps separate learning rates.
     train_here(tmp_path / "plain", **(changes | {"label_smoothing": None}), resume_from_checkpoint="checkpoint-4")
 
 
@@ -326,7 +326,7 @@ def test_a_run_with_options_resumes_exactly(tmp_path, options):
 def test_a_longer_run_with_decay_ends_otherwise_and_says_so(tmp_path, caplog):
     train_here(tmp_path, lr_scheduler="linear", max_train_steps=6)
     train_here(tmp_path, lr_scheduler="linear", resume_from_checkpoint="latest")
-    assert "Resuming with `lr_decay_steps=12`, the checkpoint was made with 6" in caplog.text
+    assert "Resuming with `lr_decay_steps=12` from a checkpoint with 6" in caplog.text
 
 
 def test_some_images_are_chosen(tmp_path):
@@ -348,57 +348,66 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
     "changes, message",
     [
         ({"mixed_precision": "fp16"}, "`mixed_precision=fp16` needs a GPU"),
-        ({"resolution": 50}, "`resolution=50`: use 48 or 52, or describe the layers of both networks"),
+        (
+            {"resolution": 50},
+            "`resolution=50` has no default layers. Use 48 or 52, or set the layers of both networks",
+        ),
         ({"train_batch_size": 1}, "`train_batch_size` must be at least 2, got 1"),
-        ({"train_batch_size": 5000}, "The data set has 1797 images, which do not fill a batch of 5000"),
+        ({"train_batch_size": 5000}, "The dataset has 1797 images, which do not fill a batch of 5000"),
         ({"max_train_steps": 0}, "`max_train_steps` must be at least 1, got 0"),
         ({"learning_rate": -1}, "`learning_rate` must be positive, got -1"),
         ({"learning_rate": "nan"}, "`learning_rate` must be positive, got nan"),
         ({"discriminator_learning_rate": 0}, "`discriminator_learning_rate` must be positive, got 0"),
         ({"label_smoothing": 0.5}, "`label_smoothing` must lie between 0 and 0.5, got 0.5"),
-        ({"label_smoothing": 0.1, "loss": "hinge"}, "needs a loss with labels, one of .*, got `loss=hinge`"),
+        ({"label_smoothing": 0.1, "loss": "hinge"}, "requires a loss with labels, one of .*, got `loss=hinge`"),
         ({"adam_beta1": 1}, r"`adam_beta1` must lie in \[0, 1\), got 1"),
         ({"num_channels": 2}, 'Invalid value "2" for --num_channels. Choose from: 1, 3, 4'),
         ({"generator_config": "{"}, "`generator_config` must be a JSON object, got '{'"),
         ({"generator_config": "[1]"}, r"`generator_config` must be a JSON object, got '\[1\]'"),
-        ({"generator_config": '{"hiden_size": 1}'}, "has 'hiden_size', which .* Did you mean 'hidden_size'"),
+        ({"generator_config": '{"hiden_size": 1}'}, "sets 'hiden_size', which .* Did you mean 'hidden_size'"),
         ({"discriminator_config": '{"norm_type": "x"}'}, "'norm_type' expected one of"),
         ({"dataset_name": "./nowhere"}, "`dataset_name=./nowhere`: no such folder"),
         (
             {"dataset_name": "org/nowhere"},
-            "`dataset_name=org/nowhere` is no local folder, and: Dataset 'org/nowhere' doesn't exist",
+            "`dataset_name=org/nowhere` is not a local folder, and the Hub reports: Dataset 'org/nowhere' doesn't exist",
         ),
         ({"dataset_config_name": "x"}, "`dataset_config_name=x`: 'digits' has no configurations"),
         ({"dataset_split": "test"}, "'digits' has no split 'test'"),
-        ({"image_column": "foto"}, "`image_column=foto` is not a column of the data set"),
-        ({"config": "nowhere.yaml"}, "`config=nowhere.yaml`: neither a file nor a recipe"),
+        ({"image_column": "foto"}, "`image_column=foto` is not a column of the dataset"),
+        ({"config": "nowhere.yaml"}, "`config=nowhere.yaml` is neither a file nor a recipe"),
         ({"resume_from_checkpoint": "checkpoint-7"}, "`resume_from_checkpoint=checkpoint-7` is not a checkpoint"),
         ({"report_to": "wandb"}, "`report_to=wandb` needs a package that is not installed: `pip install wandb`"),
         ({"overwrite_output_dir": True, "resume_from_checkpoint": "latest"}, "`overwrite_output_dir` would delete"),
-        ({"update_strategy": "simultaneous", "mixed_precision": "fp16"}, "does not work with `mixed_precision=fp16`"),
-        ({"update_strategy": "one_stage"}, "needs a discriminator that treats each image separately"),
-        ({"eval_steps": 2.5}, "`eval_steps` must be a whole number or lie between 0 and 1, got 2.5"),
-        ({"eval_steps": 0}, "`eval_steps` must be a whole number or lie between 0 and 1, got 0"),
+        (
+            {"update_strategy": "simultaneous", "mixed_precision": "fp16"},
+            "is not supported with `mixed_precision=fp16`",
+        ),
+        ({"update_strategy": "one_stage"}, "requires a discriminator that treats images independently"),
+        ({"eval_steps": 2.5}, "`eval_steps` must be a positive integer or lie between 0 and 1, got 2.5"),
+        ({"eval_steps": 0}, "`eval_steps` must be a positive integer or lie between 0 and 1, got 0"),
         ({"save_best": True}, "have no effect without `eval_steps`"),
         ({"early_stopping_patience": 1}, "have no effect without `eval_steps`"),
-        ({"eval_steps": 2, "streaming": True}, "`eval_steps=2.0` needs a data set that is at hand"),
-        ({"max_train_samples": 9, "streaming": True}, "`max_train_samples=9` needs a data set that is at hand"),
-        ({"max_train_samples": 40}, "The data set has 40 images, which do not fill a batch of 64"),
+        ({"eval_steps": 2, "streaming": True}, "`eval_steps=2.0` is not supported with `streaming`"),
+        ({"max_train_samples": 9, "streaming": True}, "`max_train_samples=9` is not supported with `streaming`"),
+        ({"max_train_samples": 40}, "The dataset has 40 images, which do not fill a batch of 64"),
         ({"class_names": "a"}, r"`class_names=\['a'\]` has no effect without `class_conditional`"),
         ({"class_names": "a", "class_conditional": True}, "a different name for each of the 10 classes"),
         ({"diff_augment": "colour"}, 'Choose from: .* Did you mean "color"'),
         (
             {"r1_penalty": 1},
-            "`r1_penalty` needs a discriminator that treats each image separately, got `norm_type=batch`",
+            "`r1_penalty` requires a discriminator that treats images independently, got `norm_type=batch`",
         ),
         ({"gradient_penalty": 0}, "`gradient_penalty` must be positive, got 0"),
-        ({"r1_penalty": 1, "gradient_penalty": 10} | NO_NORM, "draws the discriminator's gradients to 1"),
+        (
+            {"r1_penalty": 1, "gradient_penalty": 10} | NO_NORM,
+            "pulls the norms of the discriminator's gradients towards 1",
+        ),
         ({"r1_penalty": 1, "update_strategy": "one_stage"} | NO_NORM, "which the penalty changes"),
-        ({"loss": "wasserstein"}, "`loss=wasserstein` needs a discriminator with bounded gradients"),
-        ({"discriminator_steps": 2, "update_strategy": "simultaneous"}, "needs `update_strategy=alternating`"),
+        ({"loss": "wasserstein"}, "`loss=wasserstein` requires a discriminator with bounded gradients"),
+        ({"discriminator_steps": 2, "update_strategy": "simultaneous"}, "requires `update_strategy=alternating`"),
         (
             {"r1_penalty": 1, "mixed_precision": "fp16"} | NO_NORM,
-            "`r1_penalty` does not work with `mixed_precision=fp16`",
+            "`r1_penalty` is not supported with `mixed_precision=fp16`",
         ),
         ({"checkpoints_total_limit": 0}, "`checkpoints_total_limit` must be at least 1, got 0"),
     ],
@@ -414,7 +423,7 @@ def test_streaming_needs_a_number_of_steps(tmp_path):
         [sys.executable, str(SCRIPT), "--dataset_name=digits", "--streaming"], capture_output=True, text=True
     )
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("error: --streaming needs --max_train_steps:")
+    assert result.stderr.splitlines()[-1].startswith("error: --streaming requires --max_train_steps:")
 
 
 def test_dataset_saved_on_disk(tmp_path):

@@ -1,4 +1,4 @@
-"""The trainers, as they are used from Python: on data in memory, twice in a process, in a thread, with callbacks."""
+"""Tests of the trainers in Python: in-memory data, several runs per process, threads, callbacks."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_a_dataset_in_memory_from_training_to_the_hub(tmp_path, hub, token):
         eval_num_images=30,
         hub_model_id="org/dcgan-pictures",
     )
-    with pytest.raises(RuntimeError, match="There is no pipeline before `train` was called"):
+    with pytest.raises(RuntimeError, match="No pipeline is available yet: call `train` first"):
         _ = trainer.pipeline
     state = trainer.train()
     assert state.step == state.global_step == state.max_steps == 4
@@ -74,7 +74,7 @@ def test_a_dataset_in_memory_from_training_to_the_hub(tmp_path, hub, token):
     written = json.loads((tmp_path / "dcgan-pictures" / "metrics.json").read_text())
     assert metrics["eval_frechet_distance"] in [metric["value"] for metric in written]
     card = (tmp_path / "dcgan-pictures" / "README.md").read_text()
-    assert "Frechet distance" in card and "a data set in memory" in card and "dataset_name: digits" not in card
+    assert "Frechet distance" in card and "an in-memory dataset" in card and "dataset_name: digits" not in card
     trainer.save_model(tmp_path / "elsewhere")
     assert len(DCGANPipeline.from_pretrained(tmp_path / "elsewhere")(class_labels=[0, 1, 1]).images) == 3
     assert trainer.push_to_hub(commit_message="My pictures")
@@ -151,7 +151,7 @@ def test_twice_in_a_process_with_another_precision(tmp_path):
 
 
 def test_beside_a_users_own_accelerator(tmp_path):
-    """Its process state is the same afterwards."""
+    """The user's process state is unchanged afterwards."""
     own = PartialState(cpu=True)
     try:
         make_trainer(tmp_path).train()
@@ -203,7 +203,7 @@ def test_several_processes_stay_connected(tmp_path):
 
 
 def test_a_sample_callback_stops_nothing(tmp_path):
-    """It is called in the main process alone."""
+    """Sample callbacks run in the main process only."""
 
     class Stop(TrainerCallback):
         def on_sample(self, args, state, control, **kwargs):
@@ -211,7 +211,9 @@ def test_a_sample_callback_stops_nothing(tmp_path):
 
     arguments = DCGANTrainingArguments(output_dir=str(tmp_path), save_images_steps=1, **TINY)
     assert DCGANTrainer(arguments, pictures(), callbacks=[Stop(), transformers.PrinterCallback()]).train().step == 4
-    with pytest.raises(ValueError, match="`overwrite_output_dir` would delete what `resume_from_checkpoint` needs"):
+    with pytest.raises(
+        ValueError, match="`overwrite_output_dir` would delete the checkpoint of `resume_from_checkpoint`"
+    ):
         make_trainer(tmp_path, overwrite_output_dir=True).train(resume_from_checkpoint=True)
     assert checkpoints(tmp_path) == ["checkpoint-4"]
 
@@ -270,7 +272,7 @@ def test_callbacks_are_called_in_the_order_of_the_loop(tmp_path):
 
 
 class Director(TrainerCallback):
-    """Asks for everything after the second update, and for the end after the third."""
+    """Requests all actions after the second update, and stops training after the third."""
 
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == 2:
@@ -315,7 +317,7 @@ def test_networks_of_a_pipeline_are_trained_further(tmp_path):
     weight = "layers.0.convolution.weight"
     torch.testing.assert_close(after[weight], before[weight])
     wrong = DCGANTrainingArguments(output_dir=str(tmp_path / "third"), **TINY | {"resolution": 32})
-    with pytest.raises(ValueError, match="`networks`: the DCGANGenerator has `image_size=16`, .* call for 32"):
+    with pytest.raises(ValueError, match="`networks`: the DCGANGenerator has `image_size=16`, .* require 32"):
         DCGANTrainer(wrong, pictures(), networks=first.pipeline).train()
 
 
@@ -330,7 +332,7 @@ def test_the_card_tells_of_own_parts_and_not_of_what_they_replace(tmp_path):
     arguments = DCGANTrainingArguments(output_dir=str(tmp_path), **TINY)
     DCGANTrainer(arguments, pictures(), loss=(mean_loss, mean_loss), optimizers=sgd).train()
     card = (tmp_path / "README.md").read_text()
-    assert "The trainer was given its own loss, optimizers. The other settings, as a file" in card
+    assert "Custom parts of the trainer: loss, optimizers. All other settings, as a config file" in card
     recipe = card.split("```yaml\n")[1].split("```")[0]
     assert "resolution: 16" in recipe and "update_strategy: alternating" in recipe
     for name in ("loss:", "learning_rate", "adam_beta1", "dataset_name"):
@@ -343,7 +345,7 @@ def test_an_update_may_return_nothing(tmp_path):
         return {}
 
     DCGANTrainer(DCGANTrainingArguments(output_dir=str(tmp_path), **TINY), pictures(), update=update).train()
-    assert "Losses at the end" not in (tmp_path / "README.md").read_text()
+    assert "Final losses" not in (tmp_path / "README.md").read_text()
 
 
 def test_plain_modules_have_no_card_and_are_not_published(tmp_path, hub, token):
@@ -371,12 +373,12 @@ def test_plain_modules_have_no_card_and_are_not_published(tmp_path, hub, token):
 @pytest.mark.parametrize(
     "parts, message",
     [
-        ({"loss": "hinge"}, "`loss` must be a `GANLoss`, or the discriminator's and the generator's function"),
+        ({"loss": "hinge"}, "`loss` must be a `GANLoss` or a pair of functions, for discriminator and generator"),
         ({"loss": mean_loss}, "`loss` must be a `GANLoss`"),
-        ({"optimizers": torch.optim.AdamW}, "`optimizers` must be two, or a function that makes one"),
+        ({"optimizers": torch.optim.AdamW}, "`optimizers` must be a pair, or a function that makes one"),
         (
             {"train_dataset": {"train": pictures(2)}},
-            "must be a `datasets.Dataset`, got a `dict`: choose one of its splits",
+            "must be a `datasets.Dataset`, got a `dict`. Pass one of its splits",
         ),
     ],
 )
@@ -389,12 +391,12 @@ def test_wrong_parts(tmp_path, parts, message):
 def test_what_needs_a_trained_model_says_so(tmp_path, caplog):
     trainer = make_trainer(tmp_path)
     for use in (trainer.evaluate, trainer.save_model, trainer.push_to_hub):
-        with pytest.raises(RuntimeError, match="There is no pipeline before `train` was called"):
+        with pytest.raises(RuntimeError, match="No pipeline is available yet: call `train` first"):
             use()
     trainer.train()
     make_trainer(tmp_path, max_train_steps=2).train(resume_from_checkpoint=True)
-    assert "Nothing is left to train" in caplog.text
-    with pytest.raises(ValueError, match="`eval_split=test` is not in `train_dataset`: pass it as `eval_dataset`"):
+    assert "Nothing left to train" in caplog.text
+    with pytest.raises(ValueError, match="`eval_split=test` has no effect with `train_dataset`. Pass it as"):
         make_trainer(tmp_path, eval_steps=1, eval_split="test")
 
 

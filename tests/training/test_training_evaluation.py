@@ -1,4 +1,4 @@
-"""Measuring while training: what is measured, which model is kept, when training ends."""
+"""Tests of evaluation during training: measurements, choice of the best model, early stopping."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def test_what_is_measured_is_what_evaluating_the_saved_model_gives(tmp_path, eva
     run_command("evaluate", tmp_path / "run", *flags, "--feature_cache_dir", tmp_path / "cache")
     again = {metric.type: metric for metric in read_metrics(tmp_path / "run")}
     for name, metric in metrics.items():
-        if name != "kernel_distance":  # on more subsets
+        if name != "kernel_distance":  # uses more subsets
             assert again[name].value == pytest.approx(metric.value, rel=0.02), name
 
 
@@ -84,7 +84,7 @@ def test_training_ends_early(tmp_path, evaluating, caplog):
     distances = list(measurements(tmp_path).values())
     assert len(distances) < 20
     assert distances[-3] == min(distances) and len(distances) == distances.index(min(distances)) + 3
-    assert "Go on with" not in caplog.text
+    assert "Resume with" not in caplog.text
     before = fingerprint(tmp_path / "generator")
     train_here(tmp_path, **options, save_best=True, resume_from_checkpoint="latest")
     assert len(measurements(tmp_path)) == len(distances) and fingerprint(tmp_path / "generator") == before
@@ -123,7 +123,7 @@ def test_a_lost_best_checkpoint_is_sought_anew(tmp_path, evaluating, caplog):
     path = tmp_path / "checkpoint-8" / "trainer_state.json"
     path.write_text(path.read_text().replace(f'"best_step": {best}', '"best_step": 3'))
     train_here(tmp_path, **options, resume_from_checkpoint="latest")
-    assert "The checkpoint of the best step, 3, is gone" in caplog.text
+    assert "The checkpoint of the best model (step 3) is missing" in caplog.text
     assert state_of(tmp_path / "checkpoint-12")["best_step"] == 12
 
 
@@ -138,7 +138,7 @@ def test_measurements_of_another_model_do_not_stay(tmp_path, evaluating):
 def test_two_processes_measure_together(tmp_path, evaluating):
     options = {"train_batch_size": 32, "save_best": True, "early_stopping_patience": 3}
     output = train_elsewhere(tmp_path / "two", processes=2, **evaluating, **options)
-    assert output.count("Frechet distance") >= 3 and "Measuring took" in output
+    assert output.count("Frechet distance") >= 3 and "Evaluation took" in output
     assert list(measurements(tmp_path / "two")) == [4, 8, 12]
     assert len(DCGANPipeline.from_pretrained(tmp_path / "two")(batch_size=2).images) == 2
 

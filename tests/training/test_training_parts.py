@@ -1,4 +1,4 @@
-"""The small parts of training: batches, seeds, statistics, health, the log, sample grids, checkpoints, signals."""
+"""Tests of small parts of training: batches, seeds, statistics, health, log, sample grids, checkpoints, signals."""
 
 import json
 import math
@@ -39,7 +39,7 @@ def test_seeds_depend_on_seed_purpose_and_index_alone():
 
 
 def test_seeds_mean_the_same_for_ever():
-    """Otherwise a run could not be resumed with a later version."""
+    """Otherwise later versions could not resume a run."""
     assert seeded_generator(0, "latents", 0).initial_seed() == 7896617691693857887
     assert seeded_generator(3, "order", 5).initial_seed() == 8457714677105321250
 
@@ -137,7 +137,7 @@ def test_a_critic_s_loss_says_nothing_about_victory():
 def test_values_that_are_no_numbers_end_the_run(value):
     check_finite(HEALTHY, step=3)
     with pytest.raises(
-        FloatingPointError, match="diverged: generator_loss is not a finite .* at step 3 .*checkpoint-2"
+        FloatingPointError, match="diverged: non-finite values in generator_loss.* at step 3 .*checkpoint-2"
     ):
         check_finite(HEALTHY | {"generator_loss": value}, step=3, find_checkpoints=lambda: [Path("run/checkpoint-2")])
 
@@ -164,7 +164,7 @@ def test_diversity_within_classes_sees_one_image_a_class():
     real, templates = torch.randn(40, 1, 8, 8), torch.randn(10, 1, 8, 8)
     assert diversity(real, templates[labels]).item() > 0.5
     assert diversity(real, templates[labels], labels).item() < 1e-2
-    assert diversity(real[:10], real[:10], labels[:10]) == 1  # no two of a class
+    assert diversity(real[:10], real[:10], labels[:10]) == 1  # no class has two images
 
 
 def test_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path):
@@ -193,7 +193,7 @@ def test_grid(num_images, num_classes, columns, rows):
     assert image.mode == "L" and image.size == (columns * 18 + 2, rows * 18 + 2)
     assert grid.draw(generator).tobytes() == image.tobytes()
     assert generator.training
-    # The first image is where it belongs.
+    # The first image is at the top left.
     generator.eval()
     labels = grid.class_labels[:1] if num_classes else None
     first = generator(grid.latents[:1], labels).pixel_values[0, 0] / 2 + 0.5
@@ -227,7 +227,7 @@ def test_weights_that_are_no_numbers_are_seen():
     network = torch.nn.Linear(2, 2)
     check_finite(HEALTHY, 1, [network, network])
     network.bias.data[1] = math.inf
-    with pytest.raises(FloatingPointError, match="Training diverged: a weight is not a finite number"):
+    with pytest.raises(FloatingPointError, match="Training diverged: non-finite values in the weights"):
         check_finite(HEALTHY, 1, [torch.nn.Linear(2, 2), network])
 
 
@@ -253,12 +253,12 @@ def test_finding_checkpoints(tmp_path):
     assert find_checkpoint(tmp_path, "checkpoint-9") == tmp_path / "checkpoint-9"
     assert find_checkpoint(tmp_path, str(tmp_path / "checkpoint-9")) == tmp_path / "checkpoint-9"
     assert find_checkpoint(tmp_path / "empty", "latest") is None
-    with pytest.raises(ValueError, match="`resume_from_checkpoint=checkpoint-1` is not a checkpoint. There are"):
+    with pytest.raises(ValueError, match="`resume_from_checkpoint=checkpoint-1` is not a checkpoint. Available in"):
         find_checkpoint(tmp_path, "checkpoint-1")
 
 
 def test_a_second_signal_is_not_held_back():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background ignores it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
     try:
         with StopSignals() as stop:
             os.kill(os.getpid(), signal.SIGINT)

@@ -31,7 +31,7 @@ def make_gan(
 
 
 def gan_for(name, norm_type="batch", **options):
-    """A GAN that this strategy can train."""
+    """Returns a GAN that the strategy can train."""
     return make_gan("none" if name == "one_stage" and norm_type == "batch" else norm_type, **options)
 
 
@@ -52,7 +52,7 @@ def weights(network):
 
 
 def tutorial_update(gan, batch):
-    """The PyTorch tutorial's step, with three backward passes and full gradients."""
+    """Runs the PyTorch tutorial's step, with three backward passes and full gradients."""
     bce = torch.nn.BCEWithLogitsLoss()
     ones, zeros = torch.ones(len(batch.pixel_values)), torch.zeros(len(batch.pixel_values))
     gan.discriminator_optimizer.zero_grad()
@@ -66,7 +66,7 @@ def tutorial_update(gan, batch):
 
 
 def naive_simultaneous_update(gan, batch):
-    """Both gradients at the same weights, from separate forward passes."""
+    """Computes both gradients at the same weights, from separate forward passes."""
     bce = torch.nn.BCEWithLogitsLoss()
     ones, zeros = torch.ones(len(batch.pixel_values)), torch.zeros(len(batch.pixel_values))
     gan.generator_optimizer.zero_grad()
@@ -124,7 +124,7 @@ def test_strategies_differ():
 
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
 def test_accumulation_equals_one_large_batch(name):
-    """Exact where images are treated separately."""
+    """Exact if networks treat images separately."""
     accumulated, large = make_gan("none"), make_gan("none")
     for _ in range(3):
         batches = make_batches(4, size=2)
@@ -199,7 +199,7 @@ def test_one_stage_gives_the_simultaneous_gradients(loss, norm_type, mixed_preci
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("bias", [-200.0, -12.0, 12.0, 200.0])
 def test_one_stage_when_the_discriminator_is_sure(loss, bias):
-    """Its own gradient vanishes there, by underflow (bce) or exactly (hinge); the generator's does not."""
+    """The discriminator's gradient vanishes, by underflow (bce) or exactly (hinge); the generator's does not."""
     gans = [make_gan("none", loss=loss, lr=0.0, use_bias=True) for _ in range(2)]
     for gan in gans:
         torch.nn.init.constant_(gan.discriminator.head.bias, bias)
@@ -218,7 +218,7 @@ def gradients(gan):
 
 
 def test_one_stage_refuses_batch_normalisation():
-    with pytest.raises(ValueError, match="treats each image separately, got `norm_type=batch`"):
+    with pytest.raises(ValueError, match="treats images independently, got `norm_type=batch`"):
         UPDATE_STRATEGIES["one_stage"](make_gan("batch"), make_batches())
 
 
@@ -263,7 +263,7 @@ def test_bf16_is_close_to_fp32(name, norm_type):
     (batch,) = make_batches()
     losses = []
     for mixed_precision in ("no", "bf16"):
-        # A fresh process state, because Accelerate keeps the precision in one.
+        # A new state, because Accelerate stores the precision in it.
         AcceleratorState._reset_state(reset_partial_state=True)
         gan = gan_for(name, norm_type, mixed_precision=mixed_precision)
         values = [UPDATE_STRATEGIES[name](gan, [batch]) for _ in range(3)][-1]

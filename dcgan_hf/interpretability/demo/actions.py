@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-What the buttons of the demo do. The functions take and return what Gradio's components do. What a visitor does wrong they
-answer with a `gr.Error`, which the page shows.
+Actions of the demo's buttons. The functions take and return values of Gradio components. On invalid input they raise a
+`gr.Error`, which the page shows.
 """
 
 import io
@@ -21,22 +21,22 @@ from ..inversion import SearchArguments, invert, prepare_images
 from ..latent_space import Directions, interpolate
 
 
-# Images are shown about so many pixels wide.
+# Approximate width of displayed images, in pixels.
 _SHOWN_SIZE = 256
 _MILLISECONDS_PER_FRAME = 80
-# A search ends when its image is as near as that: nobody sees the difference.
+# PSNR in dB at which a search stops: the remaining difference is invisible.
 _GOOD_PSNR = 40.0
 _PROGRESS = gr.Progress(track_tqdm=True)
 
 
 def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
-    """An image with each pixel as a square of pixels, about 256 pixels wide."""
+    """Enlarges an image to a width of about 256 pixels by repeating its pixels."""
     factor = max(1, _SHOWN_SIZE // image.width)
     return image.resize((image.width * factor, image.height * factor), PIL.Image.Resampling.NEAREST)
 
 
 def refuse(message: str) -> gr.Error:
-    """Error of a visitor, shown on the page, but not in the log."""
+    """Returns an error to raise on invalid input, shown on the page but not in the log."""
     return gr.Error(message, print_exception=False)
 
 
@@ -45,16 +45,16 @@ def _class_id(pipe: DCGANPipeline, class_name: str | None) -> int | None:
     if not names:
         return None
     if class_name is None or class_name not in names:
-        raise refuse(f"There is no class {class_name!r}. Choose one of: {', '.join(names)}.")
+        raise refuse(f"Unknown class {class_name!r}. Choose one of: {', '.join(names)}.")
     return pipe.get_class_ids(class_name)[0]
 
 
 def _draw_latents(
     pipe: DCGANPipeline, seed: int | None, truncation: float, num_images: int = 1
 ) -> tuple[torch.Tensor, list[str]]:
-    """The latents of as many seeds, and captions for their images."""
+    """Returns the latents of consecutive seeds, and captions for their images."""
     if seed is None:
-        raise refuse("Give a seed: a whole number, such as 0.")
+        raise refuse("Enter a seed: a whole number, such as 0.")
     seeds = range(seed, seed + num_images)
     generators = [torch.Generator().manual_seed(number) for number in seeds]
     latents = pipe.prepare_latents(num_images, generators, truncation=truncation or None)
@@ -69,7 +69,7 @@ def sample(
     pipe: DCGANPipeline, num_images: int, seed: int | None, truncation: float, class_name: str | None = None
 ) -> list[tuple[PIL.Image.Image, str]]:
     r"""
-    Draws images, each of a seed of its own.
+    Generates images from consecutive seeds.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -77,17 +77,17 @@ def sample(
         num_images (`int`):
             Number of images.
         seed (`int`, *optional*):
-            Seed of the first one. That of the next one is larger by 1.
+            Seed of the first image. The seed of each following image is larger by 1.
         truncation (`float`):
-            Bound of the latents' absolute values, 0 for none.
+            Bound on the absolute values of the latents; 0 disables truncation.
         class_name (`str`, *optional*):
             Class of the images, if the model has classes.
 
     Returns:
-        `list[tuple[PIL.Image.Image, str]]`: the images, enlarged, with captions.
+        `list[tuple[PIL.Image.Image, str]]`: the enlarged images, with captions.
 
     Raises:
-        gr.Error: if there is no seed, or no such class.
+        gr.Error: if the seed is missing or the class unknown.
     """
     class_id = _class_id(pipe, class_name)
     latents, captions = _draw_latents(pipe, seed, truncation, num_images)
@@ -104,7 +104,7 @@ def walk(
     class_name: str | None = None,
 ) -> tuple[str, list[PIL.Image.Image]]:
     r"""
-    Walks through latent space from the image of one seed to that of another.
+    Interpolates in latent space between the images of two seeds.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -114,19 +114,20 @@ def walk(
         end_seed (`int`, *optional*):
             Seed of the last image.
         num_frames (`int`):
-            Number of images, both included.
+            Number of images, including the first and last one.
         method (`str`):
             See [`interpolate`].
         truncation (`float`):
-            Bound of the absolute values of both latents, 0 for none.
+            Bound on the absolute values of both latents; 0 disables truncation.
         class_name (`str`, *optional*):
             Class of the images, if the model has classes.
 
     Returns:
-        `tuple[str, list[PIL.Image.Image]]`: the file of a GIF that goes there and back for ever, and its images.
+        `tuple[str, list[PIL.Image.Image]]`: path of a GIF that plays the images forwards and backwards in a loop, and
+        the images.
 
     Raises:
-        gr.Error: if a seed is missing, or if there is no such class.
+        gr.Error: if a seed is missing or the class unknown.
     """
     class_id = _class_id(pipe, class_name)
     (start,), (end,) = (_draw_latents(pipe, seed, truncation)[0] for seed in (start_seed, end_seed))
@@ -155,25 +156,25 @@ def move(
     class_name: str | None = None,
 ) -> list[tuple[PIL.Image.Image, str]]:
     r"""
-    Moves samples along a direction of latent space.
+    Moves samples along a direction in latent space.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         directions ([`Directions`]):
-            Directions that were found.
+            Available directions.
         name (`str`):
-            The one to go along.
+            Name of the direction.
         distance (`float`):
-            How far, also backwards.
+            Distance to move, negative for the opposite direction.
         num_images, seed, truncation, class_name:
             See [`sample`].
 
     Returns:
-        `list[tuple[PIL.Image.Image, str]]`: the images, enlarged, with captions.
+        `list[tuple[PIL.Image.Image, str]]`: the enlarged images, with captions.
 
     Raises:
-        gr.Error: if there is no seed, or no such class.
+        gr.Error: if the seed is missing or the class unknown.
     """
     class_id = _class_id(pipe, class_name)
     latents, captions = _draw_latents(pipe, seed, truncation, num_images)
@@ -184,7 +185,7 @@ def move(
 def _prepare_picture(pipe: DCGANPipeline, picture: PIL.Image.Image) -> torch.Tensor:
     try:
         return prepare_images(pipe, picture)
-    except (OSError, ValueError) as error:  # a file that ends too early, or colours that are none
+    except (OSError, ValueError) as error:  # a truncated file or invalid pixel values
         raise refuse(f"This picture cannot be used: {error}.") from error
 
 
@@ -200,34 +201,34 @@ def find(
     progress: gr.Progress = _PROGRESS,
 ) -> tuple[PIL.Image.Image, PIL.Image.Image, str]:
     r"""
-    Finds the image that the generator can draw and that is most like a picture.
+    Finds the generated image that is closest to a picture.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         picture (`PIL.Image.Image`, *optional*):
-            The picture, of any size.
+            Picture of any size.
         num_steps (`int`):
-            See [`invert`].
+            Maximum number of search steps, see [`SearchArguments`].
         class_name (`str`, *optional*):
             Class of the picture, if the model has classes.
         progress (`gr.Progress`, *optional*):
-            Shows on the page how far the search is.
+            Progress bar on the page.
 
     Returns:
-        `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the image that was found, and how
-        near that is.
+        `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the image that was found,
+        and the PSNR between them.
 
     Raises:
-        gr.Error: if there is no picture, if it cannot be used, or if there is no such class.
+        gr.Error: if the picture is missing or cannot be used, or if the class is unknown.
     """
     if picture is None:
-        raise refuse("Drop a picture first.")
+        raise refuse("Upload a picture first.")
     class_id, given = _class_id(pipe, class_name), _prepare_picture(pipe, picture)
-    start = torch.Generator().manual_seed(0)  # the same for all visitors
+    start = torch.Generator().manual_seed(0)  # identical results for all visitors
     search = SearchArguments(num_steps=num_steps, target_psnr=_GOOD_PSNR)
     found = invert(pipe, picture, class_id, search, generator=start)
-    nearness = f"{found.psnr.item():.1f} dB. (30 dB: errors of 3 % of the range from black to white.)"
+    nearness = f"{found.psnr.item():.1f} dB (30 dB corresponds to an error of 3 % of the value range)"
     return _to_image(pipe, given), _to_image(pipe, found.pixel_values), nearness
 
 
@@ -239,26 +240,27 @@ def explain(
     class_name: str | None = None,
 ) -> tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]:
     r"""
-    Shows what the discriminator looks at.
+    Explains the discriminator's score of an image by attributing it to pixels.
 
     Args:
         pipe ([`DCGANPipeline`]):
-            The model, with its discriminator.
+            The model, which must have a discriminator.
         picture (`PIL.Image.Image`, *optional*):
-            The picture that is judged. Without one it is the image of `seed`.
+            Picture to judge. Defaults to the image generated from `seed`.
         seed (`int`, *optional*):
-            Seed of the image.
+            Seed of the image, if there is no picture.
         method (`str`):
             See [`attribute`].
         class_name (`str`, *optional*):
             Class of the picture, if the model has classes.
 
     Returns:
-        `tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]`: probabilities of "real" and "generated"; the picture as
-        the discriminator sees it; the same with pixels that speak for "real" in orange, and with those against it in blue.
+        `tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]`: probabilities of "real" and "generated"; the
+        picture as the discriminator sees it; the same picture with pixels that raise the score in orange and pixels
+        that lower it in blue.
 
     Raises:
-        gr.Error: if there is neither a picture nor a seed, if the picture cannot be used, or if there is no such class.
+        gr.Error: if picture and seed are both missing, if the picture cannot be used, or if the class is unknown.
     """
     class_id = _class_id(pipe, class_name)
     if picture is None:
@@ -270,7 +272,7 @@ def explain(
     class_labels = None if class_id is None else torch.tensor([class_id], device=pixel_values.device)
     with torch.no_grad():
         logits = pipe.discriminator(pixel_values, class_labels).logits
-    real = logits.float().sigmoid().mean().item()  # of its patches, if it judges those
+    real = logits.float().sigmoid().mean().item()  # mean over patches, for a patchwise discriminator
     attributions = attribute(pipe.discriminator, pixel_values, method, class_labels)
     return (
         {"real": real, "generated": 1 - real},
@@ -280,7 +282,7 @@ def explain(
 
 
 def _color(pixel_values: torch.Tensor, attributions: torch.Tensor) -> PIL.Image.Image:
-    """A pale grey image, with positive attributions in orange and negative ones in blue."""
+    """Overlays attributions on a pale grey image: positive ones in orange, negative ones in blue."""
     strengths = attributions.sum(0).float().cpu().numpy()
     strengths /= max(np.abs(strengths).max(), np.finfo(np.float32).tiny)
     grey = 0.4 + 0.5 * (pixel_values.float().mean(0).cpu().numpy() + 1) / 2

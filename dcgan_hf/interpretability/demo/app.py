@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""A web page to play with a model, made with Gradio."""
+"""Interactive Gradio demo of a model."""
 
 import math
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from ..latent_space import Directions, factorized_directions
 from .actions import explain, find, move, refuse, sample, walk
 
 
-# Arguments of `demo.launch`. The style: four images a row on phones too, no label over them, and no blur where browsers
-# enlarge them once more.
+# Arguments of `demo.launch`. CSS: four images per row on phones too, no label over them, and no blur when browsers
+# enlarge them further.
 LAUNCH_OPTIONS = {
     "css": """
         .pixels img { image-rendering: pixelated; }
@@ -38,7 +38,7 @@ _MAX_SEED = 2**31 - 1
 
 def load_directions(model: str | Path, pipe: DCGANPipeline) -> Directions:
     r"""
-    The directions that were saved beside a model, or those in which its first layer changes most.
+    Loads the directions saved with a model. Falls back to those that change its first layer most.
 
     Args:
         model (`str` or `Path`):
@@ -54,7 +54,7 @@ def load_directions(model: str | Path, pipe: DCGANPipeline) -> Directions:
 
 def load_demo(model: str | Path, title: str) -> gr.Blocks:
     r"""
-    Loads a model and makes the page, on an accelerator if there is one.
+    Loads a model, on an accelerator if available, and builds its demo.
 
     Args:
         model (`str` or `Path`):
@@ -63,7 +63,7 @@ def load_demo(model: str | Path, title: str) -> gr.Blocks:
             Title of the page.
 
     Returns:
-        `gr.Blocks`: to be started with `demo.launch(**LAUNCH_OPTIONS)`.
+        `gr.Blocks`: the demo. Start it with `demo.launch(**LAUNCH_OPTIONS)`.
     """
     pipe = DCGANPipeline.from_pretrained(model)
     if torch.accelerator.is_available():
@@ -73,22 +73,22 @@ def load_demo(model: str | Path, title: str) -> gr.Blocks:
 
 def build_demo(pipe: DCGANPipeline, directions: Directions, title: str) -> gr.Blocks:
     r"""
-    Makes the page of a model. What needs a discriminator is left out if the pipeline has none.
+    Builds the demo of a model. The discriminator tab is omitted if the pipeline has no discriminator.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model.
         directions ([`Directions`]):
-            Directions to move along.
+            Directions to offer.
         title (`str`):
             Title of the page.
     """
-    # What visitors made is deleted after a day.
+    # Files of visitors are deleted after a day.
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
         config = pipe.generator.config
         gr.Markdown(
-            f"# {title}\nA DCGAN that draws images of {config.image_size}×{config.image_size} pixels, and what it knows."
-            " The same seed always gives the same image."
+            f"# {title}\nExplore a DCGAN that generates {config.image_size}×{config.image_size} images. The same seed"
+            " always gives the same image."
         )
         with gr.Tab("Sample"):
             _sample_tab(pipe, demo)
@@ -105,7 +105,7 @@ def build_demo(pipe: DCGANPipeline, directions: Directions, title: str) -> gr.Bl
 
 
 def _on(triggers: list, function: Callable, inputs: list, outputs: Any, name: str) -> None:
-    """Calls a function. One at a time, since some of them change the networks for a moment."""
+    """Registers a function. Calls run one at a time: some functions change the networks temporarily."""
     gr.on(triggers, function, inputs, outputs, api_name=name, concurrency_id="networks", concurrency_limit=1)
 
 
@@ -114,12 +114,12 @@ def _seed(value: int, label: str = "Seed") -> gr.Number:
 
 
 def _truncation() -> gr.Dropdown:
-    choices: list[tuple[str, float]] = [("none", 0.0), ("a little: 1.5", 1.5), ("more: 0.8", 0.8), ("much: 0.4", 0.4)]
-    return gr.Dropdown(choices, value=0.0, label="Truncation: more typical, less varied")
+    choices: list[tuple[str, float]] = [("none", 0.0), ("weak: 1.5", 1.5), ("medium: 0.8", 0.8), ("strong: 0.4", 0.4)]
+    return gr.Dropdown(choices, value=0.0, label="Truncation (more typical, less varied images)")
 
 
 def _classes(pipe: DCGANPipeline) -> list[gr.Dropdown]:
-    """The choice of a class, if the model has classes."""
+    """Returns a dropdown of the classes, or nothing if the model has none."""
     names = list(pipe.generator.config.id2label.values())
     return [gr.Dropdown(names, value=names[0], label="Class")] if names else []
 
@@ -166,19 +166,19 @@ def _walk_tab(pipe: DCGANPipeline) -> None:
                 _seed(0, "From seed"),
                 _seed(1, "To seed"),
                 gr.Slider(2, 64, 24, step=1, label="Number of frames"),
-                gr.Radio(["spherical", "linear"], value="spherical", label="Way"),
+                gr.Radio(["spherical", "linear"], value="spherical", label="Interpolation"),
                 _truncation(),
                 *_classes(pipe),
             ]
             button = gr.Button("Walk", variant="primary")
         with gr.Column(scale=2):
-            animation = _image("There and back", format="gif")
+            animation = _image("Animation", format="gif")
             gallery = _gallery("Frames")
     _on([button.click], partial(walk, pipe), inputs, [animation, gallery], "walk")
 
 
 def _directions_tab(pipe: DCGANPipeline, directions: Directions, demo: gr.Blocks) -> None:
-    far = math.ceil(math.sqrt(pipe.generator.config.latent_dim))  # the length of a latent
+    far = math.ceil(math.sqrt(pipe.generator.config.latent_dim))  # typical norm of a latent
     with gr.Row():
         with gr.Column(scale=1):
             name = gr.Dropdown(directions.names, value=directions.names[0], label="Direction")
@@ -192,7 +192,7 @@ def _directions_tab(pipe: DCGANPipeline, directions: Directions, demo: gr.Blocks
 
 
 def _picture() -> gr.Image:
-    """Where a picture is dropped. Files that are none are refused as other mistakes are: Gradio tells nobody why."""
+    """Returns an upload component that reports unreadable files on the page. Gradio alone gives no reason."""
     component = gr.Image(label="Picture", type="pil", image_mode=None, sources=["upload", "clipboard"], height=240)
     preprocess = component.preprocess
 
@@ -200,7 +200,7 @@ def _picture() -> gr.Image:
         try:
             return preprocess(payload)
         except (OSError, PIL.Image.DecompressionBombError) as error:
-            raise refuse("This file is no picture that can be read.") from error
+            raise refuse("This file cannot be read as an image.") from error
 
     component.preprocess = open_picture
     return component
@@ -211,14 +211,14 @@ def _picture_tab(pipe: DCGANPipeline) -> None:
         with gr.Column(scale=1):
             inputs = [
                 _picture(),
-                gr.Slider(50, 1000, 400, step=50, label="Steps of the search, at most"),
+                gr.Slider(50, 1000, 400, step=50, label="Maximum number of search steps"),
                 *_classes(pipe),
             ]
             button = gr.Button("Find", variant="primary")
         with gr.Column(scale=2):
             with gr.Row():
-                images = [_image("Seen"), _image("Found")]
-            nearness = gr.Textbox(label="How near (peak signal-to-noise ratio)", interactive=False)
+                images = [_image("Model input"), _image("Closest image found")]
+            nearness = gr.Textbox(label="Peak signal-to-noise ratio", interactive=False)
     _on([button.click], partial(find, pipe), inputs, [*images, nearness], "find")
 
 
@@ -227,14 +227,14 @@ def _discriminator_tab(pipe: DCGANPipeline) -> None:
         with gr.Column(scale=1):
             inputs = [
                 _picture(),
-                _seed(0, "Without a picture: the image of this seed"),
+                _seed(0, "Seed, if there is no picture"),
                 gr.Radio([(method.replace("_", " "), method) for method in METHODS], value=METHODS[0], label="Method"),
                 *_classes(pipe),
             ]
-            button = gr.Button("Judge", variant="primary")
+            button = gr.Button("Explain", variant="primary")
         with gr.Column(scale=2):
-            judgement = gr.Label(label="The discriminator takes it for")
+            judgement = gr.Label(label="Prediction of the discriminator")
             with gr.Row():
-                images = [_image("Seen"), _image("Why")]
-            gr.Markdown("Orange pixels speak for a real picture, blue ones against it.")
+                images = [_image("Model input"), _image("Attribution")]
+            gr.Markdown("Orange pixels make the picture look more real, blue pixels less real.")
     _on([button.click], partial(explain, pipe), inputs, [judgement, *images], "explain")

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The parts of a report that tell what a discriminator looks at, and how the training went."""
+"""Sections of an explanation page on the discriminator and on training."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .html import Picture, Section
 _COLUMNS = 8
 _NUM_PATCHED_IMAGES = 2000
 _NUM_FILTERS = 6
-_FAKE_SHARE = 4  # the most fake part of an image is a square of a quarter of its side
+_FAKE_SHARE = 4  # the least real region is a square, its side a quarter of the image's
 
 
 def attribution_section(subject: Subject) -> Section:
@@ -34,7 +34,7 @@ def attribution_section(subject: Subject) -> Section:
     for kind, (images, class_labels) in kinds.items():
         pixel_values = to_pixel_values(images[:_COLUMNS])
         labels = None if class_labels is None else torch.tensor(class_labels)
-        # Compared with the blurred image, as grey squares look fake themselves.
+        # The baseline is the blurred image: grey squares look fake themselves.
         attributions = {
             method: attribute(discriminator, pixel_values, method, labels, baseline=blurred(pixel_values))
             for method in METHODS
@@ -43,13 +43,13 @@ def attribution_section(subject: Subject) -> Section:
         boxes = most_fake_boxes(attributions["occlusion"], size)
         rows = {kind: to_pil(images[:_COLUMNS])}
         rows |= {method.replace("_", " "): signed_maps(values) for method, values in attributions.items()}
-        rows["least real part"] = [_framed(image, box) for image, box in zip(rows[kind], boxes.tolist())]
-        # Of one mode, as some rows are coloured.
+        rows["least real region"] = [_framed(image, box) for image, box in zip(rows[kind], boxes.tolist())]
+        # All in RGB: some rows are coloured.
         pictures.append(
             Picture.of_image(
                 comparison_grid({name: [image.convert("RGB") for image in row] for name, row in rows.items()}),
-                f"What the discriminator looks at in {kind} images",
-                f"{kind.capitalize()} images, and what in them raises (red) or lowers (blue) the discriminator's score.",
+                f"Attribution maps of {kind} images",
+                f"{kind.capitalize()} images. Red pixels raise the discriminator's score, blue pixels lower it.",
             )
         )
         logits = _logits(discriminator, images[:512], subject.labels_of(0, min(512, len(images))))
@@ -57,15 +57,15 @@ def attribution_section(subject: Subject) -> Section:
     means = ", ".join(f"{name.removeprefix('mean logit of ')} {value:+.2f}" for name, value in numbers.items())
     return Section(
         "What the discriminator looks at",
-        "Guided backpropagation shows what raises the score, integrated gradients and occlusion also what lowers it; framed is"
-        f" the square that looks least real. Its mean score (logit): {means}.",
+        "Guided backpropagation shows the pixels that raise the score. Integrated gradients and occlusion also show"
+        f" those that lower it. A frame marks the region that looks least real. Mean score (logit): {means}.",
         pictures,
         numbers=numbers,
     )
 
 
 def filters_section(subject: Subject) -> Section:
-    """The patches of images that activate filters most, beside random filters (the paper's figure 5)."""
+    """Shows the image patches with the highest activations of trained and random filters (figure 5 of the paper)."""
     discriminator = subject.pipe.discriminator
     images = subject.images if subject.real_images is None else subject.real_images
     pixel_values = to_pixel_values(images[:_NUM_PATCHED_IMAGES])
@@ -79,31 +79,34 @@ def filters_section(subject: Subject) -> Section:
             pictures.append(
                 Picture.of_image(
                     patch_grid(patches).convert("RGB"),
-                    f"Patches that activate {name} filters of layer {layer + 1} most, and their gradients",
-                    f"Layer {layer + 1}, {name} filters: a filter in each row, patches on the left, gradients on the right.",
+                    f"Top patches of {name} filters in layer {layer + 1}, and their guided gradients",
+                    f"Layer {layer + 1}, {name} filters, one per row: patches on the left, gradients on the right.",
                 )
             )
             numbers[f"layer {layer + 1}, {name}: filters"] = patches.filters
     return Section(
         "Filters of the discriminator",
-        f"For each filter, the patches of {len(pixel_values):,} {'generated' if subject.real_images is None else 'real'} images"
-        " that activate it most, one of each image, and their guided gradients: what in them the filter responds to. Below, the"
-        " same of a network with random weights, as the paper shows it.",
+        "Each row shows the patches on which one filter is most active, at most one per image, out of"
+        f" {len(pixel_values):,} {'generated' if subject.real_images is None else 'real'} images. The guided gradients"
+        " show the pattern that the filter responds to. Filters with random weights are shown for comparison, as in"
+        " the DCGAN paper.",
         pictures,
         numbers=numbers,
     )
 
 
 def training_section(folder: Path) -> Section:
-    """Shows the course of the training, from its log."""
+    """Plots the training log."""
     history = load_history(folder)
     troubles = [f"{trouble.start}-{trouble.end}: {trouble.diagnosis}" for trouble in history.troubles]
     return Section(
         "Training",
-        "What the run logged. " + ("Marked are the steps with a warning." if troubles else "There was no warning."),
+        "Statistics from the training log. " + ("Steps with a warning are marked." if troubles else "No warnings."),
         [
             Picture.of_figure(
-                draw_history(history), "Losses, logits and other statistics over the steps", "From its log."
+                draw_history(history),
+                "Losses, logits and other statistics by training step",
+                "Statistics by training step.",
             )
         ],
         ["warning"] if troubles else [],
@@ -117,11 +120,12 @@ def training_section(folder: Path) -> Section:
 
 def signed_maps(attributions: torch.Tensor) -> list[PIL.Image.Image]:
     r"""
-    Attributions as images: red where they are positive, blue where negative, white where 0. Each image has a scale of its own.
+    Returns attributions as images: red where positive, blue where negative, white where 0. Each image has its own
+    scale.
 
     Args:
         attributions (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
-            What [`attribute`] returns.
+            Attributions, see [`attribute`].
     """
     sums = attributions.sum(1).cpu()
     scales = sums.abs().flatten(1).quantile(0.99, dim=1).clamp_min(1e-12)[:, None, None]

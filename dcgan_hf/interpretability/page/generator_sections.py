@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""The parts of a report that tell what a generator knows."""
+"""Sections of an explanation page on the generator."""
 
 from typing import Any
 
@@ -29,21 +29,21 @@ from .html import Picture, Section
 
 
 _COLUMNS = 8
-_FRAMES = 12  # of a walk, from one image to the next
+_FRAMES = 12  # of an animation, from one sample to the next
 _NUM_DIRECTIONS = 5
 _DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
 _NUM_UNITS = 20
-_NUM_LAYERS = 2  # later ones draw everything, so that nothing is left alone
-# Once leads to the mean of those with it, so not far enough for many.
+_NUM_LAYERS = 2  # units of later layers affect the whole image
+# 1 leads to the mean of the samples with a label, which is too little for many samples.
 _STRENGTH = 2
 _NUM_CHANGED = 500
 _NUM_LATENTS_FOR_UNITS = 100
-_RECOVERED = 30.0  # dB of PSNR, from which on an image is taken for the same
-_NEAR_ENOUGH = 35.0  # dB, from which on the search does not go on
+_RECOVERED = 30.0  # PSNR in dB from which an image counts as recovered
+_NEAR_ENOUGH = 35.0  # PSNR in dB at which a search stops
 
 
 def samples_section(subject: Subject) -> Section:
-    """Samples, and how truncation of the latents changes them."""
+    """Shows samples, and the effect of truncation."""
     rows = {}
     for truncation in (None, 1.0, 0.5):
         latents = subject.pipe.prepare_latents(_COLUMNS, torch.Generator().manual_seed(1), truncation=truncation).cpu()
@@ -54,14 +54,16 @@ def samples_section(subject: Subject) -> Section:
     }
     return Section(
         "Samples",
-        "Images of random latents, not chosen. Below, latents are truncated: smaller bounds give more typical and less"
-        " varied images.",
+        "Random samples, not cherry-picked. Below, the latents are truncated: a smaller bound gives more typical and"
+        " less varied images.",
         [
             Picture.of_image(
                 image_grid(to_pil(subject.images[:32]), _COLUMNS), "32 generated images", "The first 32 samples."
             ),
             Picture.of_image(
-                comparison_grid(rows), "The same latents, truncated more and more", "The same latents, truncated."
+                comparison_grid(rows),
+                "The same latents, increasingly truncated",
+                "The same latents, increasingly truncated.",
             ),
         ],
         numbers={"spread of a pixel over the images, by truncation": spreads},
@@ -69,14 +71,14 @@ def samples_section(subject: Subject) -> Section:
 
 
 def walk_frames(subject: Subject, num_images: int) -> list[PIL.Image.Image]:
-    """A round trip through the first samples, for a film. A class-conditional model stays in the first one's class."""
+    """Returns a loop through the first samples. A class-conditional model keeps the class of the first sample."""
     stops = [*subject.latents[:num_images], subject.latents[0]]
     path = torch.cat([interpolate(start, end, _FRAMES + 1)[:-1] for start, end in zip(stops, stops[1:])])
     return to_pil(subject.draw(path, subject.labels_of(0, 1)))
 
 
 def walks_section(subject: Subject) -> Section:
-    """Ways between samples, and the training images that are nearest to what lies on them."""
+    """Shows interpolations between two samples, and the training images nearest to them."""
     start, end = subject.latents[:2]
     labels = subject.labels_of(0, 1)
     paths = {method: interpolate(start, end, _COLUMNS, method) for method in ("spherical", "linear")}
@@ -84,9 +86,9 @@ def walks_section(subject: Subject) -> Section:
     rows = {method: to_pil(drawn) for method, drawn in images.items()}
     numbers = {}
     text = (
-        "What lies between two samples. On the spherical way latents keep their usual length; the straight one cuts through"
-        " the middle, where images are more typical. If the images changed abruptly or were the training images, the"
-        " generator would have learned these by heart."
+        "Interpolations between two samples. Spherical interpolation keeps the usual norm of the latents; linear"
+        " interpolation passes near the origin, where images are more typical. Abrupt changes or copies of training"
+        " images would indicate that the generator has memorised them."
     )
     if subject.real_images is not None:
         if subject.network is None:
@@ -103,9 +105,10 @@ def walks_section(subject: Subject) -> Section:
             "median distance between a real image and the nearest other one": float(usual),
         }
         text += (
-            f" Under the spherical way stands for each image the nearest one of {len(real):,} training images, in"
-            f" {'pixels' if subject.network is None else 'features of the classifier'}: on average it is"
-            f" {distances.mean() / usual:.1f} times as far away as the nearest neighbour of a training image usually is."
+            f" The row below the spherical interpolation shows the nearest of {len(real):,} training images, by"
+            f" distance in {'pixel space' if subject.network is None else 'the feature space of the classifier'}. The"
+            f" mean distance is {distances.mean() / usual:.1f} times the median distance between a training image and"
+            " the nearest other one."
         )
         rows = {name: rows[name] for name in ("spherical", "nearest real", "linear")}
     frames = walk_frames(subject, 5)
@@ -114,16 +117,16 @@ def walks_section(subject: Subject) -> Section:
         text,
         [
             Picture.of_image(
-                comparison_grid(rows), "Images between two samples", "From the first sample to the second."
+                comparison_grid(rows), "Interpolations between two samples", "From the first sample to the second."
             ),
-            Picture.of_frames(frames, "A film that walks from sample to sample", "Through five samples and back."),
+            Picture.of_frames(frames, "Animated walk through five samples", "Through five samples and back."),
         ],
         numbers=numbers,
     )
 
 
 def directions_section(subject: Subject) -> tuple[Section, Directions]:
-    """Directions in latent space, and what they change; and the directions, to be saved beside the model."""
+    """Shows samples moved along directions in latent space. The directions are also returned, to be saved."""
     generator = subject.pipe.generator
     class_label = None if subject.class_labels is None else subject.class_labels[0]
     number = min(_NUM_DIRECTIONS, generator.config.latent_dim)
@@ -137,7 +140,7 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
     directions = Directions(torch.cat(vectors), names)
     columns, rows, numbers = [], [], {}
     if subject.attributes is not None and explained:
-        columns = ["direction", "label that it orders best", "rank correlation"]
+        columns = ["direction", "label", "rank correlation"]
         for name, vector in zip(names, directions.vectors):
             correlations = {label: subject.rank_correlation(vector, label) for label in subject.attributes.names}
             best = name if name in explained else max(correlations, key=lambda label: abs(correlations[label]))
@@ -156,34 +159,36 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
     distances = ", ".join(f"{distance:g}" for distance in _DISTANCES)
     pictures = [
         Picture.of_image(
-            strips(found), f"One image moved along directions: {', '.join(found)}", f"{caption} {distances}."
+            strips(found), f"One sample moved along the directions {', '.join(found)}", f"{caption} {distances}."
         )
         for found, caption in (
-            (factors.names, "Closed-form factors (SeFa), distances"),
-            (components.names, "Components of the first feature map (GANSpace), distances"),
-            (explained, "Across the boundaries between samples with and without a label (as InterFaceGAN), distances"),
+            (factors.names, "Closed-form factors (SeFa), moved by"),
+            (components.names, "Principal components of the first feature map (GANSpace), moved by"),
+            (explained, "Across the boundary between samples without and with a label (InterFaceGAN), moved by"),
         )
         if found
     ]
     text = (
-        "The first sample, moved along directions in latent space. Factors and components were found without labels: they"
-        " are what changes the first layer most."
+        "The first sample, moved along directions in latent space. Factors and components are found without labels:"
+        " they are the directions that change the first layer most."
     )
     if explained:
         text += (
-            " The others lead from samples without to samples with what the classifier sees, found with half of the"
-            f" {len(subject.latents):,} samples; the rank correlation says how well a direction orders the other half."
+            " The others lead from samples without a label of the classifier to samples with it. They are fitted to"
+            f" half of the {len(subject.latents):,} samples; the rank correlation with the label's probability is"
+            " measured on the other half. Factors and components are listed with the label that they correlate with"
+            " most."
         )
     section = Section("Directions in latent space", text, pictures, columns, rows, {"rank correlations": numbers})
     return section, directions
 
 
 def arithmetic_section(subject: Subject) -> Section:
-    """Latents with something minus latents without it plus other latents (the paper's section 6.3.2)."""
+    """Shows samples to which vector arithmetic in latent space adds a label (section 6.3.2 of the paper)."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
     present = torch.from_numpy(np.stack([attributes.has(label) for label in attributes.names], axis=1))
-    columns = ["added", "have it now", "keep"] if attributes.is_multi_label else ["added", "have it now"]
+    columns = ["added label", "success rate", "kept"] if attributes.is_multi_label else ["added label", "success rate"]
     rows, pictures, numbers = [], [], {}
     for name in subject.labels:
         group = attributes.group_of(name)
@@ -215,10 +220,10 @@ def arithmetic_section(subject: Subject) -> Section:
         )
     return Section(
         "Arithmetic with latents",
-        "The mean latent of samples with something minus that of samples without it, other attributes held equal, is a"
-        f" direction. Along it, up to {_NUM_CHANGED} samples that have it not are brought {_STRENGTH} times as far as the mean of"
-        " those that have it. The table says how many have it then, and how many keep what else they had (of those on which the"
-        " classifier saw something of that kind).",
+        "The mean latent of samples with a label minus that of samples without it, with other attributes held equal,"
+        f" is a direction. Up to {_NUM_CHANGED} samples without the label are moved along it, {_STRENGTH} times as far"
+        " as the mean of samples with it. The table lists the share that then has the label, and the shares that keep"
+        " their other attributes (of the samples on which the classifier detects an attribute of that kind).",
         pictures,
         columns,
         rows,
@@ -227,7 +232,7 @@ def arithmetic_section(subject: Subject) -> Section:
 
 
 def inversion_section(subject: Subject, num_images: int = 64) -> Section:
-    """Latents found for given images: for generated ones, which have some, and for real ones."""
+    """Shows reconstructions of generated images, which have an exact latent, and of real images."""
     labels: Any = subject.labels_of(0, num_images)
     own = invert(
         subject.pipe,
@@ -240,28 +245,26 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
         "PSNR of generated images (dB)": own.psnr.tolist(),
         "share of generated images recovered": recovered,
     }
-    given = {"given": to_pil(subject.images[:_COLUMNS]), "found": to_pil(subject.draw(own.latents[:_COLUMNS]))}
+    given = {"target": to_pil(subject.images[:_COLUMNS]), "found": to_pil(subject.draw(own.latents[:_COLUMNS]))}
     pictures = [
-        Picture.of_image(
-            comparison_grid(given), "Generated images and what was found", "Images that the generator made itself."
-        )
+        Picture.of_image(comparison_grid(given), "Generated images and their reconstructions", "Generated images.")
     ]
     text = (
-        f"Which latent gives this image? Of {num_images} images that the generator made itself, {recovered:.0%} were found"
-        f" again (at least {_RECOVERED:g} dB; the search of an image ends at {_NEAR_ENOUGH:g} dB)."
+        f"Latents found for given images by gradient descent. Of {num_images} generated images, {recovered:.0%} are"
+        f" recovered (PSNR of at least {_RECOVERED:g} dB; a search stops at {_NEAR_ENOUGH:g} dB)."
     )
     if subject.real_images is not None and subject.class_labels is None:
         real = subject.real_images[:_COLUMNS]
         found = invert(subject.pipe, real.float() / 255)
         numbers["PSNR of real images (dB)"] = found.psnr.tolist()
         text += (
-            f" Real images have no latent: the nearest that the generator can draw is {found.psnr.quantile(0.5):.0f} dB away"
-            " (median)."
+            " Real images have no exact latent: the closest images found have a PSNR of"
+            f" {found.psnr.quantile(0.5):.0f} dB (median)."
         )
         pictures.append(
             Picture.of_image(
-                comparison_grid({"given": to_pil(real), "found": to_pil(subject.draw(found.latents))}),
-                "Real images and the nearest generated ones",
+                comparison_grid({"target": to_pil(real), "found": to_pil(subject.draw(found.latents))}),
+                "Real images and the closest generated images found",
                 "Real images.",
             )
         )
@@ -269,7 +272,7 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
 
 
 def units_section(subject: Subject) -> Section:
-    """Shows the generator's images without the units that matter most for a label."""
+    """Shows samples with the units that matter most for a label switched off."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
     before = np.stack([attributes.has(name) for name in attributes.names], axis=1)
@@ -279,7 +282,7 @@ def units_section(subject: Subject) -> Section:
     for name in subject.labels:
         column = attributes.names.index(name)
         chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:_NUM_LATENTS_FOR_UNITS])
-        shown = {"with": to_pil(subject.images[chosen[:_COLUMNS]])}
+        shown = {"all units": to_pil(subject.images[chosen[:_COLUMNS]])}
         for layer, width in enumerate(subject.pipe.generator.config.hidden_sizes[:_NUM_LAYERS]):
             number = min(_NUM_UNITS, width // 2)
             units = most_effective_units(
@@ -323,25 +326,26 @@ def units_section(subject: Subject) -> Section:
         pictures.append(
             Picture.of_image(
                 comparison_grid(shown),
-                f"Images with {name} before and after units were switched off",
-                f"{name}: with all units, and without those of a feature map that matter most for it.",
+                f"Images with {name} before and after switching off units",
+                f"{name}: with all units, and without the units of a feature map that matter most for this label.",
             )
         )
     return Section(
         "Units of the generator",
-        f"Up to {_NUM_UNITS} units of a feature map are switched off without which the classifier would be least sure of a"
-        " label, or as many random ones. How often does the label still occur? How much of the difference between the mean"
-        " images with and without it is left, which no classifier is asked about? And how many images keep their other labels?",
+        f"Up to {_NUM_UNITS} units of a feature map are switched off: those on which the classifier's confidence in a"
+        " label depends most or, for comparison, as many random ones. The table lists the share of samples with the"
+        " label, the pixel difference left between the mean images with and without it (independent of the"
+        " classifier), the share that keep their other labels, and the Frechet distance from the unchanged samples.",
         pictures,
         [
             "label",
             "units",
-            "with all",
+            "all units",
             "without these",
             "without random ones",
             "difference left",
-            "keep others",
-            "distance",
+            "keep other labels",
+            "Frechet distance",
         ],
         rows,
         numbers,

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""A page that shows what is inside a model: one HTML file with all its pictures, and its numbers as JSON."""
+"""Explanation page of a model: a self-contained HTML file, with its numbers as JSON."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_SMALLEST_WIDTH = 600  # of pictures on the page, in pixels: small images are shown enlarged
+_SMALLEST_WIDTH = 600  # of a displayed picture, in pixels; smaller ones are enlarged
 
 
 @dataclass
@@ -31,17 +31,17 @@ class Picture:
 
     Args:
         content (`bytes`):
-            The picture's file.
+            Content of the image file.
         kind (`str`):
             `"png"` or `"gif"`.
         width (`int`):
-            Width on the page in pixels, if there is room.
+            Displayed width in pixels, less on narrow screens.
         alt (`str`):
-            What it shows, for those who do not see it.
+            Alternative text.
         caption (`str`):
-            What it means.
+            Caption.
         is_chart (`bool`):
-            Whether it is a chart rather than images.
+            Whether the picture is a chart rather than images.
     """
 
     content: bytes
@@ -53,26 +53,26 @@ class Picture:
 
     @property
     def address(self) -> str:
-        """The picture itself as a `data:` address."""
+        """The picture as a `data:` URL."""
         return f"data:image/{self.kind};base64,{base64.b64encode(self.content).decode()}"
 
     @classmethod
     def of_image(cls, image: PIL.Image.Image, alt: str, caption: str) -> "Picture":
-        """Of an image, as it is."""
+        """Makes a picture from an image, as a PNG."""
         buffer = io.BytesIO()
         image.save(buffer, "PNG", optimize=True)
         return cls(buffer.getvalue(), "png", _enlarged(image.width), alt, caption, is_chart=False)
 
     @classmethod
     def of_frames(cls, frames: list[PIL.Image.Image], alt: str, caption: str) -> "Picture":
-        """Of images that follow each other, 12 a second, again and again."""
+        """Makes a looping GIF from frames, at 12 frames per second."""
         buffer = io.BytesIO()
         frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=1000 // 12, loop=0)
         return cls(buffer.getvalue(), "gif", min(256, _enlarged(frames[0].width)), alt, caption, is_chart=False)
 
     @classmethod
     def of_figure(cls, figure: "Figure", alt: str, caption: str) -> "Picture":
-        """Of a figure of matplotlib."""
+        """Makes a picture from a matplotlib figure."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
         return cls(buffer.getvalue(), "png", round(100 * figure.get_figwidth()), alt, caption, is_chart=True)
@@ -81,21 +81,21 @@ class Picture:
 @dataclass
 class Section:
     r"""
-    A part of the page.
+    Section of the page.
 
     Args:
         title (`str`):
-            Its heading.
+            Heading.
         text (`str`):
-            What was done and what it shows.
+            Method and results.
         pictures (`list[Picture]`):
-            Its pictures.
+            Pictures.
         columns (`list[str]`, *optional*):
-            Heads of the columns of its table.
+            Column headers of the table.
         rows (`list[list[str]]`, *optional*):
-            The table.
+            Rows of the table.
         numbers (`dict[str, Any]`, *optional*):
-            All numbers that it shows.
+            All numbers of the section, for `explanation.json`.
     """
 
     title: str
@@ -108,21 +108,21 @@ class Section:
 
 def write_explanation(folder: Path, model_name: str, sections: list[Section], seconds: float) -> Path:
     r"""
-    Writes `explanation.html`, which needs no other file, its numbers, `explanation.json`, and its pictures, `images/`, named by
-    their sections ("arithmetic-with-latents-1.png").
+    Writes the self-contained page `explanation.html`, its numbers to `explanation.json`, and its pictures to
+    `images/`, named after their sections ("arithmetic-with-latents-1.png").
 
     Args:
         folder (`Path`):
-            Where to write.
+            Output folder, created if necessary.
         model_name (`str`):
-            The model.
+            Name of the model.
         sections (`list[Section]`):
-            What the page has.
+            Sections of the page.
         seconds (`float`):
-            How long that took.
+            Time that the computation took, for the footer.
 
     Returns:
-        `Path`: the page.
+        `Path`: path of the page.
     """
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -141,5 +141,5 @@ def write_explanation(folder: Path, model_name: str, sections: list[Section], se
 
 
 def _enlarged(width: int) -> int:
-    """By a whole number, so that all pixels stay squares of one size."""
+    """Returns a multiple of the width, so that all pixels stay squares of equal size."""
     return width * max(1, math.ceil(_SMALLEST_WIDTH / width)) if width < _SMALLEST_WIDTH else width
