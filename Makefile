@@ -7,7 +7,7 @@ CONSTRAINTS ?= constraints.txt
 FOR_TRAINING = $(VENV)/.installed-for-training
 INSTALLED = $(VENV)/.installed
 
-.PHONY: help train test test-oldest quality style clean
+.PHONY: help train test test-oldest quality style docs notebooks clean
 
 help:
 	@echo "make train        train a DCGAN on handwritten digits (ARGS='--seed 1' adds flags)"
@@ -15,6 +15,8 @@ help:
 	@echo "make test-oldest  run the tests with the oldest supported versions"
 	@echo "make quality      check format, lint and types"
 	@echo "make style        format, and apply the linter's fixes"
+	@echo "make docs         build the site in site/, with strict links"
+	@echo "make notebooks    run the notebooks of docs/tutorials/ and keep their pictures"
 	@echo "make clean        remove the environments and caches"
 
 $(FOR_TRAINING): pyproject.toml $(CONSTRAINTS)
@@ -48,5 +50,12 @@ style: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(INSTALLED)
+	$(BIN)/python scripts/docs/figures.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+notebooks: $(INSTALLED)
+	$(BIN)/python scripts/docs/notebooks.py $(ARGS)
+
 clean:
-	rm -rf .venv .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-oldest .cache .hypothesis site .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -14,22 +14,21 @@ super-resolution with the bare network.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from benchmarks.loading import loading_benchmark, loading_table
 from benchmarks.loops import ARTICLE_LOOPS, LOOPS, Loop, article_in_keras_loop
 from benchmarks.plots import plot_training
+from benchmarks.records import measurement_facts, write_record
 from benchmarks.sampling import sampling_benchmark, sampling_table
 from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
 from benchmarks.training import training_benchmark, training_table
 from benchmarks.turns import seconds_of
 
-from dcgan_hf.hardware import default_mixed_precision, describe_hardware
+from dcgan_hf.hardware import default_mixed_precision
 from dcgan_hf.processes import connected_processes
 
 
@@ -44,14 +43,11 @@ def matmul_flops(precision: str, device: torch.device) -> float:
 
 
 def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """Runs the requested benchmarks and prints their results. Returns the content of benchmark.json."""
+    """Runs the requested benchmarks and prints their results. Returns the measurements of benchmark.json."""
     has_bf16 = default_mixed_precision(device.type == "cpu") == "bf16"
     peaks = {name: matmul_flops(name, device) for name in (["fp32", "bf16"] if has_bf16 else ["fp32"])}
-    hardware = describe_hardware(Accelerator(cpu=device.type == "cpu"))
-    print(f"{hardware}; torch {torch.__version__}")
     print("Matrix products: " + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()))
-    content: dict[str, Any] = {"hardware": hardware, "torch": torch.__version__, "matmul_flops": peaks}
-    content |= {part: [] for part in args.parts}
+    content: dict[str, Any] = {"matmul_flops": peaks} | {part: [] for part in args.parts}
 
     def report(part: str, title: str, rows: list[dict[str, Any]], table: str) -> None:
         content[part] += rows
@@ -111,10 +107,11 @@ def main(argv: list[str]) -> None:
     if ("article" in args.parts) != (args.keras_python is not None):
         raise ValueError("The part `article` needs `keras_python`. Without this part, omit it.")
     with connected_processes(args.use_cpu) as device:
-        content = run_benchmarks(args, device)
+        facts = measurement_facts("benchmark.py", argv, args.use_cpu)
+        print(f"{facts['hardware']}; torch {facts['torch']}")
+        content = facts | run_benchmarks(args, device)
     if args.output_dir:
-        args.output_dir.mkdir(parents=True, exist_ok=True)
-        (args.output_dir / "benchmark.json").write_text(json.dumps(content, indent=2) + "\n")
+        write_record(content, args.output_dir / "benchmark.json")
         if "training" in args.parts:
             plot_training(content["training"], args.output_dir / "training.png")
 

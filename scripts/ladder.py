@@ -9,7 +9,7 @@ Trains the same GAN repeatedly with single flags changed, over several seeds, an
 
 The file lists the flags of `dcgan train` that all runs share, and those of each rung. Further flags on the command
 line apply to all runs. Finished runs are not repeated, so an interrupted ladder resumes where it stopped. Writes
-ladder.md and ladder.json.
+ladder.json and prints a table.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from benchmarks.records import markdown_table, measurement_facts, write_record
 
 from dcgan_hf.hardware import num_usable_cores
 from dcgan_hf.model_folder import LOG_FILE
@@ -64,18 +65,17 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
     return distances
 
 
-def write_table(distances: dict[str, list[list[float]]], folder: Path) -> None:
-    """Writes the mean and standard deviation over the seeds, one row per rung."""
+def ladder_table(distances: dict[str, list[list[float]]]) -> str:
+    """Mean and standard deviation over the seeds, one row per rung, as a table in Markdown."""
     number = max(len(run) for runs in distances.values() for run in runs)
-    lines = [f"| | {' | '.join(f'{i + 1}/{number}' for i in range(number))} | seeds |", "| --- " * (number + 2) + "|"]
+    rows = []
     for name, runs in distances.items():
         cells = [
             f"{statistics.mean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
             for values in zip(*runs)
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} | {len(runs)} |")
-    (folder / "ladder.md").write_text("\n".join(lines) + "\n")
-    (folder / "ladder.json").write_text(json.dumps(distances, indent=2) + "\n")
+        rows.append([name, *cells, str(len(runs))])
+    return markdown_table(["", *(f"{i + 1}/{number}" for i in range(number)), "seeds"], rows)
 
 
 def main(argv: list[str]) -> None:
@@ -90,9 +90,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rungs", nargs="+", metavar="NAME", help="Rungs to train, in this order (default: all).")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="Number of parallel runs, which share the CPU cores.")
-    parser.add_argument("--output_dir", type=Path, default=Path("dcgan-ladder"))
+    parser.add_argument(
+        "--output_dir", type=Path, help="Folder of the runs (default: dcgan-ladder-<name of the file>)."
+    )
     args, more_flags = parser.parse_known_args(argv)
     logging.basicConfig(format="%(asctime)s - %(message)s", level=logging.INFO)
+    output_dir = args.output_dir or Path(f"dcgan-ladder-{args.ladder.stem}")
     ladder = yaml.safe_load(args.ladder.read_text())
     unknown = set(args.rungs or []) - ladder["rungs"].keys()
     if unknown:
@@ -100,17 +103,19 @@ def main(argv: list[str]) -> None:
     rungs = {name: ladder["rungs"][name] for name in args.rungs or ladder["rungs"]}
     common = ladder["common"] | {"num_cpu_threads": max(1, num_usable_cores() // args.jobs)}
 
+    facts = measurement_facts("ladder.py", argv, use_cpu=True)
     # All rungs of the first seed come first, for early results.
     runs = list(product(args.seeds, rungs))
     distances: dict[str, list[list[float]]] = {name: [] for name in rungs}
     with ThreadPoolExecutor(args.jobs) as pool:
         trainings = [
-            pool.submit(train, name, seed, common | rungs[name], more_flags, args.output_dir) for seed, name in runs
+            pool.submit(train, name, seed, common | rungs[name], more_flags, output_dir) for seed, name in runs
         ]
         for (_, name), training in zip(runs, trainings):
             distances[name].append(training.result())
-            write_table({name: runs for name, runs in distances.items() if runs}, args.output_dir)
-    print((args.output_dir / "ladder.md").read_text())
+            measured = {name: runs for name, runs in distances.items() if runs}
+            write_record(facts | {"distances": measured}, output_dir / "ladder.json")
+    print(ladder_table(distances))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ distance of 10,000 images to the dataset's test images, in the features of a cla
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -25,9 +24,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from benchmarks.loops import make_engine, tutorial_loop
-from benchmarks.turns import markdown_table
+from benchmarks.records import markdown_table, measurement_facts, write_record
 from diffusers.image_processor import VaeImageProcessor
 from torch import nn
 from torch.multiprocessing import get_context
@@ -39,7 +37,7 @@ from dcgan_hf.data.loaders import ResidentLoader, Shard, endless_batches
 from dcgan_hf.evaluation.features import load_feature_network
 from dcgan_hf.evaluation.images import decode_images, features_of
 from dcgan_hf.evaluation.metrics import frechet_distance
-from dcgan_hf.hardware import describe_hardware, num_usable_cores
+from dcgan_hf.hardware import num_usable_cores
 from dcgan_hf.pictures import image_grid, to_bytes, to_pil, to_pixel_values
 from dcgan_hf.processes import connected_processes, restored_globals
 from dcgan_hf.training.recipes import arguments_from_recipe
@@ -225,7 +223,8 @@ def main(argv: list[str]) -> None:
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     with connected_processes(use_cpu=True):
-        print(f"{describe_hardware(Accelerator(cpu=True))}; torch {torch.__version__}", flush=True)
+        facts = measurement_facts("time_to_quality.py", argv, use_cpu=True)
+        print(f"{facts['hardware']}; torch {facts['torch']}", flush=True)
         network = load_feature_network(args.eval_features, CPU)
         real = features_of(network, load_images(args, "test")).features
         images, results = load_images(args, "train"), []
@@ -236,7 +235,7 @@ def main(argv: list[str]) -> None:
         for seed in args.seeds:
             results.append(compare(args, images, distance, seed))
             content = {"features": network.name, "num_samples": args.num_samples, "results": results}
-            (args.output_dir / "results.json").write_text(json.dumps(content, indent=2) + "\n")
+            write_record(facts | content, args.output_dir / "results.json")
     print("\n" + summarize(results))
 
 

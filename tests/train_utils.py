@@ -50,7 +50,9 @@ def run_command(name, *flags):
 
 
 def run_script(name, *flags):
-    """Runs a script in this process."""
+    """Runs a script in this process, which imports what lies beside it."""
+    if str(SCRIPTS) not in sys.path:
+        sys.path.insert(0, str(SCRIPTS))
     spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

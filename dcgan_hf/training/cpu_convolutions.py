@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """
 Convolutions for training on CPUs. [`FastConvolutions`] replaces slow operations of PyTorch by faster ones with the
-same result up to rounding (figures: BENCHMARKS.md):
+same result up to rounding (figures: docs/explanation/benchmarks/convolutions.md):
 
 - A transposed convolution to the few channels of an image becomes an ordinary convolution whose output is rearranged
   (Shi et al., 2016, https://huggingface.co/papers/1609.05158). It outputs the image in the generator, and propagates

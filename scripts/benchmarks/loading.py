@@ -19,7 +19,7 @@ from dcgan_hf.data.datasets import ImageDataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
 
-from .turns import markdown_table
+from .records import markdown_table
 
 
 def encoded_images(number: int) -> Dataset:

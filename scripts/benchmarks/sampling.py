@@ -10,7 +10,8 @@ import torch
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
 
-from .turns import WAY_COLUMNS, markdown_table, time_ways, way_cells
+from .records import markdown_table
+from .turns import WAY_COLUMNS, time_ways, way_cells
 
 
 def sampling_benchmark(

@@ -19,7 +19,8 @@ from dcgan_hf.pictures import to_pixel_values
 from dcgan_hf.processes import restored_globals
 
 from .loops import Loop
-from .turns import markdown_table, seconds_of, take_turns
+from .records import markdown_table
+from .turns import seconds_of, take_turns
 
 
 class FlopCounter(TorchDispatchMode):

@@ -4,7 +4,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -57,9 +57,3 @@ def way_cells(row: dict[str, Any]) -> list[str]:
     """Returns the cells of a row for [`WAY_COLUMNS`]."""
     low, median, high = (1e3 * seconds for seconds in (row["quartiles"][0], row["seconds"], row["quartiles"][1]))
     return [f"{median:.1f} ({low:.1f}-{high:.1f})", f"{row['images_per_second']:,.1f}", f"{row['ratio']:.2f}"]
-
-
-def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
-    """Returns a table in Markdown."""
-    lines = [f"| {' | '.join(cells)} |" for cells in [columns, *rows]]
-    return "\n".join([lines[0], "| --- " * len(columns) + "|", *lines[1:]])

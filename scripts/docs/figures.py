@@ -26,11 +26,23 @@ from typing import Any
 import yaml
 
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.loading import loading_table  # noqa: E402
+from benchmarks.records import markdown_table  # noqa: E402
+from benchmarks.sampling import sampling_table  # noqa: E402
+from benchmarks.super_resolution import super_resolution_table  # noqa: E402
+from benchmarks.training import training_table  # noqa: E402
+from check_understanding import understanding_table  # noqa: E402
+from ladder import ladder_table  # noqa: E402
+
+
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "figures"
 RECIPES = ROOT / "dcgan_hf" / "recipes"
+# Tables of benchmark.json.
+PARTS = {"loading": loading_table, "sampling": sampling_table, "super_resolution": super_resolution_table}
 # "86 to 90 %", "4.8 dB" or "2.5 times as fast", and the comment that names where the number comes from.
-_QUOTE = re.compile(
+QUOTE = re.compile(
     r"(?P<number>-?\d[\d,]*(?:\.\d+)?)(?: to (?P<high>-?\d[\d,]*(?:\.\d+)?))?(?P<unit>[^\d<|\n]*(?:\n[^\d<|\n]*)?)"
     r"<!--= (?P<file>[\w./-]+\.json) (?P<key>[^>]+?) -->"
 )
@@ -53,8 +65,8 @@ def look_up(content: Any, key: str) -> Any:
         if isinstance(content, list) and not part.isdigit():
             (content,) = (metric["value"] for metric in content if metric["type"] == part)
         elif isinstance(content, dict) and "columns" in content:
-            (row,) = (row for row in content["rows"] if row[0].strip("*") == part)
-            content = dict(zip(content["columns"], row))
+            rows = {row[0].strip("*"): row for row in content["rows"]}
+            content = dict(zip(content["columns"], rows[part]))
         else:
             content = content[int(part) if isinstance(content, list) else part]
     if isinstance(content, str):
@@ -85,12 +97,6 @@ def _quoted(match: re.Match) -> str:
     return f"{numbers}{match['unit']}<!--= {match['file']} {match['key']} -->"
 
 
-def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
-    """Table in Markdown."""
-    lines = [f"| {' | '.join(cells)} |" for cells in [columns, *rows]]
-    return "\n".join([lines[0], "| --- " * len(columns) + "|", *lines[1:]])
-
-
 def recipes_table() -> str:
     """Recipes of the package by what they train, as their files describe them."""
     rows = []
@@ -101,26 +107,29 @@ def recipes_table() -> str:
     return markdown_table(["command", "images and networks", "time"], rows)
 
 
+def render_table(record: Any, part: str | None) -> str:
+    """Table of a measurement: its cells if they were recorded, else what the measuring script prints."""
+    if part == "training" or part == "article":
+        return training_table(record[part], record["matmul_flops"])
+    if part in PARTS:
+        return PARTS[part](record[part])
+    if "distances" in record:
+        return ladder_table(record["distances"])
+    if "times_chance" in record:
+        return understanding_table(record)
+    table = record[part] if part else record
+    return markdown_table(table["columns"], table["rows"])
+
+
 def _table(match: re.Match) -> str:
-    name, key = match["file"], match["key"]
-    if name == "recipes":
-        table = recipes_table()
-    else:
-        content = read(name)
-        table = render_table(look_up(content, key) if key else content, content)
-    return f"<!--= table {name}{f' {key}' if key else ''} -->\n\n{table}\n"
-
-
-def render_table(content: Any, file: dict[str, Any]) -> str:
-    """Table of a measurement: rows that were written as cells, or what one of the measuring scripts wrote."""
-    if "columns" in content:
-        return markdown_table(content["columns"], content["rows"])
-    raise NotImplementedError
+    name, part = match["file"], match["key"]
+    table = recipes_table() if name == "recipes" else render_table(read(name), part)
+    return f"<!--= table {name}{f' {part}' if part else ''} -->\n\n{table}\n"
 
 
 def with_figures(text: str) -> str:
     """Returns a page with the numbers and tables that the files have."""
-    return _TABLE.sub(_table, _QUOTE.sub(_quoted, text))
+    return _TABLE.sub(_table, QUOTE.sub(_quoted, text))
 
 
 def main(argv: list[str]) -> None:
@@ -131,7 +140,9 @@ def main(argv: list[str]) -> None:
         text = page.read_text()
         if with_figures(text) != text:
             if args.check:
-                raise SystemExit(f"{page.relative_to(ROOT)} has other figures than its files: run {Path(__file__).name}.")
+                raise SystemExit(
+                    f"{page.relative_to(ROOT)} has other figures than its files: run {Path(__file__).name}."
+                )
             page.write_text(with_figures(text))
             print(f"{page.relative_to(ROOT)} was written.")
 

@@ -1,39 +1,59 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Extension of Griffe that reads docstrings in Hugging Face's format: its references become links of the site."""
+"""Extension of Griffe that reads docstrings in Hugging Face's format: their references become links of the site."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import griffe
 
 
-_REFERENCE = re.compile(r"\[`~?([\w.]+?)`\]")
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+_LINK = re.compile(r"\[`~?([\w.]+?)`\]")
+# "name ([`Type`], *optional*, defaults to 1):"
+_ARGUMENT = re.compile(r"^( +[\w, ]+) \((.*)\):$", flags=re.MULTILINE)
 
 
 class HuggingFaceDocstrings(griffe.Extension):
-    """Links [`Name`] to the object of that name, if the package has one, and shows it as code otherwise."""
+    """Links [`Name`] to the class or function of that name, if the reference shows it, and makes it code otherwise."""
 
     def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
-        """Rewrites all docstrings of a package."""
+        """Rewrites the docstrings of a package."""
+        pages = "\n".join(path.read_text() for path in REFERENCE.glob("*.md"))
+        shown = set(re.findall(r"^::: ([\w.]+)", pages, flags=re.MULTILINE))
         objects = list(_objects(pkg))
-        paths: dict[str, str] = {}
-        for found in objects:
-            if not found.name.startswith("_"):
-                paths.setdefault(found.name, found.path)
+        paths = {
+            found.name: found.path
+            for found in objects
+            if (found.is_class or found.is_function)
+            and not found.name.startswith("_")
+            and (
+                found.path in shown
+                or found.parent is not None
+                and found.parent.is_module
+                and found.parent.path in shown
+            )
+        }
+
+        def link(match: re.Match) -> str:
+            name = match[1].rpartition(".")[2]
+            return f"[`{name}`][{paths[name]}]" if name in paths else f"`{match[1]}`"
+
         for found in objects:
             if found.docstring:
-                text = found.docstring.value
-                found.docstring.value = _REFERENCE.sub(lambda match: _link(match[1], paths), text)
+                text = _ARGUMENT.sub(lambda match: f"{match[1]} ({_plain(match[2])}):", found.docstring.value)
+                found.docstring.value = _LINK.sub(link, text)
 
 
-def _objects(module: griffe.Object) -> Any:
+def _plain(description: str) -> str:
+    """Type of an argument without its markup, since the site shows it as code. A colon would end it."""
+    return re.sub(r"[`*]|\[(?=`)|(?<=`)\]|~", "", description).replace(": ", "=")
+
+
+def _objects(module: griffe.Object | griffe.Alias) -> Iterator[griffe.Object | griffe.Alias]:
+    yield module
     for member in module.members.values():
         if not member.is_alias:
-            yield member
             yield from _objects(member)
-
-
-def _link(name: str, paths: dict[str, str]) -> str:
-    path = paths.get(name.rpartition(".")[2])
-    return f"[`{name}`][{path}]" if path else f"`{name}`"

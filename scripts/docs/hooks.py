@@ -55,7 +55,7 @@ def for_site(text: str) -> str:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Writes links to model cards as they are on the site, removes the sources of figures, and adds the commands."""
-    markdown = re.sub(r"<!--= .*? -->\n?", "", markdown)
+    markdown = re.sub(r"<!--= table .*? -->\n|<!--= .*? -->", "", markdown)
     if page.file.src_uri not in ("index.md", *PAGES.values()):
         markdown = re.sub(r"\]\(\.\./((?:\.\./)*)model_cards/", r"](\1model_cards/", markdown)
     return markdown.replace("<!-- commands -->", commands())
@@ -74,7 +74,7 @@ def commands() -> str:
         for field in command.fields.values():
             groups.setdefault(field.metadata["group"], []).append(field)
         for group, fields in groups.items():
-            sections.append(f"**{group}**\n\n| flag | default | |\n| --- | --- | --- |")
+            sections.append(f"**{group}**\n\n| flag | default | description |\n| --- | --- | --- |")
             sections.append("\n".join(_row(field, command.hints[field.name]) for field in fields) + "\n")
     return "\n".join(sections)
 

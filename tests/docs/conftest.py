@@ -17,7 +17,7 @@ _TRAINING = ["--hidden_size=4", "--train_batch_size=8", "--use_cpu", "--mixed_pr
 # Flags that make a command small.
 SMALL = {
     "train": [*_TRAINING, "--eval_num_images=40", "--use_ema=false"],
-    "train-super-resolution": [*_TRAINING, "--num_blocks=1", "--warmup_steps=1"],
+    "train-super-resolution": [*_TRAINING, """--generator_config={"num_blocks": 1}""", "--warmup_steps=0"],
     "train-classifier": ["--num_epochs=1", "--use_cpu"],
     "generate": ["--num_images=5", "--use_cpu"],
     "upscale": ["--use_cpu"],

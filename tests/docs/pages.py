@@ -73,7 +73,7 @@ _IN_CALLS_OF = {
     "DCGANSuperResolutionTrainingArguments": _TRAINING | {"resolution": 16},
     "ClassifierArguments": {"num_epochs": 1, "resolution": 16},
     "TrainingArguments": {"max_steps": 3, "use_cpu": True},
-    "arguments_from_recipe": {},
+    "SearchArguments": {"num_steps": 3},
 }
 _LOWERED = {
     "batch_size": 32,
@@ -81,7 +81,6 @@ _LOWERED = {
     "eval_steps": 1,
     "logging_steps": 1,
     "num_images": 8,
-    "num_steps": 3,
     "save_images_steps": 1,
     "warmup_steps": 1,
     "num_train_epochs": 1,
@@ -94,8 +93,7 @@ class _Shrink(ast.NodeTransformer):
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         small = _IN_CALLS_OF.get(name, {})
         if name == "arguments_from_recipe":
-            node.args[2].keys += [ast.Constant(key) for key in _TRAINING]
-            node.args[2].values += [ast.Constant(value) for value in _TRAINING.values()]
+            node.args[2] = ast.BinOp(node.args[2], ast.BitOr(), ast.parse(repr(_TRAINING), mode="eval").body)
         node.keywords = [keyword for keyword in node.keywords if not (small and keyword.arg == "num_epochs")]
         for keyword in node.keywords:
             if keyword.arg in _LOWERED:

@@ -1,0 +1,134 @@
+"""Links, file names, pictures, module paths and figures in the texts are right."""
+
+import importlib
+import json
+import re
+import sys
+
+import nbformat
+import pytest
+import yaml
+
+from ..train_utils import RECIPES, ROOT, SCRIPTS
+from .pages import CARDS, DOCS, PAGES, prose_of
+
+
+sys.path.insert(0, str(SCRIPTS / "docs"))
+import figures  # noqa: E402
+import hooks  # noqa: E402
+
+
+NOTEBOOKS = sorted((DOCS / "tutorials").glob("*.ipynb"))
+LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+
+
+def text_of(page):
+    if page.suffix == ".ipynb":
+        cells = nbformat.read(page, as_version=4).cells
+        return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return prose_of(page)
+
+
+def anchors_of(page):
+    """Anchors of a page's headings, as GitHub and MkDocs make them."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(text_of(page)):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name}: {target}"
+        if anchor and linked.name != "commands.md":  # its headings are made when the site is built
+            assert anchor in anchors_of(linked), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_text_names_exist(page):
+    for code in re.findall(r"`([^`\s]+)`", text_of(page)):
+        path = code.partition("::")[0].rstrip("/")
+        is_ours = path.split("/")[0] in {"dcgan_hf", "scripts", "tests", "docs", "model_cards", ".ci"} and "/" in path
+        if is_ours and not re.search(r"[*<{]", path):
+            assert (ROOT / path).exists(), f"{page.name}: {code}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_a_text_names_exist(page):
+    text = page.read_text()
+    for name in set(re.findall(r"\bdcgan_hf(?:\.\w+)+", text)):
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            try:
+                found = importlib.import_module(".".join(parts[:length]))
+            except ModuleNotFoundError:
+                continue
+            break
+        for part in parts[length:]:
+            assert hasattr(found, part), f"{page.name}: {name}"
+            found = getattr(found, part)
+
+
+def test_all_pages_are_in_the_navigation():
+    named = set(re.findall(r"[\w/-]+\.(?:md|ipynb)", (ROOT / "mkdocs.yml").read_text()))
+    pages = {str(path.relative_to(DOCS)) for path in [*DOCS.rglob("*.md"), *NOTEBOOKS]}
+    assert named == pages | {"index.md", *hooks.PAGES.values()}
+
+
+def test_figures_are_those_of_the_files():
+    quoted = 0
+    for page in figures.pages():
+        text = page.read_text()
+        assert figures.with_figures(text) == text, f"{page}: run scripts/docs/figures.py"
+        quoted += text.count("<!--= ")
+    assert quoted > 30
+
+
+def test_every_figures_file_names_its_command():
+    for path in figures.FIGURES.glob("*.json"):
+        content = json.loads(path.read_text())
+        entries = [content] if "command" in content else list(content.values())
+        assert entries and all(re.match(r"(python scripts|dcgan) ?", entry["command"]) for entry in entries), path.name
+
+
+def test_a_wrong_figure_is_noticed():
+    right = "202 MB<!--= install.json cpu:bytes -->"
+    assert figures.with_figures(right) == right
+    for wrong in (right.replace("202", "203"), right.replace("202 MB", "202.0001 MB")):
+        assert figures.with_figures(wrong) != wrong
+    with pytest.raises(KeyError):
+        figures.with_figures(right.replace("cpu:bytes", "cpu:kilobytes"))
+    table = "<!--= table recipes -->\n\n| a |\n| --- |\n| b |\n"
+    assert figures.with_figures(table) != table and "b |" not in figures.with_figures(table)
+    assert figures.with_figures(figures.with_figures(table)) == figures.with_figures(table)
+
+
+# A number with a unit of measurement. (A size that is set, such as a tile's, has none of these units.)
+MEASURED = re.compile(
+    r"(?<![\w.])\d[\d,.]*(?: to \d[\d,.]*)?\s?"
+    r"(?:%|dB\b|ms\b|images/s|GFLOP/s|[MG]B\b|seconds?\b|minutes?\b|hours?\b|times as (?:fast|near|many|large)|times faster)"
+)
+# Numbers that are set: bounds of definitions, and the default of `--in_memory_gb`.
+SET = ["(30 dB)", "99 %", "100 %", "1 %", "4 GB"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_figure_names_its_source(page):
+    """A figure in a sentence is followed by the file and key that it comes from; a table of figures follows its file."""
+    text = re.sub(r"<!--= table .*? -->\n\n(?:\|.*\n)+", "", text_of(page))
+    text = figures.QUOTE.sub("", re.sub(r"`[^`\n]*`", "", text))
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    for value in SET:
+        text = text.replace(value, "")
+    found = [match[0] for match in MEASURED.finditer(text)]
+    assert not found, f"{page.relative_to(ROOT)}: {found}"
+
+
+def test_recipes_are_described():
+    table = figures.recipes_table()
+    for path in RECIPES.glob("*.yaml"):
+        recipe = yaml.safe_load(path.read_text())
+        assert f"--config {path.stem}`" in table and recipe["time"] in table
