@@ -9,6 +9,8 @@ import nbformat
 import pytest
 import yaml
 
+import dcgan_hf
+
 from ..train_utils import RECIPES, ROOT, SCRIPTS
 from .pages import CARDS, DOCS, PAGES, prose_of
 
@@ -16,6 +18,7 @@ from .pages import CARDS, DOCS, PAGES, prose_of
 sys.path.insert(0, str(SCRIPTS / "docs"))
 import figures  # noqa: E402
 import hooks  # noqa: E402
+import notebooks  # noqa: E402
 
 
 NOTEBOOKS = sorted((DOCS / "tutorials").glob("*.ipynb"))
@@ -104,6 +107,44 @@ def test_a_wrong_figure_is_noticed():
     table = "<!--= table recipes -->\n\n| a |\n| --- |\n| b |\n"
     assert figures.with_figures(table) != table and "b |" not in figures.with_figures(table)
     assert figures.with_figures(figures.with_figures(table)) == figures.with_figures(table)
+
+
+# Other people's addresses. One of ours would be invented, as long as pyproject.toml names no repository.
+HOSTS = re.compile(
+    r"https://(?:huggingface\.co/(?:papers/\d{4}\.\d{4,5}$|docs/)|(?:docs\.)?pytorch\.org/|onnxruntime\.ai|cyclopts\.readthedocs\.io"
+    r"|github\.com/(?:pytorch|huggingface|zju-vipa|znxlwm|POSTECH-CVLab)/|archive\.ics\.uci\.edu/)"
+)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_address_is_invented(page):
+    for address in re.findall(r"https?://[^\s)\"'`>\\,;]+", text_of(page)):
+        address = address.rstrip(".")
+        assert HOSTS.match(address) or hooks.repository() and hooks.repository() in address, address
+
+
+def test_badges_come_from_one_constant(monkeypatch):
+    for path in NOTEBOOKS:
+        assert ("colab" in path.read_text()) == bool(hooks.repository())
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    number = len(notebook.cells)
+    monkeypatch.setattr(notebooks, "repository", lambda: "https://github.com/someone/dcgan")
+    for _ in range(2):  # nothing is added twice
+        notebooks.add_badge(notebook, "classes")
+    assert len(notebook.cells) == number + 2
+    assert "/someone/dcgan/blob/main/docs/tutorials/classes.ipynb)" in notebook.cells[0].source
+    assert notebook.cells[1].source.endswith('@ git+https://github.com/someone/dcgan"')
+    monkeypatch.setattr(notebooks, "repository", lambda: "")
+    notebooks.add_badge(notebook, "classes")
+    assert len(notebook.cells) == number
+
+
+def test_the_citation():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == dcgan_hf.__version__
+    assert citation.get("repository-code", "") == hooks.repository()
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert f"## {dcgan_hf.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 # A number with a unit of measurement. (A size that is set, such as a tile's, has none of these units.)

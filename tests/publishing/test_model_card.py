@@ -19,7 +19,7 @@ from dcgan_hf.publishing.upload import publish_pipeline
 from dcgan_hf.training.recipes import arguments_from_recipe
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline
-from ..train_utils import ROOT, train_here
+from ..train_utils import ROOT, SCRIPTS, train_here
 
 
 METRIC = {
@@ -160,10 +160,20 @@ def test_the_code_runs(hub, token, num_classes, tmp_path, monkeypatch):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=dict(os.environ))
 
 
+CARDS = sorted((ROOT / "model_cards").glob("*/README.md"))
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.parent.name)
+def test_a_card_of_a_recipe_is_rendered_from_its_facts(path):
+    sys.path.insert(0, str(SCRIPTS / "docs"))
+    import cards
+
+    assert path.read_text() == cards.render(path.parent.name), "run scripts/docs/cards.py"
+
+
 def test_the_cards_of_the_recipes(hub, token):
-    cards = sorted((ROOT / "model_cards").glob("*/README.md"))
-    assert {"digits", "fashion_mnist"} <= {path.parent.name for path in cards}
-    for path in cards:
+    assert {"digits", "fashion_mnist"} <= {path.parent.name for path in CARDS}
+    for path in CARDS:
         card = ModelCard.load(path)
         card.validate()
         assert_without_gaps(str(card))
