@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import re
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 import dcgan_hf
+from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality
 
 from ..train_utils import RECIPES, ROOT, SCRIPTS
 from .pages import CARDS, DOCS, PAGES, prose_of
@@ -173,3 +175,18 @@ def test_recipes_are_described():
     for path in RECIPES.glob("*.yaml"):
         recipe = yaml.safe_load(path.read_text())
         assert f"--config {path.stem}`" in table and recipe["time"] in table
+
+
+def test_warnings_are_quoted_word_for_word():
+    healthy = {"logits_std": 1.0, "diversity": 1.0, "discriminator_loss": 1.0}
+    messages = [
+        diagnose(healthy | {"logits_std": 0.0}, 1000),
+        diagnose(healthy | {"diversity": 0.0}, 1000),
+        diagnose(healthy | {"discriminator_loss": 0.0}, 1000),
+        diagnose_quality(5.0, 2.0, 1000),
+    ]
+    with pytest.raises(FloatingPointError) as diverged:
+        check_finite({"discriminator_loss": math.nan}, 1000, find_checkpoints=lambda: [DOCS / "checkpoint-4000"])
+    messages.append(str(diverged.value))
+    quoted = re.findall(r"^> (.*)$", (DOCS / "guides" / "noise.md").read_text(), flags=re.MULTILINE)
+    assert {message.replace("2.5", "N.N").replace("step 1000", "step N") for message in messages} == set(quoted)
