@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..model_folder import ARGUMENTS_FILE, LOG_FILE, read_json
+from ..model_folder import ARGUMENTS_FILE, LOG_FILE, RESULTS_FILE, read_json
 from ..training.diagnostics import QUANTILES
 from ..training.failures import diagnose
 from ..training.losses import LOSSES
@@ -105,9 +105,11 @@ def load_history(folder: str | Path) -> TrainingHistory:
     names = dict.fromkeys(name for entry in entries for name in entry if name != "step")
     series = {name: Series(*(np.array(column) for column in zip(*points[name]))) for name in names}
 
-    loss = LOSSES[read_json(Path(folder) / ARGUMENTS_FILE)["loss"]]
+    # Of a custom loss it is not known where it ends.
+    is_custom = "loss" in read_json(Path(folder) / RESULTS_FILE).get("own_parts", ())
+    is_saturating = not is_custom and LOSSES[read_json(Path(folder) / ARGUMENTS_FILE)["loss"]].is_saturating
     updates = [entry for entry in entries if "discriminator_loss" in entry]
-    said = [diagnose(entry, entry["step"], loss.is_saturating) for entry in updates]
+    said = [diagnose(entry, entry["step"], is_saturating) for entry in updates]
     troubles = []
     for diagnosis, group in groupby(range(len(updates)), lambda i: said[i]):
         indices = list(group)

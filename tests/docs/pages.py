@@ -77,10 +77,10 @@ _IN_CALLS_OF = {
 }
 _LOWERED = {
     "batch_size": 32,
-    "eval_num_images": 100,
+    "eval_num_images": 300,
     "eval_steps": 1,
     "logging_steps": 1,
-    "num_images": 8,
+    "num_images": 300,
     "save_images_steps": 1,
     "warmup_steps": 1,
     "num_train_epochs": 1,
@@ -96,21 +96,23 @@ class _Shrink(ast.NodeTransformer):
             node.args[2] = ast.BinOp(node.args[2], ast.BitOr(), ast.parse(repr(_TRAINING), mode="eval").body)
         node.keywords = [keyword for keyword in node.keywords if not (small and keyword.arg == "num_epochs")]
         for keyword in node.keywords:
-            if keyword.arg in _LOWERED:
-                keyword.value = self._lower(keyword.arg, keyword.value)
+            keyword.value = self._lower(keyword.arg, keyword.value)
         node.keywords = [keyword for keyword in node.keywords if keyword.arg not in small]
         node.keywords += [ast.keyword(key, ast.Constant(value)) for key, value in small.items()]
+        given = {keyword.arg for keyword in node.keywords}
+        if "eval_features" in given and "eval_num_images" not in given:
+            node.keywords.append(ast.keyword("eval_num_images", ast.Constant(_LOWERED["eval_num_images"])))
         return node
 
     def visit_Dict(self, node):
         self.generic_visit(node)
-        for i, key in enumerate(node.keys):
-            if isinstance(key, ast.Constant) and key.value in _LOWERED:
-                node.values[i] = self._lower(key.value, node.values[i])
+        items = [(getattr(key, "value", None), key, value) for key, value in zip(node.keys, node.values)]
+        kept = [(key, self._lower(name, value)) for name, key, value in items if name not in _TRAINING]
+        node.keys, node.values = [key for key, _ in kept], [value for _, value in kept]
         return node
 
     def _lower(self, name, value):
-        if isinstance(value, ast.Constant) and isinstance(value.value, int):
+        if name in _LOWERED and isinstance(value, ast.Constant) and isinstance(value.value, int):
             return ast.Constant(min(value.value, _LOWERED[name]))
         return value
 

@@ -21,7 +21,7 @@ from .pages import DOCS, blocks_of, shrink
 
 
 PAGE = DOCS / "guides" / "extend.md"
-EXAMPLES = {re.search(r'output_dir="([\w-]+)"', block.code)[1]: block for block in blocks_of(PAGE, "python")}
+EXAMPLES = {re.search(r'output_dir=f?"([\w-]+)', block.code)[1]: block for block in blocks_of(PAGE, "python")}
 
 
 def flat_weights(network):
@@ -72,7 +72,7 @@ def run_example(folder_for, monkeypatch):
 
 def test_all_examples_are_tested():
     parts = ("gan-loss", "latents", "log", "loss", "maps", "networks", "optimizers", "stop", "update")
-    assert EXAMPLES.keys() == {f"own-{part}" for part in parts} | {"fine-tuned"}
+    assert EXAMPLES.keys() == {f"own-{part}" for part in parts} | {"fine-tuned", "measured-"}
 
 
 def test_networks(run_example):
@@ -149,10 +149,18 @@ def test_gan_loss(run_example):
     assert run_example("own-gan-loss").calls["average_loss"] == 6  # for both networks
 
 
+def test_a_loss_is_measured_over_seeds(folder_for, capsys):
+    block = EXAMPLES["measured-"]
+    folder_for(block)
+    exec(compile(shrink(block.code), PAGE, "exec"), {"__name__": "__main__"})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("bce", "minimax"))]
+    assert [line[:2] for line in lines] == [[name, str(seed)] for name in ("bce", "minimax") for seed in range(3)]
+    assert len({line[2] for line in lines}) == 6
+
+
 def test_update(run_example):
     assert run_example("own-update").calls["clipped_update"] == 3
-    assert {"discriminator_loss", "generator_loss"} <= read_log("own-update")[-1].keys()
-    assert "logits_std" not in read_log("own-update")[-1]
+    assert {"discriminator_loss", "generator_loss", "logits_std", "diversity"} <= read_log("own-update")[-1].keys()
 
 
 def test_optimizers(run_example):

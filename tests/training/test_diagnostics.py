@@ -239,6 +239,19 @@ def test_troubles_are_what_the_run_warned_of(tmp_path):
     ]
 
 
+def test_a_custom_loss_is_not_judged_by_the_one_in_the_arguments(tmp_path):
+    """The log of a run whose loss has no minimum at 0: "the discriminator has won" would be wrong."""
+    (tmp_path / "logs").mkdir()
+    entry = {"step": 1000, "discriminator_loss": -3.0, "generator_loss": 1.0, "logits_std": 2.0, "diversity": 1.0}
+    (tmp_path / "logs" / "metrics.jsonl").write_text(json.dumps(entry) + "\n")
+    (tmp_path / "training_args.json").write_text(json.dumps({"loss": "bce"}))
+    assert [trouble.diagnosis.partition(":")[0] for trouble in load_history(tmp_path).troubles] == [
+        "The discriminator has won"
+    ]
+    (tmp_path / "training_results.json").write_text(json.dumps({"own_parts": ["loss"]}))
+    assert load_history(tmp_path).troubles == []
+
+
 def test_no_log(tmp_path):
     with pytest.raises(ValueError, match="must be the `output_dir` of a run, with a non-empty `logs/metrics.jsonl`"):
         load_history(tmp_path)
