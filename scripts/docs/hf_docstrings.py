@@ -12,7 +12,8 @@ import griffe
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _LINK = re.compile(r"\[`~?([\w.]+?)`\]")
-# "name ([`Type`], *optional*, defaults to 1):"
+# "name ([`Type`], *optional*, defaults to 1):", and "Returns: `type`: description".
+_RETURNED = re.compile(r"(Returns:\n +)([^\n:]+): ")
 _ARGUMENT = re.compile(r"^( +[\w, ]+) \((.*)\):$", flags=re.MULTILINE)
 
 
@@ -44,6 +45,7 @@ class HuggingFaceDocstrings(griffe.Extension):
         for found in objects:
             if found.docstring:
                 text = _ARGUMENT.sub(lambda match: f"{match[1]} ({_plain(match[2])}):", found.docstring.value)
+                text = _RETURNED.sub(lambda match: f"{match[1]}{_plain(match[2])}: ", text)
                 found.docstring.value = _LINK.sub(link, text)
 
 
