@@ -7,24 +7,16 @@ Links in docs/ are those of the checkout, so that the pages can be read there, t
 """
 
 import re
-import tomllib
-from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from repository import ROOT, repository
 
 
-ROOT = Path(__file__).parents[2]
 # Pages of the site that are files beside docs/.
-PAGES = {name: f"{Path(name).stem.lower()}.md" for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
-
-
-def repository() -> str:
-    """Address of the repository, from pyproject.toml. Empty until the owner fills it in."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return project.get("urls", {}).get("Repository", "")
+PAGES = {name: name.lower() for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from hooks import repository
 from nbclient import NotebookClient
+from repository import repository
 
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
