@@ -412,7 +412,7 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
         (["--features=CLASSIFIER"], "10 generated and 10 real images are too few for the 12 features of 'classifier'"),
         (
             ["--features=efficientnet-lite0", "--label_column=label"],
-            "has 10 classes, .* got efficientnet-lite0 with 0",
+            r"has 10 classes\. .* got efficientnet-lite0 with 0",
         ),
     ],
 )

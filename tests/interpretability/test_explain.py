@@ -150,14 +150,25 @@ def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
     labels = [f"{group}: {value}" for group, values in procedural_faces.ATTRIBUTES.items() for value in values]
     classifier = save_attribute_classifier(tmp_path / "classifier", pipe, labels)
     run_script(
-        "check_understanding", tmp_path / "faces", "--classifier", classifier, "--seeds", 0, 3, "--num_images", 200
+        *("check_understanding", tmp_path / "faces", "--classifier", classifier, "--seeds", 0, 3, "--num_images", 200),
+        *("--output_dir", tmp_path),
     )
     said = capsys.readouterr().out
     assert re.findall(r"Seed (\d), 200 samples", said) == ["0", "3"]
-    assert len(re.findall(r"arithmetic: \d+% of faces .* kept: skin \d+%, hair_color", said)) == 2
+    assert len(re.findall(r"arithmetic: adds glasses to \d+% .* kept: skin \d+%, hair_color", said)) == 2
     assert len(re.findall(r"units of map [12]: glasses on", said)) == 4
     assert len(re.findall(r"inversion: \d+% of 64", said)) == 2
-    assert re.findall(r"Layer (\d): .* look [\d.]+ times", said) == ["1", "2", "3", "4"]
+    assert re.findall(r"Layer (\d): .* attend to them [\d.]+ times", said) == ["1", "2", "3", "4"]
+
+    record = json.loads((tmp_path / "understanding.json").read_text())
+    assert record["command"].startswith("python scripts/check_understanding.py ") and len(record["times_chance"]) == 4
+    assert record["seeds"].keys() == {"0", "3"}
+    from check_understanding import understanding_table
+
+    table = understanding_table(record).splitlines()
+    assert table[0] == "|  | seed 0 | seed 3 |" and all(row.count("|") == 4 for row in table)
+    added = [f"{record['seeds'][seed]['arithmetic']['added']:.0%}" for seed in ("0", "3")]
+    assert table[2] == f"| **Arithmetic**: faces given glasses | {added[0]} | {added[1]} |"
 
 
 def test_wrong_use(tmp_path):

@@ -45,8 +45,8 @@ CONFIGS = [DCGANGeneratorConfig, DCGANDiscriminatorConfig]
             {"num_classes": 3, "id2label": {0: "cat"}},
             "`id2label` must assign a unique name to each class .*, got {0: 'cat'}",
         ),
-        ({"num_classes": 2, "id2label": {0: "cat", 2: "dog"}}, "`id2label` must give each class"),
-        ({"num_classes": 2, "id2label": {0: "cat", 1: "cat"}}, "`id2label` must give each class"),
+        ({"num_classes": 2, "id2label": {0: "cat", 2: "dog"}}, "`id2label` must assign a unique name"),
+        ({"num_classes": 2, "id2label": {0: "cat", 1: "cat"}}, "`id2label` must assign a unique name"),
     ],
 )
 def test_bad_values_raise_at_construction(config_class, arguments, message):
