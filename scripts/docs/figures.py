@@ -13,7 +13,7 @@ A page names the source of a figure in a comment directly after it, and that of 
     <!--= table ladder.json -->
 
 A file without a folder is in `docs/figures/`. A key goes down into objects and lists, with colons ("cpu:bytes"). In a table
-it names row and column ("strong:4/4"), in a list of metrics the type of one.
+it names row and column ("strong:4/4"), in a list a metric by its type or a loop by its name.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _TABLE = re.compile(r"<!--= table (?P<file>[\w./-]+)(?: (?P<key>[^>]+?))? -->\n(
 
 def pages() -> list[Path]:
     """Texts that quote figures."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def read(name: str) -> Any:
@@ -63,7 +63,8 @@ def look_up(content: Any, key: str) -> Any:
     """Value of a key such as "rungs:strong:3"; the number in a cell, if it is one of a table."""
     for part in key.split(":"):
         if isinstance(content, list) and not part.isdigit():
-            (content,) = (metric["value"] for metric in content if metric["type"] == part)
+            (content,) = (item for item in content if part in (item.get("type"), item.get("loop")))
+            content = content.get("value", content)
         elif isinstance(content, dict) and "columns" in content:
             rows = {row[0].strip("*"): row for row in content["rows"]}
             content = dict(zip(content["columns"], rows[part]))

@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import re
+import shlex
 import sys
 
 import nbformat
@@ -11,10 +12,12 @@ import pytest
 import yaml
 
 import dcgan_hf
+from dcgan_hf.cli.command import COMMANDS
 from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality
 
 from ..train_utils import RECIPES, ROOT, SCRIPTS
-from .pages import CARDS, DOCS, PAGES, prose_of
+from .pages import CARDS, DOCS, PAGES, blocks_of, prose_of
+from .test_commands import CHECKS
 
 
 sys.path.insert(0, str(SCRIPTS / "docs"))
@@ -24,7 +27,12 @@ import notebooks  # noqa: E402
 
 
 NOTEBOOKS = sorted((DOCS / "tutorials").glob("*.ipynb"))
-LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+# Inline links, also with a title or around a picture; links of other lines; and those of HTML.
+LINKS = [
+    re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^)]*)?\)"),
+    re.compile(r"^\[[^]]+\]:\s*(\S+)", flags=re.MULTILINE),
+    re.compile(r"(?:src|href)=[\"']([^\"']+)"),
+]
 
 
 def text_of(page):
@@ -42,14 +50,58 @@ def anchors_of(page):
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in LINK.findall(text_of(page)):
+    for target in {target for link in LINKS for target in link.findall(text_of(page))}:
         if target.startswith(("https://", "http://")):
             continue
         path, _, anchor = target.partition("#")
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), f"{page.name}: {target}"
-        if anchor and linked.name != "commands.md":  # its headings are made when the site is built
-            assert anchor in anchors_of(linked), f"{page.name}: {target}"
+        if DOCS in page.parents:
+            assert {DOCS, ROOT / "model_cards"} & set(linked.parents), f"{page.name}: {target} is not on the site."
+        if anchor:
+            anchors = anchors_of(linked)
+            if linked.name == "commands.md":  # these headings are made when the site is built
+                anchors |= {f"dcgan-{name}" for name in COMMANDS}
+            assert anchor in anchors, f"{page.name}: {target}"
+
+
+def sources():
+    """Text of everything that docs may name: code, settings, templates and recipes."""
+    folders = ("dcgan_hf", "scripts", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES]
+    files = [path for path in files if path.parent.name != "docs" or "scripts" in path.parts]
+    return "\n".join(path.read_text() for path in [*files, *map(ROOT.joinpath, ("Makefile", "pyproject.toml"))])
+
+
+SOURCES = {".py", ".yaml", ".md", ".html"}
+VOCABULARY = sources()
+# Names of other people's that no code of ours uses.
+FOREIGN = set(
+    "HF_HUB_OFFLINE HF_TOKEN THP_MEM_ALLOC_ENABLE SIGKILL EarlyStoppingCallback HfArgumentParser jupyter jupyterlab heic hasattr".split()
+)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_in_a_text_exist(page):
+    """Every word of inline code is one of the code, and every file name is written there as a whole."""
+    if page.name == "coming-from.md":  # half of it is other people's code
+        return
+    vocabulary = set(re.findall(r"\w+", VOCABULARY)) | FOREIGN | {path.stem for path in RECIPES.glob("*.yaml")}
+    for block in blocks_of(page) if page.suffix == ".md" else ():
+        vocabulary |= set(re.findall(r"\w+", block.code))
+    for code in re.findall(r"`([^`\n]+)`", text_of(page)):
+        if code.split()[0] in ("pip", "git", "apt", "grep", "hf", "accelerate", "kill", "ls") or "://" in code:
+            continue
+        for name in re.findall(r"[\w-]+\.(?:jsonl?|py|yaml|html|gif|png|md|safetensors|onnx|cff|txt)\b", code):
+            known = name in VOCABULARY or name in page.read_text().replace(f"`{code}`", "") or any(ROOT.rglob(name))
+            assert known or re.match(r"my-|photo|netG|netD|large|step-|directions|shards", name), (
+                f"{page.name}: {name}"
+            )
+        words = re.sub(r"[\"'][^\"']*[\"']|[\w./-]*/[\w./-]*", " ", code)
+        for word in re.findall(r"\b[A-Za-z_]\w{3,}\b", words):
+            if word.isupper() and "_" not in word or word.endswith("_") and not word.endswith("__"):
+                continue  # a placeholder
+            assert word in vocabulary, f"{page.name}: {word!r} in `{code}`"
 
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
@@ -149,13 +201,16 @@ def test_the_citation():
     assert f"## {dcgan_hf.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-# A number with a unit of measurement. (A size that is set, such as a tile's, has none of these units.)
+# A number with a unit of measurement, a comparison, or a score. (A size that is set, such as a tile's, has none of these.)
+_NUMBER = r"(?<![\w.])(?:\d[\d,.]*(?: to \d[\d,.]*)?\s?|(?:two|three|four|five|six|seven|eight|nine|ten) (?=\w{3}))"
 MEASURED = re.compile(
-    r"(?<![\w.])\d[\d,.]*(?: to \d[\d,.]*)?\s?"
-    r"(?:%|dB\b|ms\b|images/s|GFLOP/s|[MG]B\b|seconds?\b|minutes?\b|hours?\b|times as (?:fast|near|many|large)|times faster)"
+    rf"{_NUMBER}(?:%|percent|dB|ms|s|min|h|images/s|images per second|it/s|GFLOP/s|[KMG]i?B|seconds?|minutes?|hours?"
+    r"|times (?:as (?:fast|near|quick)|faster|quicker|slower|nearer|smaller)|[x×] (?:as|fast|faster|quicker))(?![\w/])"
+    r"|\b(?:twice|half|a third|a quarter|a tenth) (?:as (?:fast|near)|of the (?:time|memory|distance))"
+    r"|(?:[Dd]istance|FID|PSNR|SSIM|accuracy)(?: (?:of|is|falls to|reaches))? \d+\.\d+|\ba factor of \d"
 )
-# Numbers that are set: bounds of definitions, and the default of `--in_memory_gb`.
-SET = ["(30 dB)", "99 %", "100 %", "1 %", "4 GB"]
+# Numbers that are set: bounds of definitions, and the default of `--in_memory_gb`; and durations in round words.
+SET = ["(30 dB)", "99 %", "100 %", "1 %", "4 GB", "five minutes", "ten minutes", "five to ten minutes", "four minutes"]
 
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
@@ -163,11 +218,43 @@ def test_every_figure_names_its_source(page):
     """A figure in a sentence is followed by the file and key that it comes from; a table of figures follows its file."""
     text = re.sub(r"<!--= table .*? -->\n\n(?:\|.*\n)+", "", text_of(page))
     text = figures.QUOTE.sub("", re.sub(r"`[^`\n]*`", "", text))
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    assert "<!--" not in text, f"{page.relative_to(ROOT)}: a comment that names no figure"
+    if page.parent.name == "benchmarks" or page.name == "README.md":
+        for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+            assert len(re.findall(r"\d\.\d", table)) < 3, f"{page.relative_to(ROOT)}: a table without source"
+    text = " ".join(text.split())
     for value in SET:
         text = text.replace(value, "")
     found = [match[0] for match in MEASURED.finditer(text)]
     assert not found, f"{page.relative_to(ROOT)}: {found}"
+
+
+def test_commands_of_figures_are_what_the_commands_take():
+    """The command in a file of figures could be run."""
+    for path in figures.FIGURES.glob("*.json"):
+        content = json.loads(path.read_text())
+        for entry in [content] if "command" in content else content.values():
+            for words in (shlex.split(line) for line in entry["command"].split(" && ")):
+                CHECKS[words[0]](words[1:])
+
+
+def test_the_reference_has_every_public_class_and_existing_members():
+    pages = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+    for name in set(dcgan_hf.__all__) - {"__version__"}:
+        assert re.search(
+            rf"^::: dcgan_hf\.[\w.]*\.{name}$|^::: {getattr(dcgan_hf, name).__module__}$", pages, re.MULTILINE
+        ), name
+    for path, members in re.findall(r"^::: ([\w.]+)\n    options: {.*?members: \[([\w, ]*)\]", pages, re.MULTILINE):
+        module, _, name = path.rpartition(".")
+        for member in filter(None, members.split(", ")):
+            assert hasattr(getattr(importlib.import_module(module), name), member), f"{path}.{member}"
+
+
+def test_blocks_are_in_known_languages():
+    for page in PAGES:
+        for block in blocks_of(page):
+            assert block.language in {"python", "bash", ""}, block
+            assert block.language or "import " not in block.code, f"{block}: Python without its name"
 
 
 def test_recipes_are_described():
