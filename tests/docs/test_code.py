@@ -41,5 +41,5 @@ def test_the_first_page(folder_for):
     assert len(names["images"]) == 16
     assert PIL.Image.open(folder / "digits.png").size == (4 * 32, 4 * 32)
     run(training)
-    assert PIL.Image.open(folder / "faces.png").size == (4 * 32, 4 * 32)
+    assert PIL.Image.open(folder / "faces.png").size == (4 * 64, 4 * 64)
     assert len(DCGANPipeline.from_pretrained(folder / "dcgan-faces")(batch_size=2).images) == 2
