@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 
 from ..flags import DatasetArguments
-from ..image_processing_dcgan import array_to_pixels, check_type
+from ..image_processing_dcgan import array_to_pixels, check_type, rows_to_array
 from .opening import AnyDataset, open_dataset
 from .seeding import seeded_generator
 
@@ -222,7 +221,7 @@ def _encoded_images(dataset: AnyDataset, columns: dict[str, str]) -> AnyDataset:
         check_type(dtype, name)
         for row in islice(dataset, 1):
             if row[image_column] is not None:
-                array_to_pixels(np.asarray(row[image_column], dtype), name)
+                array_to_pixels(rows_to_array(row[image_column], dtype, name), name)
         dataset = dataset.rename_columns(renamed)
         if isinstance(dataset, datasets.IterableDataset):
             return dataset.map(partial(_with_type, dtype=dtype), batched=True)
