@@ -26,7 +26,7 @@ _IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", "
 _IMAGES |= {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
-_HEIC = "HEIC needs `pip install 'dcgan-hf[heic]'`"
+_HEIC = "HEIC needs `pip install pillow-heif`"
 _CUT_NAMES = 3  # of files in a message
 # Pages are counted in so many files at most: it means opening them.
 _MAX_COUNTED = 1000

@@ -19,7 +19,7 @@ from huggingface_hub import DatasetCard
 
 from ..model_folder import ARGUMENTS_FILE
 from .array_files import open_arrays
-from .file_listing import ARCHIVES, list_folder, list_zip
+from .file_listing import ARCHIVES, FileListing, first_of, list_folder, list_zip
 from .idx import idx_files, open_idx
 from .image_files import SPLIT_WORDS, open_image_files, places_of
 from .preparation import open_split
@@ -122,8 +122,8 @@ def _open_folder(
         listing = list_folder(folder)
         tables = [name for name in listing.of_kind("other files") if Path(name).suffix.lower() in _BUILDERS]
         # What is more counts, as in `datasets`: there may be a picture beside tables.
-        if len(tables) > len(listing.images):
-            return _open_tables(folder, tables, split, cache_dir, streaming)
+        if tables and len(tables) >= len(listing.images):
+            return _open_tables(listing, tables, split, cache_dir, streaming)
         archives = listing.of_kind("archives")
         if len(archives) == 1 and not listing.images:
             path = folder / archives[0]
@@ -134,27 +134,31 @@ def _open_folder(
     return _load(str(folder), str(folder.absolute()), config_name, split, cache_dir, streaming)
 
 
-def _open_tables(folder: Path, names: list[str], split: str, cache_dir: str | None, streaming: bool) -> AnyDataset:
-    """Opens the parquet, arrow or webdataset files of a folder: those of one kind that are most."""
-    extensions = Counter(Path(name).suffix.lower() for name in names)
-    extension = extensions.most_common(1)[0][0]
-    names = sorted(name for name in names if Path(name).suffix.lower() == extension)
-    # `train-00000-of-00002.parquet` names a split if all files are called so. Elsewhere words mean nothing.
-    words = [_SHARD.fullmatch(Path(name).stem.lower()) for name in names]
-    places = places_of(names)
+def _open_tables(
+    listing: FileListing, names: list[str], split: str, cache_dir: str | None, streaming: bool
+) -> AnyDataset:
+    """Opens the parquet, arrow or webdataset files of a folder: those of the most frequent kind."""
+    extensions = [Path(name).suffix.lower() for name in names]
+    extension = Counter(extensions).most_common(1)[0][0]
+    used = sorted(name for name, own in zip(names, extensions) if own == extension)
+    # `train-00000-of-00002.parquet` belongs to a split if all files are called so. Elsewhere words mean nothing.
+    shards = [_SHARD.fullmatch(Path(name).stem.lower()) for name in used]
     splits: dict[str, list[str]] = {}
-    for name, word in zip(names, words):
-        own = SPLIT_WORDS[word[1]] if word is not None and all(words) else places[name][0]
-        splits.setdefault(own, []).append(name)
-    without = splits.pop("", []) + [name for kind in extensions if kind != extension for name in [f"*{kind}"]]
+    for (name, (place, _)), shard in zip(places_of(used).items(), shards):
+        splits.setdefault(SPLIT_WORDS[shard[1]] if shard and all(shards) else place, []).append(name)
+    left_out = splits.pop("", []) + [name for name in names if name not in used] + listing.images
+    left_out += listing.of_kind("archives")
     if len(splits) == 1 and split.split("[")[0] == "train":
-        splits = {"train": [name for own in splits.values() for name in own]}
-    used = ", ".join(f"{len(own):,} for {word!r}" for word, own in splits.items())
-    logger.info(
-        f"{folder}: {len(names):,} {extension} files found, {used}" + (f", left out: {without}" * bool(without))
+        splits = {"train": used}
+    log = logger.warning if left_out else logger.info
+    log(
+        f"{listing.source}: {extension} files: "
+        + ", ".join(f"{len(own):,} for {word!r}" for word, own in splits.items())
+        + (f"; left out: {len(left_out):,} ({first_of(left_out)})" if left_out else "")
     )
-    files = {word: [glob.escape(str((folder / name).absolute())) for name in own] for word, own in splits.items()}
-    return _load(str(folder), _BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
+    folder = Path(listing.source).absolute()
+    files = {word: [glob.escape(str(folder / name)) for name in own] for word, own in splits.items()}
+    return _load(listing.source, _BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
 
 
 def _is_table(name: str) -> bool:
