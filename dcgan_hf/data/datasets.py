@@ -125,13 +125,20 @@ def find_images(
             Whether to load labels. If `False`, the dataset may be unlabelled.
 
     Raises:
-        ValueError: if a column does not exist, is ambiguous, or has an unsupported type.
+        ValueError: if a column does not exist, is ambiguous, or has an unsupported type, or if the dataset has a
+            transform.
     """
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         splits = f". Pass one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
         raise ValueError(f"The dataset must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
     if dataset.features is None:
         dataset = dataset._resolve_features()  # streamed files may reveal their columns only when read
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom":
+        raise ValueError(
+            "The dataset has a transform, which would receive encoded images instead of decoded ones. Apply it"
+            " beforehand with `dataset.map`, or remove it with `dataset.with_format(None)`."
+        )
+    dataset = dataset.with_format(None)  # tensors, data frames, ... have no use here
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
         return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)

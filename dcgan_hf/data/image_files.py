@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import datasets
@@ -70,11 +71,12 @@ def open_image_files(listing: FileListing, split: str, cache_dir: str | None) ->
     table = _described(listing) or _labelled(listing, places)
     table.rows.sort(key=lambda row: (places[row[0]][0], row[0]))
     whole = _dataset(listing, table, cache_dir)
-    numbers: dict[str, list[int]] = {}
-    for number, (name, _) in enumerate(table.rows):
-        numbers.setdefault(places[name][0], []).append(number)
-    lengths = {name: len(own) for name, own in numbers.items()}
-    dataset = open_split(lengths, split, listing.source, lambda name: whole.select(numbers[name]))
+    rows: dict[str, range] = {}
+    for name, own in groupby(places[name][0] for name, _ in table.rows):
+        start = sum(map(len, rows.values()))
+        rows[name] = range(start, start + len(list(own)))
+    lengths = {name: len(own) for name, own in rows.items()}
+    dataset = open_split(lengths, split, listing.source, lambda name: whole.select(rows[name]))
     _log(listing, split, len(dataset), len(table.rows))
     return dataset
 

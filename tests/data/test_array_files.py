@@ -6,7 +6,7 @@ import zipfile
 import datasets
 import numpy as np
 import pytest
-from datasets import Array2D, Array3D, Dataset, Features, List, Value
+from datasets import Array2D, Array3D, ClassLabel, Dataset, Features, Image, List, Value
 
 from dcgan_hf.data.datasets import find_images, load_image_dataset
 from dcgan_hf.data.decoding import decode_image, encoded_to_array
@@ -165,3 +165,16 @@ def test_a_row_without_numbers_is_a_bad_image():
     dataset = Dataset.from_dict({"x": [None, GREY[0]]}, features=Features({"x": Array2D((8, 8), "uint8")}))
     rows = list(find_images(dataset, image_column="x").dataset)
     assert rows[0]["image"] is None and decode_image(rows[1]["image"]).size == (8, 8)
+
+
+@pytest.mark.parametrize("format", ["torch", "numpy", "pandas", "arrow"])
+def test_the_format_of_a_dataset_does_not_matter(format):
+    features = Features({"image": Image(), "x": Array2D((8, 8), "uint8"), "label": ClassLabel(names=["a", "b"])})
+    columns = {"image": list(GREY), "x": list(GREY), "label": [0, 1] * 3}
+    dataset = Dataset.from_dict(columns, features=features).with_format(format)
+    for column in ("image", "x"):
+        image_dataset = find_images(dataset, image_column=column, with_labels=True)
+        assert np.array_equal(pixels(image_dataset), GREY)
+        assert [row["label"] for row in image_dataset.dataset] == [0, 1] * 3
+    with pytest.raises(ValueError, match="The dataset has a transform.*`dataset.map`"):
+        find_images(dataset.with_transform(lambda batch: batch))
