@@ -158,6 +158,8 @@ def choose_channels(image_dataset: ImageDataset) -> int:
     elif 0 < len(colour) < len(images):
         reason += "; grey ones are trained on as RGB"
     logger.info(f"Channels: {3 if colour else 1}, because {reason}")
+    if all(map(_is_black, images)):
+        logger.warning(f"All {len(images)} images looked at are black. Do 16-bit images hold bytes?")
     return 3 if colour else 1
 
 
@@ -172,3 +174,10 @@ def _readable(examples: Iterable[dict[str, Any]]) -> Iterator[PIL.Image.Image]:
 def _shows_colour(image: PIL.Image.Image) -> bool:
     pixels = np.asarray(image.convert("RGB"))
     return bool((pixels != pixels[..., :1]).any())
+
+
+def _is_black(image: PIL.Image.Image) -> bool:
+    try:
+        return bool(np.asarray(convert_channels(image, 1)).max() <= 1)  # bytes divided by 257
+    except ValueError:  # as in Decoder, which reports it
+        return False
