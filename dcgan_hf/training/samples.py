@@ -31,12 +31,17 @@ class SampleGrid:
         self.columns = min(num_images, num_classes or math.ceil(math.sqrt(num_images)))
         self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
 
-    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
-        """Returns the grid of a generator's samples."""
+    def sample(self, generator: torch.nn.Module) -> torch.Tensor:
+        """Returns a generator's samples: values in [0, 1], of shape `(num_images, num_channels, height, width)`."""
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
-        (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
-        return image_grid(images, self.columns)
+        labels = self.class_labels
+        (images,) = pipe(latents=self.latents, class_labels=labels, output_type="pt", return_dict=False)
+        return images
+
+    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
+        """Returns the grid of a generator's samples."""
+        return image_grid(to_pil(to_bytes(self.sample(generator))), self.columns)
 
 
 class UpscaledGrid:

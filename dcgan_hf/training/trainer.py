@@ -49,6 +49,7 @@ from .checkpointing import (
 from .diagnostics import collect_diagnostics
 from .engine import Engine, Loss, Optimizers, check_parts, own_shard
 from .failures import check_finite
+from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
@@ -205,12 +206,10 @@ class Trainer:
         self.task = self.make_task(self.networks, self.update)
         shard = own_shard(args, accelerator)
         self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
-        num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
-        if num_steps == 0:
-            raise ValueError(f"`num_epochs={args.num_epochs}` gives fewer batches than one update takes. Increase it.")
+        num_steps = number_of_steps(args, self.task, self.loader, accelerator.num_processes)
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
-        self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
+        self.arguments = effective_arguments(args, accelerator, self.task, num_steps)
         if self.train_dataset is not None:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
@@ -246,6 +245,7 @@ class Trainer:
         args, state, engine = self.args, self.state, self.engine
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
+        self.means: dict[str, float] = {}
         self.measured_step: int | None = None
         self.control, self.wants_stop = TrainerControl(), False
         self.started = time.perf_counter() - state.seconds
