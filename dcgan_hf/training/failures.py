@@ -129,9 +129,10 @@ def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Ten
     if all(1 / _LARGEST_RATIO < ratio < _LARGEST_RATIO for ratio in ratios):
         return None
     return (
-        f"The generated images are probably no good yet: their fine detail varies {ratios[0]:.2g} times as much as in real ones, their"
-        f" coarse shapes {ratios[-1]:.2g} times. This run had {steps:,} updates; good images usually take 3,000 to 20,000. Look at the"
-        " samples, then resume with a higher `--max_train_steps`. For other causes see docs/guides/noise.md."
+        f"After {steps:,} updates, the generated images are probably no good: their fine detail varies {ratios[0]:.1f}"
+        f" times as much as in real ones, their coarse shapes {ratios[-1]:.1f} times. Look at the samples. Good images"
+        " usually take 3,000 to 20,000 updates: resume with a higher `--max_train_steps`. If there were as many, the"
+        " warnings above say what went wrong."
     )
 
 

@@ -56,6 +56,12 @@ def test_changes_override_the_file(tmp_path):
     assert from_file(file, use_ema=False).use_ema is False
 
 
+def test_epochs_override_the_steps_of_a_recipe():
+    assert read_recipe("digits")["max_train_steps"] == 6000
+    assert from_file("digits", num_epochs=3).max_train_steps is None
+    assert from_file("digits", num_epochs=3, max_train_steps=7).max_train_steps == 7
+
+
 def test_nested_and_empty_values_of_a_file(tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("max_train_steps:\ngenerator_config:\n  norm_type: group\n  num_groups: 8\n")
