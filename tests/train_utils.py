@@ -114,7 +114,7 @@ def fingerprint(folder):
     for path in sorted(Path(folder).rglob("*")):
         if path.suffix == ".safetensors":
             hashes[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif path.name.startswith(("optimizer", "custom_checkpoint")):
+        elif path.name.startswith("optimizer"):
             content = torch.load(path, weights_only=True)
             hashes[path.name] = hashlib.sha256(b"".join(_all_bytes(content))).hexdigest()
     assert hashes

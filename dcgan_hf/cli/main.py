@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from cyclopts.exceptions import CycloptsError
 
+from ..files import full_disk_error
+
 # Imported for the commands that they define.
 from . import images, looking, measuring, sharing, training  # noqa: F401, I001
 from .command import COMMANDS, Command, app, describe
@@ -52,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if shows_traceback:
             raise
-        if isinstance(error, CycloptsError):
+        full = full_disk_error(error)
+        if full is not None:
+            message = str(full)
+        elif isinstance(error, CycloptsError):
             message = describe(error, words)
         elif isinstance(error, _EXPECTED) and str(error):
             message = entry.in_words_of_flags(str(error))

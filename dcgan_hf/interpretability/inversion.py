@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from ..files import replacing
 from ..image_processing_dcgan import DCGANImageProcessor
-from ..pictures import comparison_grid
+from ..pictures import comparison_grid, save_picture
 from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD, DCGANPipeline
 from .arguments import SearchArguments
 
@@ -282,13 +283,13 @@ def save_inversion(
         class_ids (`list[int]`, *optional*):
             Classes of the images.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     labels = {} if class_ids is None else {"class_labels": torch.tensor(class_ids)}
-    save_file({"latents": found.latents.cpu()} | labels, folder / "latents.safetensors")
+    with replacing(folder / "latents.safetensors") as temporary:
+        save_file({"latents": found.latents.cpu()} | labels, temporary)
     rows = {"given": prepare_images(pipe, images), "found": found.pixel_values}
     to_pil = pipe.image_processor.postprocess
     pictures = {name: to_pil(pixels, output_type="pil") for name, pixels in rows.items()}
-    comparison_grid(pictures).save(folder / "inverted.png")
+    save_picture(comparison_grid(pictures), folder / "inverted.png")
 
 
 def _psnr(mean_squared_errors: torch.Tensor) -> torch.Tensor:

@@ -120,7 +120,7 @@ class Engine:
         self.generator = accelerator.unwrap_model(generator)
         self.discriminator = accelerator.unwrap_model(discriminator)
         if self.ema is not None:
-            accelerator.register_for_checkpointing(self.ema)
+            self.ema.register_for_checkpointing(accelerator)
         self.schedulers: list[LambdaLR] = []
         self.learning_rate: float | torch.Tensor = args.learning_rate
         self.batches: list[Any] = []  # of the last update

@@ -80,5 +80,6 @@ def sample_path(folder: Path, step: int) -> Path:
 def remove_later_samples(folder: Path, step: int) -> None:
     """Removes grids later than `step`, which are stale once a run resumes from there."""
     for path in folder.glob("step-*.png"):
-        if int(path.stem.removeprefix("step-")) > step:
+        number = path.stem.removeprefix("step-")
+        if number.isdecimal() and int(number) > step:
             path.unlink()

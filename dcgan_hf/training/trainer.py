@@ -21,7 +21,7 @@ from diffusers import DiffusionPipeline
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data.loaders import endless_batches
-from ..evaluation.records import Metric, by_name, write_metrics
+from ..evaluation.records import Metric, by_name, check_place_for_metrics, write_metrics
 from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
@@ -32,7 +32,7 @@ from ..model_folder import (
     remove_stale_files,
     write_json,
 )
-from ..pictures import save_animation
+from ..pictures import save_animation, save_picture
 from ..processes import connected_processes, is_main_process
 from ..publishing.upload import Publication, RunPublisher, publish_pipeline, update_card, write_model_page
 from .arguments import TrainingArguments
@@ -42,6 +42,7 @@ from .checkpointing import (
     checkpoint_folder,
     find_checkpoint,
     list_checkpoints,
+    load_best,
     load_checkpoint,
     prepare_output_dir,
     save_checkpoint,
@@ -52,7 +53,7 @@ from .failures import check_finite
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
-from .samples import remove_later_samples, sample_path
+from .samples import sample_path
 from .session import StopSignals, session
 from .task import Dataset, Task
 from .trackers import start_trackers
@@ -231,10 +232,11 @@ class Trainer:
             "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
         }
 
+        if self.task.evaluation is not None:
+            check_place_for_metrics(self.output_dir)
         # All checks have passed. Only now may files of an earlier run be changed.
         if accelerator.is_main_process:
             prepare_output_dir(self.output_dir, self.state.step, args.overwrite_output_dir)
-            remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
             write_json(self.arguments, self.output_dir / ARGUMENTS_FILE)
         accelerator.wait_for_everyone()
         start_trackers(accelerator, self.arguments)
@@ -324,10 +326,8 @@ class Trainer:
         control.should_save |= self.ends or (self.args.save_best and state.best_step == state.step)
 
     def _sample(self, step: int) -> None:
-        path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
-        path.parent.mkdir(parents=True, exist_ok=True)
         image = self.task.draw(self.engine.sampled_generator)
-        image.save(path)
+        save_picture(image, sample_path(self.output_dir / SAMPLES_FOLDER, step))
         control = replace(self.control)
         self._call("on_sample", image=image)
         self.control = control  # ignores switches set here: the other processes do not see them
@@ -358,8 +358,7 @@ class Trainer:
         if pipe.draws_from_seeds:
             return []
         path = self.output_dir / COMPARISON_FILE
-        path.parent.mkdir(exist_ok=True)
-        self.task.draw(self.engine.sampled_generator).save(path)
+        save_picture(self.task.draw(self.engine.sampled_generator), path)
         return [path]
 
     def _finish(self) -> None:
@@ -367,9 +366,8 @@ class Trainer:
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step is not None:
-            saved_step = self.saved_step = state.best_step
-            if saved_step != state.step:
-                accelerator.load_state(str(checkpoint_folder(self.output_dir, saved_step)))
+            if state.best_step != state.step:
+                saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
         evaluation = self.task.evaluation
         if evaluation is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)
