@@ -55,14 +55,15 @@ def prepare_images(pipe: DCGANPipeline, images: Images | Sequence[Images]) -> to
         pipe ([`DCGANPipeline`]):
             The model.
         images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
-            Images of any size. Arrays and tensors hold bytes or floats in [0, 1], as a single image or a batch.
+            Images of any size, turned upright as their EXIF says. Arrays and tensors hold uint8, uint16, or floats in
+            [0, 1], as a single image or a batch.
 
     Returns:
         `torch.Tensor` of shape `(num_images, num_channels, image_size, image_size)`: values in [-1, 1], on the
         pipeline's device.
 
     Raises:
-        ValueError: if there are no images, or if one has values out of range.
+        ValueError: if there are no images, or if one has numbers of another type or out of range.
     """
     batch = [images] if isinstance(images, PIL.Image.Image) or getattr(images, "ndim", 4) < 4 else list(images)
     if not batch:
@@ -73,7 +74,6 @@ def prepare_images(pipe: DCGANPipeline, images: Images | Sequence[Images]) -> to
         num_channels=config.num_channels,
         resize_mode="crop" if pipe.discriminator is None else pipe.discriminator.config.resize_mode,
     )
-    batch = [image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else image for image in batch]
     return processor(batch, return_tensors="pt").pixel_values.to(pipe._execution_device)
 
 
