@@ -2,14 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """Diagnosis of failing training runs, from statistics that are logged anyway."""
 
+import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+
+logger = logging.getLogger(__name__)
 
 # Images of a micro-batch that are compared in pairs: enough, because only means over many steps are used.
 _COMPARED_IMAGES = 32
@@ -157,6 +161,28 @@ def diagnose_quality(value: float, best_value: float | None, best_step: int | No
         f"The images are {value / best_value:.1f} times as far from real ones as those of step {best_step}. Use"
         " `--save_best` to keep the best model; try a lower learning rate or `--lr_scheduler linear`."
     )
+
+
+@contextmanager
+def keeping_progress(save: Callable[[], list[Path]]) -> Iterator[None]:
+    r"""
+    Context manager for the loading of images, in the middle of a run: saves the run if an error ends it, and logs how to
+    go on. Damaged images, lost connections and removed disks cost no update.
+
+    Args:
+        save (`Callable`):
+            Saves the run, and returns its checkpoints, the newest one last.
+    """
+    try:
+        yield
+    except Exception:
+        checkpoints = save()
+        if checkpoints:
+            logger.error(
+                f"The next images cannot be loaded. The run is kept in {checkpoints[-1]}. Go on with"
+                " `--resume_from_checkpoint latest` when the cause is removed."
+            )
+        raise
 
 
 def check_finite(

@@ -105,7 +105,18 @@ class SuperResolutionTask:
         if args.resize_mode != "random_crop":
             return make_loader(images, decoder, shard, device, args.in_memory_gb)
         crops = Crops(self.num_channels, args.resolution, args.scale_factor, args.crops_per_image)
-        return CropLoader(images, small_images, crops, shard, device, args.in_memory_gb, args.dataloader_num_workers)
+        loader = CropLoader(
+            images,
+            small_images,
+            crops,
+            shard,
+            device,
+            args.in_memory_gb,
+            args.dataloader_num_workers,
+            args.skip_bad_images,
+        )
+        self.bad_images = loader.bad_images
+        return loader
 
     def _open(self, dataset: Dataset | None, split: str) -> Pair:
         columns = [self.args.image_column]

@@ -263,7 +263,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
     with pytest.raises(ValueError, match=r"Image number 7 \(.*07\.png\) cannot be read: .*--skip_bad_images"):
         train_here(tmp_path / "out", **options)
     train_here(tmp_path / "out", **options, skip_bad_images=True)
-    assert "Unreadable images skipped: 1" in caplog.text
+    assert "Bad images skipped: 1, number 7 (" in caplog.text
 
 
 def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
