@@ -177,8 +177,9 @@ class DatasetArguments:
 
     dataset_name: str = flag(
         "digits",
-        "Hub repository, local folder or files that `datasets` can read, or a built-in dataset: 'digits' or 'photos'"
-        " (both ship with scikit-learn), or 'procedural_faces' (drawn).",
+        "Hub repository, local folder of images or of files that `datasets` can read, .zip, .npz, .parquet, .arrow or"
+        " .tar file, or a built-in dataset: 'digits' or 'photos' (both ship with scikit-learn), or 'procedural_faces'"
+        " (drawn).",
         group="Common",
     )
     dataset_config_name: str | None = flag(
