@@ -205,7 +205,7 @@ def finish_replacing(folder: Path) -> None:
     # The index of a pipeline comes after the configurations of its networks.
     first_read = sorted((name for name in names if name.name in _READ_FIRST), key=lambda name: name.name)
     others = [name for name in names if name.name not in _READ_FIRST]
-    for name in first_read:
+    for name in reversed(first_read):
         (folder / name).unlink(missing_ok=True)
     _flush_folders(folder, first_read)
     for moved in (others, first_read):
