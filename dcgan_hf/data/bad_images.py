@@ -20,8 +20,8 @@ def image_name(encoded: dict[str, Any] | None, number: int) -> str:
     return f"number {number}" + (f" ({path})" if path else "")
 
 
-def first_of(names: Sequence[str]) -> str:
-    """Returns the first few names, and the number of the others."""
+def first_reasons(names: Sequence[str]) -> str:
+    """Returns the first of some names with reasons, and the number of the others."""
     others = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return "; ".join(names[:_NAMED]) + others
 

@@ -3,15 +3,17 @@
 """Decoding of images of any kind to uint8 arrays for training, in threads."""
 
 import logging
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import datasets
 import numpy as np
 import PIL.Image
 
-from ..image_processing_dcgan import ResizeMode, convert_channels, fit_image
+from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image
 from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
@@ -19,6 +21,7 @@ from .datasets import ImageDataset
 logger = logging.getLogger(__name__)
 
 _DECODER = datasets.Image()
+_SAMPLE_SIZE = 64  # images looked at to choose the channels
 
 
 def infer_num_channels(image: PIL.Image.Image) -> int:
@@ -27,9 +30,12 @@ def infer_num_channels(image: PIL.Image.Image) -> int:
 
 
 def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
-    """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and applies its rotation."""
+    """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and turns it upright. Also
+    converts `{"array": ..., "dtype": ...}`, see [`array_to_image`]."""
     if encoded is None:  # a row without an image
         raise ValueError("it is empty")
+    if "array" in encoded:
+        return array_to_image(np.asarray(encoded["array"], encoded["dtype"]))
     try:
         return _DECODER.decode_example(encoded)
     except PIL.UnidentifiedImageError:  # its message would show a memory address
@@ -95,11 +101,46 @@ class Decoder:
         return arrays
 
 
-def first_image_channels(image_dataset: ImageDataset) -> int:
-    """Returns the number of channels, 1 or 3, that suits the first readable image of a dataset."""
-    for example in image_dataset.dataset:
+def choose_channels(image_dataset: ImageDataset) -> int:
+    r"""
+    Returns the number of channels that suits a dataset, and logs why: 3 if any of up to 64 images, spread over the
+    dataset, is stored in colour, else 1. Of a stream, the first images are taken.
+
+    Args:
+        image_dataset ([`ImageDataset`]):
+            The dataset.
+
+    Raises:
+        ValueError: if the dataset contains no readable image.
+    """
+    dataset: Any = image_dataset.dataset
+    if isinstance(dataset, datasets.IterableDataset):
+        sample: Any = dataset.take(_SAMPLE_SIZE)
+    else:
+        last = len(dataset) - 1
+        places = sorted({round(i * last / (_SAMPLE_SIZE - 1)) for i in range(_SAMPLE_SIZE)}) if last >= 0 else []
+        sample = (dataset[place] for place in places)
+    images = list(_readable(sample)) or list(islice(_readable(dataset), 1))
+    if not images:
+        raise ValueError("The dataset contains no readable image.")
+    colour = [image for image in images if infer_num_channels(image) == 3]
+    reason = f"{len(colour)} of {len(images)} images looked at are stored in colour"
+    if colour and not any(map(_shows_colour, colour)):
+        reason += ", although they show none: `--num_channels 1` would do"
+    elif 0 < len(colour) < len(images):
+        reason += "; grey ones are trained on as RGB"
+    logger.info(f"Channels: {3 if colour else 1}, because {reason}")
+    return 3 if colour else 1
+
+
+def _readable(examples: Iterable[dict[str, Any]]) -> Iterator[PIL.Image.Image]:
+    for example in examples:
         try:
-            return infer_num_channels(decode_image(example["image"]))
+            yield decode_image(example["image"])
         except Exception:  # as in Decoder, which reports it
             continue
-    raise ValueError("The dataset contains no readable image.")
+
+
+def _shows_colour(image: PIL.Image.Image) -> bool:
+    pixels = np.asarray(image.convert("RGB"))
+    return bool((pixels != pixels[..., :1]).any())

@@ -11,7 +11,7 @@ import transformers
 from tqdm.auto import tqdm
 from transformers.utils import is_in_notebook
 
-from ..data.bad_images import first_of
+from ..data.bad_images import first_reasons
 from ..data.loaders import images_per_second
 from ..hardware import describe_hardware
 from ..model_folder import ANIMATION_FILE, CARD_FILE, SAMPLES_FOLDER
@@ -177,7 +177,7 @@ class MessageCallback(TrainerCallback):
             speed = images_per_second(trainer.loader, seconds) * trainer.accelerator.num_processes
             logger.info(f"Loader speed: {speed:,.0f} images/s")
         if task.bad_images:
-            logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_of(sorted(task.bad_images))}")
+            logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_reasons(sorted(task.bad_images))}")
         if task.evaluation is not None:
             share = task.evaluation.seconds / state.seconds
             logger.info(f"Evaluation took {share:.1%} of the time; saved the model of step {trainer.saved_step}")

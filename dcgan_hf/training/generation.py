@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments, rename_classes
-from ..data.decoding import Decoder, first_image_channels
+from ..data.decoding import Decoder, choose_channels
 from ..data.loaders import Loader, Shard, make_loader
 from ..data.seeding import seeded_generator
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
@@ -71,7 +71,7 @@ class GenerationTask:
         generator = self.networks[0]
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
         # Building the configs validates the network arguments, so it precedes the costly decoding.
-        self.describe_images(args.num_channels or given_channels or first_image_channels(images), images.class_names)
+        self.describe_images(args.num_channels or given_channels or choose_channels(images), images.class_names)
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images

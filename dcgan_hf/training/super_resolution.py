@@ -8,7 +8,7 @@ from torch import nn
 
 from ..data.crops import CropLoader, Crops
 from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments
-from ..data.decoding import Decoder, first_image_channels
+from ..data.decoding import Decoder, choose_channels
 from ..data.degradation import Degradation
 from ..data.loaders import Loader, Shard, make_loader
 from ..evaluation.features import perceptual_features
@@ -87,7 +87,7 @@ class SuperResolutionTask:
                 measured = self._open(eval_dataset, args.eval_split or args.dataset_split)
             if args.perceptual_features is not None:
                 self.weights.perceptual_features = perceptual_features(args.perceptual_features, device)
-        self.describe_images(args.num_channels or first_image_channels(images))
+        self.describe_images(args.num_channels or choose_channels(images))
         resize_mode: ResizeMode = "pad" if args.resize_mode == "pad" else "crop"
         self.measured = measured
         self.decoder = decoder = Decoder(
