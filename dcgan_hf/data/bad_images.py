@@ -5,6 +5,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import PIL
+
 
 _NAMED = 5  # in one message
 ADVICE = "Remove it, or skip it with `--skip_bad_images`."
@@ -27,5 +29,7 @@ def first_reasons(names: Sequence[str]) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Returns the message of an error without a full stop, to go on with it."""
+    """Returns why an image cannot be read, without a full stop."""
+    if isinstance(error, PIL.UnidentifiedImageError):  # its message would show a memory address
+        return "it is not an image of a known format"
     return str(error).rstrip(".")

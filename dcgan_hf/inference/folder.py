@@ -48,7 +48,9 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
 
 
 def save_image(image: PIL.Image.Image, path: Path, image_format: str = "png") -> None:
-    """Writes an image file atomically: it is either complete or missing."""
+    """Writes an image file atomically, with the colour profile and the resolution in `image.info`: it is either complete
+    or missing."""
     part = path.with_suffix(".part")
-    image.save(part, format=image_format)
+    kept = {name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info}
+    image.save(part, format=image_format, **kept)
     os.replace(part, path)
