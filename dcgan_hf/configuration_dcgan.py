@@ -4,6 +4,7 @@
 
 import math
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -264,8 +265,9 @@ class DCGANDiscriminatorConfig(DCGANConfig):
         processor = DCGANImageProcessor(
             size=self.image_size, num_channels=self.num_channels, resize_mode=self.resize_mode
         )
-        processor.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, **kwargs)
+        with self.replacing_files(Path(save_directory)) as folder:
+            processor.save_pretrained(folder)
+            super().save_pretrained(folder, **kwargs)
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Returns the non-default fields and all labels. See [`~transformers.PreTrainedConfig.to_diff_dict`]."""

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
+from .files import finish_replacing, replacing_files
+
 
 # Modules to include in a module's file although it does not import them.
 _FURTHER_NETWORKS = {"modeling_dcgan": ["modeling_dcgan_classification"]}
@@ -67,10 +69,15 @@ class PortableConfig(PreTrainedConfig):
 
     - `code_module` (`str`): module of the networks, and name of the saved code file.
     - `_auto_classes` (`dict[str, str]`): class of that module for each of transformers' `AutoConfig`, `AutoModel`, ...
+
+    `replacing_files` and `finish_replacing` save a folder of several files whole, here for pipelines, whose code in a
+    model repository has no other access to them.
     """
 
     _auto_classes: ClassVar[dict[str, str]] = {}
     code_module: ClassVar[str]
+    replacing_files = staticmethod(replacing_files)
+    finish_replacing = staticmethod(finish_replacing)
 
     @classmethod
     def save_code(cls, folder: Path) -> None:
@@ -80,11 +87,20 @@ class PortableConfig(PreTrainedConfig):
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Saves the configuration and the networks' code, so that the folder loads without dcgan_hf. See
         [`~transformers.PreTrainedConfig.save_pretrained`]."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.save_code(folder)
         self.auto_map = {auto: f"{self.code_module}.{name}" for auto, name in self._auto_classes.items()}
-        super().save_pretrained(save_directory, **kwargs)
+        if kwargs.get("push_to_hub"):
+            kwargs.setdefault("repo_id", Path(save_directory).absolute().name)
+        with replacing_files(Path(save_directory)) as folder:
+            self.save_code(folder)
+            super().save_pretrained(folder, **kwargs)
+
+    @classmethod
+    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """Reads a saved configuration, see [`~transformers.PreTrainedConfig.get_config_dict`]. Completes an interrupted
+        `save_pretrained` first."""
+        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
+        finish_replacing(folder)
+        return super().get_config_dict(pretrained_model_name_or_path, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields to save. Empty class names are omitted, so that a classifier's can be added. `dtype` is

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -88,6 +89,13 @@ class DCGANPreTrainedModel(PreTrainedModel):
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.data = tensor.data.clone()
         return loaded
+
+    @functools.wraps(PreTrainedModel.save_pretrained)  # diffusers inspects the argument names
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("push_to_hub"):
+            kwargs.setdefault("repo_id", Path(save_directory).absolute().name)
+        with self.config.replacing_files(Path(save_directory)) as folder:
+            super().save_pretrained(folder, *args, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -85,7 +85,9 @@ class PortablePipelineMixin:
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
         """Loads the pipeline's configuration, see [`~diffusers.ConfigMixin.load_config`]. Networks load as the
         pipeline's `network_classes`, not with the code beside them, so that no code has to be trusted. Raises a
-        `ValueError` if the networks are those of another pipeline."""
+        `ValueError` if the networks are those of another pipeline. Completes an interrupted `save_pretrained` first."""
+        if args and os.path.isdir(args[0]):
+            cls.network_classes["generator"].config_class.finish_replacing(Path(args[0]))
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
         saved_class = index["_class_name"]
@@ -119,8 +121,17 @@ class PortablePipelineMixin:
         """
         publishing_names = ("repo_id", "commit_message", "private", "token", "create_pr")
         publishing_options = {name: kwargs.pop(name) for name in publishing_names if name in kwargs}
-        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
-        folder = Path(save_directory)
+        # In a model repository, the code of the networks is the only other code.
+        replacing_files = self.network_classes["generator"].config_class.replacing_files
+        with replacing_files(Path(save_directory)) as folder:
+            super().save_pretrained(folder, *args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
+            self._save_code(folder)
+        if push_to_hub:
+            folder = Path(save_directory)
+            self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
+
+    def _save_code(self, folder: Path) -> None:
+        """Adds the code that loads a saved pipeline without dcgan_hf, and names it in the index."""
         index = json.loads((folder / self.config_name).read_text())
         index.pop("_name_or_path", None)  # local path that the pipeline was loaded from
         # Custom subclasses are saved as their base class in dcgan_hf, whose file loads without further modules.
@@ -138,8 +149,6 @@ class PortablePipelineMixin:
         for network_class in self.network_classes.values():
             network_class.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
-        if push_to_hub:
-            self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
 
     def push_to_hub(
         self,

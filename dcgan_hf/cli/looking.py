@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Commands that interpret a model."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +54,22 @@ def explain(given: dict[str, Any]) -> None:
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
 
-    with loaded(DCGANPipeline, given) as pipe:
+    with loaded(DCGANPipeline, given) as pipe, _interrupted_by_signals():
         page, directions = explain(pipe, args, model_name(model.model), folder)
     directions.save_pretrained(folder if folder.is_dir() else page.parent)  # published with the model
     print(f"Page: {page}")
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP (a closed terminal) interrupt the program as SIGINT (Ctrl-C) does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous):
+            signal.signal(number, handler)
 
 
 @command("invert", ModelArguments, _PhotoArguments, SearchArguments, DeviceArguments)

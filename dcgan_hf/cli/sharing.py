@@ -66,6 +66,7 @@ def export(given: dict[str, Any]) -> None:
     if not folder.is_dir() and args.output_dir is None:
         raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
     from ..export import export_onnx
+    from ..files import replacing_files
     from ..inference.pipelines import load_any_pipeline
     from ..model_folder import ONNX_FOLDER
     from ..publishing.upload import update_card
@@ -73,7 +74,9 @@ def export(given: dict[str, Any]) -> None:
 
     pipe = load_any_pipeline(model.model, model.revision, args.dtype)
     output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
-    export_onnx(pipe.generator).save_pretrained(output_dir)
+    exported = export_onnx(pipe.generator)
+    with replacing_files(output_dir) as staging:
+        exported.save_pretrained(staging)
     if output_dir == folder / ONNX_FOLDER:
         complete_results(folder)
         update_card(pipe, folder)

@@ -16,7 +16,7 @@ from ..processes import first_on_its_machine, is_main_process
 from .arguments import SuperResolutionEvaluationArguments
 from .features import FeatureNetwork, load_feature_network
 from .images import FEATURE_CACHE, decode_images
-from .records import write_metrics
+from .records import check_place_for_metrics, write_metrics
 from .upscaled_images import (
     BASELINES,
     Images,
@@ -75,6 +75,8 @@ def evaluate_super_resolution(
             f"`resize_mode={args.resize_mode}` needs a `resolution` (default: the discriminator's, if available)"
             f" divisible by the scale factor {config.scale_factor}, got {resolution}."
         )
+    if args.output_dir is not None:
+        check_place_for_metrics(Path(args.output_dir))
     network = None
     with first_on_its_machine():  # for downloads
         if args.features:

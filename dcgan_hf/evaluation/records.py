@@ -5,7 +5,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..model_folder import METRICS_FILE, read_json, write_json
+from ..model_folder import METRICS_FILE, holds_metrics, read_json, write_json
 
 
 @dataclass
@@ -51,15 +51,27 @@ class Metric:
 
 
 def write_metrics(metrics: list[Metric], folder: Path) -> None:
-    """Writes `metrics.json`. Keeps existing entries with other features or another split."""
+    """Writes `metrics.json`. Keeps existing entries with other features or another split. See
+    [`check_place_for_metrics`]."""
+    check_place_for_metrics(folder)
     new = {(metric.features, metric.dataset_split) for metric in metrics}
     kept = [metric for metric in read_metrics(folder) if (metric.features, metric.dataset_split) not in new]
     write_json([asdict(metric) for metric in [*kept, *metrics]], folder / METRICS_FILE)
 
 
 def read_metrics(folder: Path) -> list[Metric]:
-    """Returns the entries of the folder's `metrics.json`, if it exists."""
-    return [Metric(**metric) for metric in read_json(folder / METRICS_FILE)]
+    """Returns the entries of the folder's `metrics.json`, if it exists and is not another program's."""
+    path = folder / METRICS_FILE
+    return [Metric(**metric) for metric in read_json(path)] if holds_metrics(path) else []
+
+
+def check_place_for_metrics(folder: Path) -> None:
+    """Raises a `ValueError` if the folder's `metrics.json` is another program's, which would be overwritten."""
+    path = folder / METRICS_FILE
+    if path.exists() and not holds_metrics(path):
+        raise ValueError(
+            f"`output_dir={folder}`: {path} was not written by this program. Move it, or use another folder."
+        )
 
 
 def by_name(metrics: list[Metric]) -> dict[str, float]:

@@ -15,7 +15,8 @@ import numpy as np
 import PIL.Image
 import torch
 
-from ..pictures import comparison_grid, to_pil
+from ..files import write_text
+from ..pictures import comparison_grid, save_picture, to_pil
 from ..templates import render_template
 from .features import FeatureNetwork
 from .images import check_before_describing, features_of
@@ -301,17 +302,15 @@ def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> P
     Returns:
         `Path`: path of the report.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    comparison.picture.save(folder / "comparison.png")
+    save_picture(comparison.picture, folder / "comparison.png")
     path = folder / "super_resolution.md"
-    path.write_text(
-        render_template(
-            "super_resolution_evaluation.md",
-            model_name=model_name,
-            table=quality_table(comparison.rows),
-            rows=comparison.rows,
-            copy=PSNR_OF_A_COPY,
-            **comparison.facts,
-        )
+    page = render_template(
+        "super_resolution_evaluation.md",
+        model_name=model_name,
+        table=quality_table(comparison.rows),
+        rows=comparison.rows,
+        copy=PSNR_OF_A_COPY,
+        **comparison.facts,
     )
+    write_text(page, path)
     return path

@@ -152,7 +152,6 @@ def _losses(image: PIL.Image.Image) -> list[str]:
 def write_image(image: PIL.Image.Image, path: Path) -> None:
     """Writes an upscaled image with its colour profile and resolution, in the format of the suffix: transparent pixels
     in JPEG on white, as in training, and 16 bits in JPEG and WebP as 8."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     info = image.info
     if path.suffix != ".png" and image.mode.startswith("I"):
         image = convert_channels(image, 1)
@@ -165,4 +164,4 @@ def write_image(image: PIL.Image.Image, path: Path) -> None:
         if image.mode == "LA":
             colors.putalpha(image.getchannel("A"))
         image = colors
-    save_image(image, path, "jpeg" if path.suffix == ".jpg" else path.suffix[1:])
+    save_image(image, path)

@@ -4,20 +4,21 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import PIL.Image
 from tqdm.auto import tqdm
 
+from ..files import flush, write_text
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import UpscalingArguments
-from .folder import claim_folder
+from .folder import claimed_folder, is_made
 from .image_files import SUFFIXES, UnsuitableImageError, find_images, read_image, write_image
 from .pipelines import quiet, weights_fingerprint
 
@@ -96,10 +97,19 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
             raise ValueError(
                 f"`output_dir={folder}` contains {large}, which this command did not create and would overwrite."
             )
-    claim_folder(folder, SETTINGS_FILE, settings)
+    with claimed_folder(folder, SETTINGS_FILE, settings):
+        done = _upscale_missing(pipe, targets, made, args)
+    return replace(done, unreadable=[*unusable, *done.unreadable])
+
+
+def _upscale_missing(
+    pipe: DCGANSuperResolutionPipeline, targets: dict[Path, Path], made: dict[Path, list], args: UpscalingArguments
+) -> Upscaled:
+    """Makes the images that are missing or whose source has changed."""
+    folder = Path(args.output_dir)
     _join_records(folder, made)
     missing = [
-        (small, large) for large, small in targets.items() if not (large.is_file() and made[large] == _state(small))
+        (small, large) for large, small in targets.items() if not (made.get(large) == _state(small) and is_made(large))
     ]
     own = missing[process_index() :: num_processes()]
     unreadable: list[str] = []
@@ -122,15 +132,18 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
             if read:
                 images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
                 for _, large in read:
-                    large.unlink(missing_ok=True)  # made from another source
+                    if large.exists():  # damaged, or made from another source
+                        large.unlink()
+                        flush(large.parent)
                     record_file.write(_record_line(folder, large, _state(targets[large])))
                 record_file.flush()
+                flush(record)  # an image without an entry would count as somebody else's
                 list(pool.map(write_image, images, [large for _, large in read]))
             progress_bar.update(min(len(chunk) * num_processes(), len(targets) - progress_bar.n))
     progress_bar.close()
     unreadable = gather(unreadable)
     number = len(unreadable)
-    return Upscaled(folder, len(targets) - number, len(missing) - number, [*unusable, *unreadable])
+    return Upscaled(folder, len(targets) - number, len(missing) - number, unreadable)
 
 
 def _state(small: Path) -> list:
@@ -140,19 +153,24 @@ def _state(small: Path) -> list:
 
 def _made_before(folder: Path) -> dict[Path, list]:
     """Returns the state of the source of each image that earlier calls made, or were about to make when they ended."""
-    lines = [line for path in sorted(folder.glob(_RECORD.format("*"))) for line in path.read_text().splitlines()]
-    return {folder / large: state for large, state in (json.loads(line) for line in lines if line.endswith("]]"))}
+    made = {}
+    # The joined record, of the first process, holds all older entries.
+    for path in sorted(folder.glob(_RECORD.format("*"))):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, TypeError):  # cut off by a kill or a full disk: the image is made again
+                large, state = json.loads(line)
+                made[folder / large] = state
+    return made
 
 
 def _join_records(folder: Path, made: dict[Path, list]) -> None:
     """Merges the records of earlier calls: the newest entry of an image comes last, whichever process wrote it."""
     if is_main_process():
-        joined = folder / _RECORD.format("joined")
-        joined.write_text("".join(_record_line(folder, large, state) for large, state in made.items()))
+        joined = folder / _RECORD.format(0)
+        write_text("".join(_record_line(folder, large, state) for large, state in made.items()), joined)
         for path in folder.glob(_RECORD.format("*")):
             if path != joined:
                 path.unlink()
-        os.replace(joined, folder / _RECORD.format(0))
     wait_for_everyone()
 
 

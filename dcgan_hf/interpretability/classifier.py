@@ -7,6 +7,7 @@ its labels to name its findings.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import transformers
@@ -15,8 +16,10 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTImagePro
 from ..data.datasets import load_from_arguments, rename_classes
 from ..data.decoding import Decoder, choose_channels
 from ..evaluation.images import decode_images
+from ..files import replacing_files
 from ..hardware import default_mixed_precision
 from ..pictures import to_pixel_values
+from ..processes import is_main_process
 from .arguments import ClassifierArguments
 from .attributes import Attributes, attribute_targets
 
@@ -83,7 +86,9 @@ def train_classifier(args: ClassifierArguments, device: torch.device) -> dict[st
         processing_class=ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3),
     )
     trainer.train()
-    trainer.save_model()
+    if is_main_process():
+        with replacing_files(Path(args.output_dir)) as folder:
+            trainer.save_model(str(folder))
     # Logits suffice: the largest one has the highest probability.
     predicted = Attributes(label_names, trainer.predict(test_numbers).predictions, is_multi_label)
     return {

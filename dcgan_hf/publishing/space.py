@@ -6,11 +6,13 @@ import importlib.metadata
 import json
 import platform
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 from diffusers import DiffusionPipeline
 from huggingface_hub import SpaceCard, SpaceCardData, create_repo, file_exists, upload_folder
 
+from ..files import write_text
 from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
 from ..templates import read_template
 from ..version import __version__
@@ -79,13 +81,14 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         )
     if folder.absolute() in Path(model).absolute().parents:
         raise ValueError(f"`output_dir={folder}` must not contain the model, {model}. Pass another folder.")
-    for name in ("dcgan_hf", "model"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    _remove_earlier(folder)
 
     package = folder / "dcgan_hf"
-    shutil.copytree(Path(__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
     license_file = next(file for file in importlib.metadata.files("dcgan-hf") or [] if file.name == "LICENSE")
-    (folder / "LICENSE").write_text(license_file.read_text())
+    write_text(license_file.read_text(), folder / "LICENSE")
 
     is_local = Path(model).is_dir()
     if is_local:
@@ -93,15 +96,14 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         for name in (DIRECTIONS_FILE, "README.md"):
             if (Path(model) / name).is_file():
                 shutil.copyfile(Path(model) / name, folder / "model" / name)
-    app.write_text(
-        _APP.format(
-            version=__version__,
-            import_path="from pathlib import Path\n\n" if is_local else "",
-            model='Path(__file__).parent / "model"' if is_local else json.dumps(model),
-            title=json.dumps(title),
-        )
+    code = _APP.format(
+        version=__version__,
+        import_path="from pathlib import Path\n\n" if is_local else "",
+        model='Path(__file__).parent / "model"' if is_local else json.dumps(model),
+        title=json.dumps(title),
     )
-    (folder / "requirements.txt").write_text("\n".join(requirements()) + "\n")
+    write_text(code, app)
+    write_text("\n".join(requirements()) + "\n", folder / "requirements.txt")
 
     page = folder / "README.md"
     if not page.is_file() or card_is_generated(page.read_text()):
@@ -127,7 +129,16 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
             has_discriminator=pipe.discriminator is not None,
             version=__version__,
         )
-        page.write_text(str(card))
+        write_text(str(card), page)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Removes the copies of package and model in the folder of a Space. Files that are not part of them stay."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # files before their folder
+        name = path.relative_to(folder).as_posix()
+        is_copied = name.startswith(("dcgan_hf/", "model/")) and any(fnmatch(name, copied) for copied in SPACE_FILES)
+        if path.is_file() and is_copied:
+            path.unlink()
 
 
 def publish_space(folder: Path, repo_id: str, private: bool | None = None, token: str | None = None) -> str:

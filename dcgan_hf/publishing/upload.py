@@ -27,6 +27,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 from ..evaluation.records import read_metrics
+from ..files import write_text
 from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, PUBLISHED_FILES, read_json
 from .card import card_is_generated, eval_results, render_model_card
 from .examples import save_examples
@@ -104,7 +105,7 @@ def _write_card(
 ) -> None:
     card = folder / CARD_FILE
     if not card.is_file() or card_is_generated(card.read_text()):
-        card.write_text(str(render_model_card(pipe, folder, repo_id, license, base_model)))
+        write_text(str(render_model_card(pipe, folder, repo_id, license, base_model)), card)
 
 
 def update_card(pipe: DiffusionPipeline, folder: Path) -> None:

@@ -129,6 +129,9 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
     adam_beta1: float = flag(
         0.9, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
     )
+    adam_beta2: float = flag(
+        0.999, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+    )
 
     eval_features: str | None = flag(
         None,

@@ -21,7 +21,7 @@ from diffusers import DiffusionPipeline
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data.loaders import endless_batches
-from ..evaluation.records import Metric, by_name, write_metrics
+from ..evaluation.records import Metric, by_name, check_place_for_metrics, write_metrics
 from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
@@ -31,7 +31,7 @@ from ..model_folder import (
     remove_stale_files,
     write_json,
 )
-from ..pictures import save_animation
+from ..pictures import save_animation, save_picture
 from ..processes import connected_processes, is_main_process
 from ..publishing.upload import Publication, RunPublisher, publish_pipeline, update_card, write_model_page
 from .arguments import TrainingArguments
@@ -41,6 +41,7 @@ from .checkpointing import (
     checkpoint_folder,
     find_checkpoint,
     list_checkpoints,
+    load_best,
     load_checkpoint,
     prepare_output_dir,
     save_checkpoint,
@@ -48,10 +49,11 @@ from .checkpointing import (
 from .diagnostics import collect_diagnostics
 from .engine import Engine, Loss, Optimizers, check_parts, own_shard
 from .failures import check_finite, keeping_progress
+from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
-from .samples import draw_for_card, remove_later_samples, sample_path
+from .samples import draw_for_card, sample_path
 from .session import StopSignals, session
 from .task import Dataset, Task
 from .trackers import start_trackers
@@ -204,12 +206,10 @@ class Trainer:
         self.task = self.make_task(self.networks, self.update)
         shard = own_shard(args, accelerator)
         self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
-        num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
-        if num_steps == 0:
-            raise ValueError(f"`num_epochs={args.num_epochs}` gives fewer batches than one update takes. Increase it.")
+        num_steps = number_of_steps(args, self.task, self.loader, accelerator.num_processes)
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
-        self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
+        self.arguments = effective_arguments(args, accelerator, self.task, num_steps)
         if self.train_dataset is not None:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
@@ -230,10 +230,11 @@ class Trainer:
             "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
         }
 
+        if self.task.evaluation is not None:
+            check_place_for_metrics(self.output_dir)
         # All checks have passed. Only now may files of an earlier run be changed.
         if accelerator.is_main_process:
             prepare_output_dir(self.output_dir, self.state.step, args.overwrite_output_dir)
-            remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
             write_json(self.arguments, self.output_dir / ARGUMENTS_FILE)
         accelerator.wait_for_everyone()
         start_trackers(accelerator, self.arguments)
@@ -245,6 +246,7 @@ class Trainer:
         args, state, engine = self.args, self.state, self.engine
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
+        self.means: dict[str, float] = {}
         self.measured_step: int | None = None
         self.control, self.wants_stop = TrainerControl(), False
         self.started = time.perf_counter() - state.seconds
@@ -332,10 +334,8 @@ class Trainer:
         control.should_save |= self.ends or (self.args.save_best and state.best_step == state.step)
 
     def _sample(self, step: int) -> None:
-        path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
-        path.parent.mkdir(parents=True, exist_ok=True)
         image = self.task.draw(self.engine.sampled_generator)
-        image.save(path)
+        save_picture(image, sample_path(self.output_dir / SAMPLES_FOLDER, step))
         control = replace(self.control)
         self._call("on_sample", image=image)
         self.control = control  # ignores switches set here: the other processes do not see them
@@ -367,9 +367,8 @@ class Trainer:
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step is not None:
-            saved_step = self.saved_step = state.best_step
-            if saved_step != state.step:
-                accelerator.load_state(str(checkpoint_folder(self.output_dir, saved_step)))
+            if state.best_step != state.step:
+                saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
         evaluation = self.task.evaluation
         if evaluation is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)
