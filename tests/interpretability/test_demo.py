@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import httpx
 import numpy as np
@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 
+from dcgan_hf.cli.main import main
 from dcgan_hf.interpretability.attribution import attribute
 from dcgan_hf.interpretability.inversion import prepare_images
 from dcgan_hf.interpretability.latent_space import Directions, factorized_directions, interpolate
@@ -477,6 +478,47 @@ def test_publishing_a_space_again(hub, token, tmp_path, pipe, monkeypatch):
     run_command("demo", *flags)
     files = hub.files("spaces/org/look")
     assert files["README.md"].endswith(b"My own") and "dcgan_hf/old.py" not in files and "app.py" in files
+
+
+def test_hardware_of_a_space(hub, token, tmp_path, pipe, capsys):
+    pipe.save_pretrained(tmp_path / "dcgan")
+    flags = ["demo", str(tmp_path / "dcgan"), "--push_to_hub", "--hub_model_id"]
+    assert main([*flags, "org/free"]) == 0 and hub.hardware["spaces/org/free"] == "zero-a10g"
+    assert main([*flags, "org/paid", "--space_hardware", "t4-small"]) == 0
+    assert hub.hardware["spaces/org/paid"] == "t4-small"
+    assert main([*flags, "org/none", "--space_hardware", "zero-gpu"]) == 2
+    assert re.search("--space_hardware zero-gpu must be one of cpu-basic, .*", capsys.readouterr().err)
+
+    said = "hosting Gradio and Docker Spaces on free cpu-basic requires a PRO subscription"
+    hub.fail("POST /api/repos/create", 402, {"X-Error-Message": said}, times=1)
+    assert main([*flags, "org/none", "--space_hardware", "cpu-basic"]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "--space_hardware cpu-basic: the Hub does not create the Space org/none" in message
+    assert f"(402 Payment Required: {said}" in message
+    assert "'zero-a10g' (ZeroGPU)" in message and "Traceback" not in message
+    assert main([*flags, "somebody/none"]) == 2  # no right to write there
+    assert "(403 Forbidden: You don't have the rights" in capsys.readouterr().err
+    assert not {"spaces/org/none", "spaces/somebody/none"} & {*hub.repos}
+    # An existing Space is updated even if a new one would be refused.
+    hub.fail("POST /api/repos/create", 402, times=1)
+    assert main([*flags, "org/free", "--space_hardware", "cpu-basic"]) == 0
+
+
+def test_searches_use_a_gpu_that_is_lent(tmp_path, conditional, monkeypatch):
+    # The package of ZeroGPU, reduced to what it records: functions, and for how long they want a GPU.
+    lent = {}
+    zero_gpu = ModuleType("spaces")
+    zero_gpu.GPU = lambda duration: lambda function: lent.setdefault(duration, function)
+    monkeypatch.setitem(sys.modules, "spaces", zero_gpu)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    conditional.save_pretrained(tmp_path / "model")
+    run_command("demo", tmp_path / "model", "--output_dir", tmp_path / "space")
+    page = runpy.run_path(str(tmp_path / "space" / "app.py"))["demo"]
+    ((duration, search),) = lent.items()
+    assert duration > actions.SEARCH_SECONDS
+    assert [function.api_name for function in page.fns.values() if function.fn is search] == ["find"]
+    *_, (_, _, nearness) = search(PIL.Image.effect_noise((16, 16), 80), 50, "cat")
+    assert " dB" in nearness
 
 
 def test_folders_with_other_things_are_left_alone(tmp_path, pipe):
