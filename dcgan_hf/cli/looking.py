@@ -82,15 +82,20 @@ def _interrupted_by_signals() -> Iterator[None]:
 def invert(given: dict[str, Any]) -> None:
     """Invert a generator: find the latents whose images are closest to photos."""
     args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
-    import PIL.Image
     import torch
 
+    from ..data.decoding import decode_image
     from ..inference.generate import parse_classes
     from ..interpretability.inversion import invert, save_inversion
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
 
-    photos = [PIL.Image.open(path) for path in args.photos]
+    photos = []
+    for path in args.photos:
+        try:
+            photos.append(decode_image({"bytes": None, "path": path}))
+        except Exception as error:  # Pillow raises many types
+            raise ValueError(f"`photos={path}` cannot be read: {str(error).rstrip('.')}.") from error
     with loaded(DCGANPipeline, given) as pipe:
         classes: Any = parse_classes(pipe, args.class_labels) if args.class_labels else None
         if classes is not None and len(classes) == 1:

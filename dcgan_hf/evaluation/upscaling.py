@@ -22,7 +22,7 @@ from .features import FeatureNetwork
 from .images import check_before_describing, features_of
 from .metrics import frechet_distance
 from .records import Metric
-from .upscaled_images import Images, by_batches
+from .upscaled_images import MIN_SIDE, Images, by_batches
 
 
 try:
@@ -35,8 +35,6 @@ except ImportError as error:
 
 # PSNR that an exact copy contributes to a mean, in dB. The true value is infinite and would hide all others.
 PSNR_OF_A_COPY = 100.0
-# Torchmetrics mirrors 5 pixels at each border, for its window of 11.
-MIN_SIDE = 6
 _MAX_SHOWN, _MAX_SHOWN_SIDE, _MAX_SHOWN_WIDTH = 16, 256, 2048
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate.utils import load
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .ema import EMA_FILE
@@ -104,7 +105,7 @@ def safe_to_load(folder: Path) -> Iterator[Path]:
         DamagedCheckpointError: if a file is missing or damaged, or could run code when it is loaded.
     """
     verify(folder)
-    _refuse_code(folder)
+    _check_contents(folder)
     if "format" in read_state(folder):
         yield folder
         return
@@ -120,9 +121,15 @@ def safe_to_load(folder: Path) -> Iterator[Path]:
             raise DamagedCheckpointError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _refuse_code(folder: Path) -> None:
-    """Raises a [`DamagedCheckpointError`] if a pickle holds more than tensors and plain values. Accelerate would load
-    registered objects whatever they hold, and ignore random states that cannot be loaded."""
+def _check_contents(folder: Path) -> None:
+    """Raises a [`DamagedCheckpointError`] if a file cannot be read, or if a pickle holds more than tensors and plain
+    values. Accelerate would load registered objects whatever they hold, and ignore unreadable random states."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
     for path in sorted(path for pattern in _PICKLES for path in folder.glob(pattern)):
         try:
             load(path, map_location="cpu")  # tensors and plain values only

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset, Features, Image, IterableDataset, Value
 
 from dcgan_hf.data.datasets import ImageDataset
-from dcgan_hf.data.decoding import Decoder, first_image_channels
+from dcgan_hf.data.decoding import Decoder, choose_channels
 from dcgan_hf.data.loaders import (
     DecodingLoader,
     ResidentLoader,
@@ -365,17 +365,17 @@ def test_resident_loader_of_too_few_good_images():
         loader_of("resident", images_of(data_with(TRUNCATED)), Shard(16, 0), decoder(skip_bad_images=True))
 
 
-def test_first_image_channels():
-    assert first_image_channels(numbered(2)) == 1
-    assert first_image_channels(streamed(numbered(2))) == 1
-    assert first_image_channels(images_of([png(0, "RGB"), png(0)])) == 3
+def test_choose_channels():
+    assert choose_channels(numbered(2)) == 1
+    assert choose_channels(streamed(numbered(2))) == 1
+    assert choose_channels(images_of([png(0, "RGB"), png(0)])) == 3
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)
-def test_first_image_channels_skips_bad_images(bad):
-    assert first_image_channels(images_of([bad, png(0, "RGB")])) == 3
+def test_choose_channels_skips_bad_images(bad):
+    assert choose_channels(images_of([bad, png(0, "RGB")])) == 3
     with pytest.raises(ValueError, match="contains no readable image"):
-        first_image_channels(images_of([bad, bad]))
+        choose_channels(images_of([bad, bad]))
 
 
 def test_make_loader_keeps_in_memory_what_fits():

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.records import read_metrics
+from dcgan_hf.training.checkpoint_files import write_state
 
 from ..train_utils import checkpoints, fingerprint, read_log, run_command, save_classifier, train_elsewhere, train_here
 
