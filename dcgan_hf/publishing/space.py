@@ -3,7 +3,6 @@
 """Demo of a model as a Space: writes its self-contained folder and publishes it on the Hub."""
 
 import importlib.metadata
-import json
 import platform
 import shutil
 from pathlib import Path
@@ -12,7 +11,8 @@ from diffusers import DiffusionPipeline
 from huggingface_hub import SpaceCard, SpaceCardData, create_repo, file_exists, upload_folder
 
 from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
-from ..templates import read_template
+from ..templates import render_card
+from ..templates.escaping import one_line, python_literal
 from ..version import __version__
 from .card import GENERATED, card_is_generated
 from .upload import persistently
@@ -97,8 +97,8 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         _APP.format(
             version=__version__,
             import_path="from pathlib import Path\n\n" if is_local else "",
-            model='Path(__file__).parent / "model"' if is_local else json.dumps(model),
-            title=json.dumps(title),
+            model='Path(__file__).parent / "model"' if is_local else python_literal(model),
+            title=python_literal(title),
         )
     )
     (folder / "requirements.txt").write_text("\n".join(requirements()) + "\n")
@@ -106,7 +106,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
     page = folder / "README.md"
     if not page.is_file() or card_is_generated(page.read_text()):
         data = SpaceCardData(
-            title=title,
+            title=one_line(title),
             emoji="🎨",
             colorFrom="yellow",
             colorTo="blue",
@@ -118,16 +118,16 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
             models=None if is_local else [model],
             tags=[*pipe.tags, "interpretability"],
         )
-        card = SpaceCard.from_template(
-            data,
-            template_str=read_template("space.md"),
-            generated=GENERATED,
+        card = render_card(
+            "space.md",
+            data.to_yaml(),
+            GENERATED,
             title=title,
             model=None if is_local else model,
             has_discriminator=pipe.discriminator is not None,
             version=__version__,
         )
-        page.write_text(str(card))
+        page.write_text(card)
 
 
 def publish_space(folder: Path, repo_id: str, private: bool | None = None, token: str | None = None) -> str:
