@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -104,6 +105,14 @@ def check_values(args: Any) -> None:
         _check_type(name, value, hints[name])
         if argument.metadata["range"] is not None:
             _check_range(name, value, argument.metadata["range"])
+
+
+def check_license(name: str, license: str | None) -> None:
+    """Raises a `ValueError` if a license is not an identifier, as the Hub requires: the card would show any words."""
+    if license is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}", license):
+        raise ValueError(
+            f"`{name}={license}` must be an identifier, such as 'apache-2.0', 'cc-by-4.0' or 'other', without spaces."
+        )
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
