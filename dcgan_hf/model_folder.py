@@ -85,7 +85,7 @@ def remove_stale_files(folder: Path) -> None:
         _remove(explanation / "images", images)
         _remove(explanation, [explanation / name for name in ("explanation.html", "explanation.json", "walk.mp4")])
     if '"model_type": "dcgan' in _text_of(onnx / "config.json"):
-        _remove(onnx, [folder / name for name in _ONNX_FILES])
+        _remove(onnx, [folder / name for name in _ONNX_FILES] + [onnx / name for name in _CODE_OF_NETWORKS])
 
 
 def remove_logs(folder: Path) -> None:
