@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from .files import write_text
+from .files import finish_replacing, write_text
 
 
 CARD_FILE = "README.md"
@@ -67,6 +67,20 @@ PUBLISHED_FILES = [
     ),
     "discriminator/preprocessor_config.json",
 ]
+
+
+def check_place_for_model(folder: Path) -> None:
+    """Raises a `ValueError` if a folder holds a model or configuration of another program, which would be overwritten.
+    Completes an interrupted save first."""
+    finish_replacing(folder)
+    index, config = folder / "model_index.json", folder / "config.json"
+    is_ours = '"DCGAN' in _text_of(index) or '"model_type": "dcgan' in _text_of(config)
+    for path in (index, config):
+        if path.exists() and not is_ours:
+            raise ValueError(
+                f"`output_dir={folder}`: {path} was not written by this program and would be overwritten. Move it, or"
+                " use another folder."
+            )
 
 
 def remove_stale_files(folder: Path) -> None:
