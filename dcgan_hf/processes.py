@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from accelerate.state import AcceleratorState, GradientState
+from huggingface_hub.utils import are_progress_bars_disabled
 
 from .hardware import cores_of_a_process, kept_memory
 
@@ -34,8 +35,11 @@ def is_main_process() -> bool:
 
 
 def bar_options() -> dict[str, Any]:
-    """Returns tqdm options that show a bar in the main process only. `disable=False` would override `TQDM_DISABLE`."""
-    return {} if is_main_process() else {"disable": True}
+    """
+    Returns tqdm options that show a bar in the main process only, and not if the progress bars of huggingface_hub are
+    switched off. `disable=False` would override `TQDM_DISABLE`.
+    """
+    return {} if is_main_process() and not are_progress_bars_disabled() else {"disable": True}
 
 
 def wait_for_everyone() -> None:

@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Commands that interpret a model."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,12 @@ class _DemoArguments:
         None, "Repository of the Space (default: one in your namespace, named after the model).", group="Hub"
     )
     hub_private_repo: bool = flag(False, "Make the Space private if it does not exist yet.", group="Hub")
+    space_hardware: str = flag(
+        "zero-a10g",
+        "Hardware of a new Space, by its name in huggingface_hub: 'zero-a10g' (ZeroGPU), 'cpu-basic', 't4-small', ..."
+        " The Hub decides which of them an account may use.",
+        group="Hub",
+    )
 
 
 @dataclass(kw_only=True)
@@ -51,25 +60,42 @@ def explain(given: dict[str, Any]) -> None:
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
 
-    with loaded(DCGANPipeline, given) as pipe:
+    with loaded(DCGANPipeline, given) as pipe, _interrupted_by_signals():
         page, directions = explain(pipe, args, model_name(model.model), folder)
     directions.save_pretrained(folder if folder.is_dir() else page.parent)  # published with the model
     print(f"Page: {page}")
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP (a closed terminal) interrupt the program as SIGINT (Ctrl-C) does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous):
+            signal.signal(number, handler)
 
 
 @command("invert", ModelArguments, _PhotoArguments, SearchArguments, DeviceArguments)
 def invert(given: dict[str, Any]) -> None:
     """Invert a generator: find the latents whose images are closest to photos."""
     args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
-    import PIL.Image
     import torch
 
+    from ..data.decoding import decode_image
     from ..inference.generate import parse_classes
     from ..interpretability.inversion import invert, save_inversion
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
 
-    photos = [PIL.Image.open(path) for path in args.photos]
+    photos = []
+    for path in args.photos:
+        try:
+            photos.append(decode_image({"bytes": None, "path": path}))
+        except Exception as error:  # Pillow raises many types
+            raise ValueError(f"`photos={path}` cannot be read: {str(error).rstrip('.')}.") from error
     with loaded(DCGANPipeline, given) as pipe:
         classes: Any = parse_classes(pipe, args.class_labels) if args.class_labels else None
         if classes is not None and len(classes) == 1:
@@ -85,6 +111,9 @@ def invert(given: dict[str, Any]) -> None:
 def demo(given: dict[str, Any]) -> None:
     """Launch an interactive demo of a model, or save and publish it as a Space."""
     model, args = pick(ModelArguments, given), pick(_DemoArguments, given)
+    from ..publishing.space import check_space_hardware
+
+    check_space_hardware(args.space_hardware)
     from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
@@ -110,4 +139,5 @@ def _make_space(pipe: Any, model: str, title: str, args: _DemoArguments) -> None
             print(f"Space: {folder}")
         if args.push_to_hub:
             name = args.hub_model_id or Path(model).absolute().name
-            print(f"Published: {publish_space(folder, name, args.hub_private_repo or None)}")
+            published = publish_space(folder, name, args.hub_private_repo or None, space_hardware=args.space_hardware)
+            print(f"Published: {published}")

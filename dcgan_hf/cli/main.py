@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             Arguments after `dcgan`. Defaults to those of the command line.
 
     Returns:
-        `int`: exit status, 2 after an error, which the last line on stderr describes.
+        `int`: exit status: 2 after an error and 130 after an interruption, which the last line on stderr describes.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     shows_traceback = "--debug" in words
@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "Stopped.", file=sys.stderr, flush=True)
+        return 130  # as shells report Ctrl-C
     except Exception as error:
         if shows_traceback:
             raise

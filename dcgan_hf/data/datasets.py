@@ -2,26 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of image datasets, and detection of their image and label columns."""
 
-import glob
-import gzip
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import datasets
-import numpy as np
-import PIL.Image
 import torch
 
 from ..flags import DatasetArguments
-from .procedural_faces import load_procedural_faces
+from ..image_processing_dcgan import array_to_pixels, check_type, rows_to_array
+from .opening import AnyDataset, open_dataset
 from .seeding import seeded_generator
-
-
-# scikit-learn's files, by split.
-_PHOTOS = {"train": "flower.jpg", "test": "china.jpg"}
-_BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 
 
 @dataclass
@@ -31,14 +23,15 @@ class ImageDataset:
 
     Args:
         dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
-            Columns "image" (encoded: `{"bytes": ..., "path": ...}`) and, with labels, "label" (`int`).
+            Columns "image" (encoded: `{"bytes": ..., "path": ...}`, or `{"array": ..., "dtype": ...}` for columns of
+            numbers) and, with labels, "label" (`int`).
         class_names (`list[str]`, *optional*):
             Names of the classes, or `None` if labels were not requested.
         hub_id (`str`, *optional*):
             Source repository on the Hub.
     """
 
-    dataset: datasets.Dataset | datasets.IterableDataset
+    dataset: AnyDataset
     class_names: list[str] | None
     hub_id: str | None = None
 
@@ -65,7 +58,9 @@ def load_image_dataset(
             - `"photos"`: scikit-learn's two photographs of 640x427 pixels, one for training and one for testing;
             - a folder written by `Dataset.save_to_disk`;
             - a folder of IDX files in the layout of MNIST (`train-images-idx3-ubyte.gz`, ...);
-            - another local folder that `datasets` can read (images, parquet, ...), or `.parquet`, `.arrow` or `.tar`
+            - a folder of image files, see [`open_image_files`], or a `.zip` file of such a folder;
+            - an `.npz` or `.npy` file of images, see [`open_arrays`];
+            - another local folder that `datasets` can read (parquet, ...), or `.parquet`, `.arrow` or `.tar`
               (webdataset) files, with or without wildcards;
             - a repository on the Hub.
         dataset_config_name (`str`, *optional*):
@@ -82,7 +77,7 @@ def load_image_dataset(
     Raises:
         ValueError: if the dataset, the split or a column does not exist, or if the choice of a column is ambiguous.
     """
-    dataset, hub_id = _open(dataset_name, dataset_config_name, split, cache_dir, streaming)
+    dataset, hub_id = open_dataset(dataset_name, dataset_config_name, split, cache_dir, streaming)
     if streaming and isinstance(dataset, datasets.Dataset):
         dataset = dataset.to_iterable_dataset()
     return replace(find_images(dataset, image_column, label_column, with_labels), hub_id=hub_id)
@@ -110,7 +105,7 @@ def load_from_arguments(args: DatasetArguments, split: str | None = None, **opti
 
 
 def find_images(
-    dataset: datasets.Dataset | datasets.IterableDataset,
+    dataset: AnyDataset,
     image_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = False,
@@ -122,20 +117,28 @@ def find_images(
         dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
             The dataset.
         image_column (`str`, *optional*):
-            Image column. Defaults to the only column of type [`datasets.Image`].
+            Image column: images, encoded bytes, paths, or arrays of uint8, uint16, or floats in [0, 1]. Defaults to the
+            only column of type [`datasets.Image`].
         label_column (`str`, *optional*):
             Label column. Defaults to the only column of type [`datasets.ClassLabel`].
         with_labels (`bool`, *optional*, defaults to `False`):
             Whether to load labels. If `False`, the dataset may be unlabelled.
 
     Raises:
-        ValueError: if a column does not exist, is ambiguous, or has an unsupported type.
+        ValueError: if a column does not exist, is ambiguous, or has an unsupported type, or if the dataset has a
+            transform.
     """
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         splits = f". Pass one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
         raise ValueError(f"The dataset must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
     if dataset.features is None:
         dataset = dataset._resolve_features()  # streamed files may reveal their columns only when read
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom":
+        raise ValueError(
+            "The dataset has a transform, which would receive encoded images instead of decoded ones. Apply it"
+            " beforehand with `dataset.map`, or remove it with `dataset.with_format(None)`."
+        )
+    dataset = dataset.with_format(None)  # tensors, data frames, ... have no use here
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
         return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
@@ -149,7 +152,7 @@ def find_images(
     return ImageDataset(_encoded_images(dataset, columns), dataset.features[label_column].names)
 
 
-def _as_classes(dataset: datasets.Dataset | datasets.IterableDataset, label_column: str) -> datasets.Dataset:
+def _as_classes(dataset: AnyDataset, label_column: str) -> datasets.Dataset:
     """Converts a column to classes: its distinct values, sorted."""
     if isinstance(dataset, datasets.IterableDataset):
         raise ValueError(
@@ -198,128 +201,7 @@ def choose_images(image_dataset: ImageDataset, number: int, seed: int) -> ImageD
     return replace(image_dataset, dataset=dataset.select(chosen.tolist()))
 
 
-def _open(
-    dataset_name: str, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
-) -> tuple[datasets.Dataset | datasets.IterableDataset, str | None]:
-    """Opens a dataset. Also returns its repository if it comes from the Hub."""
-    folder = Path(dataset_name).expanduser()
-    is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
-    idx_files = sorted(folder.glob("*-images-idx3-ubyte*"))
-    is_file = folder.suffix in _BUILDERS and not folder.is_dir()
-    if config_name is not None and (
-        dataset_name in ("digits", "photos", "procedural_faces") or is_saved or idx_files or is_file
-    ):
-        raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
-    if dataset_name == "digits":
-        if split != "train":
-            raise ValueError(f"'digits' has no split {split!r}, only 'train'.")
-        return _load_digits(), None
-    if dataset_name == "procedural_faces":
-        return load_procedural_faces(split, cache_dir), None
-    if dataset_name == "photos":
-        if split not in _PHOTOS:
-            raise ValueError(f"'photos' has no split {split!r}, only {list(_PHOTOS)}.")
-        return _load_photo(split), None
-    if is_saved:
-        dataset = datasets.load_from_disk(str(folder))
-        if isinstance(dataset, datasets.DatasetDict):
-            if split not in dataset:
-                raise ValueError(f"{dataset_name!r} has no split {split!r}, only {list(dataset)}.")
-            dataset = dataset[split]
-        elif split not in ("train", str(dataset.split)):
-            raise ValueError(f"{dataset_name!r} has no splits, so `dataset_split={split}` cannot be used.")
-        return dataset, None
-    if idx_files:
-        return _load_idx(idx_files, split, cache_dir), None
-    if folder.is_dir():
-        # Absolute: `datasets` mistakes a folder named "parquet" or "imagefolder" for one of its builders.
-        path = str(folder.absolute())
-        return datasets.load_dataset(path, config_name, split=split, cache_dir=cache_dir, streaming=streaming), None
-    if is_file:
-        if not glob.glob(str(folder), recursive=True):
-            raise ValueError(f"`dataset_name={dataset_name}`: no such file.")
-        files, builder = {"train": str(folder)}, _BUILDERS[folder.suffix]
-        dataset = datasets.load_dataset(
-            builder, data_files=files, split=split, cache_dir=cache_dir, streaming=streaming
-        )
-        return dataset, None
-    if dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
-        raise ValueError(f"`dataset_name={dataset_name}`: no such folder or {', '.join(_BUILDERS)} file.")
-    try:
-        dataset = datasets.load_dataset(
-            dataset_name, config_name, split=split, cache_dir=cache_dir, streaming=streaming
-        )
-        return dataset, dataset_name
-    except (ConnectionError, FileNotFoundError) as error:
-        raise ValueError(
-            f"`dataset_name={dataset_name}` is not a local folder, and the Hub reports: {error}"
-        ) from error
-
-
-def _load_digits() -> datasets.Dataset:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = [PIL.Image.fromarray((image / 16 * 255).round().astype(np.uint8)) for image in digits.images]
-    features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=[str(i) for i in range(10)])}
-    )
-    info = datasets.DatasetInfo(
-        features=features,
-        homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
-        license="cc-by-4.0",
-    )
-    return datasets.Dataset.from_dict({"image": images, "label": digits.target.tolist()}, info=info)
-
-
-def _load_photo(split: str) -> datasets.Dataset:
-    from sklearn.datasets import load_sample_image
-
-    image = PIL.Image.fromarray(load_sample_image(_PHOTOS[split]))
-    info = datasets.DatasetInfo(features=datasets.Features({"image": datasets.Image()}), license="cc-by-2.0")
-    return datasets.Dataset.from_dict({"image": [image]}, info=info)
-
-
-def _load_idx(image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:
-    # MNIST's files call the test split "t10k".
-    images = {path.name.split("-")[0].replace("t10k", "test"): path for path in image_files}
-    if split not in images:
-        raise ValueError(f"{str(image_files[0].parent)!r} has no split {split!r}, only {sorted(images)}.")
-    image_file = images[split]
-    label_file = image_file.with_name(image_file.name.replace("-images-idx3-", "-labels-idx1-"))
-    features = {"image": datasets.Image()}
-    labels = None
-    if label_file.is_file():
-        labels = _read_idx(label_file)
-        num_classes = int(labels.max()) + 1
-        features["label"] = datasets.ClassLabel(names=[str(i) for i in range(num_classes)])
-    return datasets.Dataset.from_generator(
-        _idx_examples,
-        features=datasets.Features(features),
-        cache_dir=cache_dir,
-        # The data instead of the paths: the arguments are the cache key, and the files at a path may change.
-        gen_kwargs={"images": _read_idx(image_file), "labels": labels},
-    )
-
-
-def _idx_examples(images: np.ndarray, labels: np.ndarray | None) -> Iterator[dict]:
-    for i, image in enumerate(images):
-        example = {"image": PIL.Image.fromarray(image)}
-        yield example if labels is None else example | {"label": int(labels[i])}
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    """Reads the IDX format: two zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if data[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{str(path)!r} is not an IDX file of bytes.")
-    shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
-
-
-def _find_column(
-    dataset: datasets.Dataset | datasets.IterableDataset, argument: str, name: str | None, feature_type: type
-) -> str:
+def _find_column(dataset: AnyDataset, argument: str, name: str | None, feature_type: type) -> str:
     """Returns the column called `name`, or the only one of `feature_type`."""
     columns = ", ".join(f"{column} ({type(feature).__name__})" for column, feature in dataset.features.items())
     if name is not None:
@@ -335,11 +217,51 @@ def _find_column(
     return candidates[0]
 
 
-def _encoded_images(
-    dataset: datasets.Dataset | datasets.IterableDataset, columns: dict[str, str]
-) -> datasets.Dataset | datasets.IterableDataset:
-    dataset = dataset.select_columns(list(columns))
-    # Before renaming, which would decode and re-encode streamed images.
+def _encoded_images(dataset: AnyDataset, columns: dict[str, str]) -> AnyDataset:
     image_column = next(old for old, new in columns.items() if new == "image")
-    dataset = dataset.cast_column(image_column, datasets.Image(decode=False))
-    return dataset.rename_columns({old: new for old, new in columns.items() if old != new})
+    feature = dataset.features[image_column]
+    dtype = _number_type(feature)
+    dataset = dataset.select_columns(list(columns))
+    renamed = {old: new for old, new in columns.items() if old != new}
+    if dtype is not None:
+        name = f"`image_column={image_column}`"
+        check_type(dtype, name)
+        for row in islice(dataset, 1):
+            if row[image_column] is not None:
+                array_to_pixels(rows_to_array(row[image_column], dtype, name), name)
+        dataset = dataset.rename_columns(renamed)
+        if isinstance(dataset, datasets.IterableDataset):
+            return dataset.map(partial(_with_type, dtype=dtype), batched=True)
+        return dataset.with_transform(partial(_with_type, dtype=dtype))
+    if not _holds_files(feature):
+        raise ValueError(
+            f"`image_column={image_column}` has type {feature}. Images are of type `Image`, encoded bytes, paths, or"
+            " arrays of uint8, uint16, or floats in [0, 1]."
+        )
+    # Before renaming, which would decode and re-encode streamed images.
+    return dataset.cast_column(image_column, datasets.Image(decode=False)).rename_columns(renamed)
+
+
+def _with_type(batch: dict[str, list[Any]], dtype: str) -> dict[str, list[Any]]:
+    """Adds the type of its numbers to each array: rows of `datasets` are lists, which have none."""
+    arrays = [None if array is None else {"array": array, "dtype": dtype} for array in batch["image"]]
+    return batch | {"image": arrays}
+
+
+def _holds_files(feature: Any) -> bool:
+    if isinstance(feature, datasets.Value):
+        return feature.dtype in ("string", "large_string", "binary", "large_binary")
+    return isinstance(feature, datasets.Image) or (
+        isinstance(feature, dict) and {"bytes", "path"} & {*feature} != set()
+    )
+
+
+def _number_type(feature: Any) -> str | None:
+    """Returns the type of the numbers of an array column, such as "uint8", or `None` for other columns."""
+    if isinstance(feature, datasets.Array2D | datasets.Array3D | datasets.Array4D | datasets.Array5D):
+        return feature.dtype
+    is_list = False
+    while isinstance(feature, datasets.List | datasets.LargeList | list):
+        is_list, feature = True, feature[0] if isinstance(feature, list) else feature.feature
+    is_number = isinstance(feature, datasets.Value) and feature.dtype.startswith(("bool", "int", "uint", "float"))
+    return feature.dtype if is_list and is_number else None

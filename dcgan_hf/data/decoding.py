@@ -3,21 +3,25 @@
 """Decoding of images of any kind to uint8 arrays for training, in threads."""
 
 import logging
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import datasets
 import numpy as np
 import PIL.Image
 
-from ..image_processing_dcgan import ResizeMode, convert_channels, fit_image
+from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image, rows_to_array
+from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
 
 logger = logging.getLogger(__name__)
 
 _DECODER = datasets.Image()
+_SAMPLE_SIZE = 64  # images looked at to choose the channels
 
 
 def infer_num_channels(image: PIL.Image.Image) -> int:
@@ -26,13 +30,13 @@ def infer_num_channels(image: PIL.Image.Image) -> int:
 
 
 def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
-    """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and applies its rotation."""
+    """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and turns it upright. Also
+    converts `{"array": ..., "dtype": ...}`, see [`array_to_image`]."""
     if encoded is None:  # a row without an image
         raise ValueError("it is empty")
-    try:
-        return _DECODER.decode_example(encoded)
-    except PIL.UnidentifiedImageError:  # its message would show a memory address
-        raise ValueError("it is not an image of a known format") from None
+    if "array" in encoded:
+        return array_to_image(rows_to_array(encoded["array"], encoded["dtype"]))
+    return _DECODER.decode_example(encoded)
 
 
 def encoded_to_array(
@@ -41,31 +45,6 @@ def encoded_to_array(
     """Decodes, converts and fits an image. Returns a uint8 array of shape `(num_channels, resolution, resolution)`."""
     image = fit_image(convert_channels(decode_image(encoded), num_channels), resolution, resize_mode)
     return np.asarray(image).reshape(resolution, resolution, num_channels).transpose(2, 0, 1)
-
-
-def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: int) -> np.ndarray:
-    r"""
-    Decodes and converts an image at its original size.
-
-    Args:
-        encoded (`dict[str, Any]`, *optional*):
-            See [`decode_image`].
-        num_channels (`int`):
-            Channels of the result.
-        number (`int`):
-            Number of the image, for error messages.
-
-    Returns:
-        `np.ndarray` of shape `(num_channels, height, width)`, uint8.
-
-    Raises:
-        ValueError: if the image cannot be read.
-    """
-    try:
-        image = convert_channels(decode_image(encoded), num_channels)
-    except Exception as error:  # Pillow raises many types, see Decoder
-        raise ValueError(f"Image number {number} cannot be read: {str(error).rstrip('.')}.") from error
-    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
 class Decoder:
@@ -109,25 +88,56 @@ class Decoder:
             try:
                 arrays.append(self.to_array(example["image"]))
             except Exception as error:  # Pillow raises many types: OSError, struct.error, DecompressionBombError, ...
-                path = (example["image"] or {}).get("path")
-                name = f"number {example['index']}" + (f" ({path})" if path else "")
-                reason = str(error).rstrip(".")
+                name = image_name(example["image"], example["index"])
                 if not self.skip_bad_images:
-                    raise ValueError(
-                        f"Image {name} cannot be read: {reason}. Remove it, or skip it with `--skip_bad_images`."
-                    ) from error
+                    raise BadImageError(f"Image {name} cannot be read: {reason_of(error)}. {ADVICE}") from error
                 if name not in self.bad_images:
-                    logger.warning(f"Skipping image {name}, which cannot be read: {reason}")
+                    logger.warning(f"Skipping image {name}, which cannot be read: {reason_of(error)}")
                 self.bad_images.add(name)
                 arrays.append(None)
         return arrays
 
 
-def first_image_channels(image_dataset: ImageDataset) -> int:
-    """Returns the number of channels, 1 or 3, that suits the first readable image of a dataset."""
-    for example in image_dataset.dataset:
+def choose_channels(image_dataset: ImageDataset) -> int:
+    r"""
+    Returns the number of channels that suits a dataset, and logs why: 3 if any of up to 64 images, spread over the
+    dataset, is stored in colour, else 1. Of a stream, the first images are taken.
+
+    Args:
+        image_dataset ([`ImageDataset`]):
+            The dataset.
+
+    Raises:
+        ValueError: if the dataset contains no readable image.
+    """
+    dataset: Any = image_dataset.dataset
+    if isinstance(dataset, datasets.IterableDataset):
+        sample: Any = dataset.take(_SAMPLE_SIZE)
+    else:
+        last = len(dataset) - 1
+        places = sorted({round(i * last / (_SAMPLE_SIZE - 1)) for i in range(_SAMPLE_SIZE)}) if last >= 0 else []
+        sample = (dataset[place] for place in places)
+    images = list(_readable(sample)) or list(islice(_readable(dataset), 1))
+    if not images:
+        raise ValueError("The dataset contains no readable image.")
+    colour = [image for image in images if infer_num_channels(image) == 3]
+    reason = f"{len(colour)} of {len(images)} images looked at are stored in colour"
+    if colour and not any(map(_shows_colour, colour)):
+        reason += ", although they show none: `--num_channels 1` would do"
+    elif 0 < len(colour) < len(images):
+        reason += "; grey ones are trained on as RGB"
+    logger.info(f"Channels: {3 if colour else 1}, because {reason}")
+    return 3 if colour else 1
+
+
+def _readable(examples: Iterable[dict[str, Any]]) -> Iterator[PIL.Image.Image]:
+    for example in examples:
         try:
-            return infer_num_channels(decode_image(example["image"]))
+            yield decode_image(example["image"])
         except Exception:  # as in Decoder, which reports it
             continue
-    raise ValueError("The dataset contains no readable image.")
+
+
+def _shows_colour(image: PIL.Image.Image) -> bool:
+    pixels = np.asarray(image.convert("RGB"))
+    return bool((pixels != pixels[..., :1]).any())

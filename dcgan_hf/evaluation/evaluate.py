@@ -104,7 +104,9 @@ def _real_images(
     resize_mode: ResizeMode = args.resize_mode or (
         "crop" if pipe.discriminator is None else pipe.discriminator.config.resize_mode
     )
-    decoder = Decoder(config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=False)
+    decoder = Decoder(
+        config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=args.skip_bad_images
+    )
     with first_on_its_machine():
         dataset = load_from_arguments(args, split, label_column=args.label_column, with_labels=args.linear_probe)
     return dataset, *decode_images(dataset, decoder)

@@ -20,7 +20,6 @@ from .records import check_place_for_metrics, write_metrics
 from .upscaled_images import (
     BASELINES,
     Images,
-    check_pairs,
     decode_whole_images,
     interpolate,
     join_if_of_one_size,
@@ -84,8 +83,8 @@ def evaluate_super_resolution(
             network = load_feature_network(args.features, pipe.device)
         dataset = load_from_arguments(args, label_column=args.label_column, with_labels=args.label_column is not None)
     dataset = choose_images(dataset, args.num_images or len(dataset.dataset), seed=0)
-    labels = _labels(args, dataset, network)
-    real, small, small_from = _images(args, dataset, config.num_channels, config.scale_factor, resolution)
+    _check_classes(args, dataset, network)
+    real, small, labels, small_from = _images(args, dataset, config.num_channels, config.scale_factor, resolution)
     check_before_comparing(real, network)
 
     methods = {baseline: interpolate(small, config.scale_factor, resample) for baseline, resample in BASELINES.items()}
@@ -113,18 +112,17 @@ def evaluate_super_resolution(
     return comparison
 
 
-def _labels(
+def _check_classes(
     args: SuperResolutionEvaluationArguments, dataset: ImageDataset, network: FeatureNetwork | None
-) -> torch.Tensor | None:
+) -> None:
     if network is None or not args.label_column:
-        return None
+        return
     known, needed = (len(names or []) for names in (network.class_names, dataset.class_names))
     if known != needed:
         raise ValueError(
             f"`label_column={args.label_column}` has {needed} classes. `features` must be a classifier with these"
             f" classes, got {args.features} with {known}."
         )
-    return torch.tensor(dataset.dataset["label"][:])
 
 
 def _images(
@@ -133,23 +131,28 @@ def _images(
     num_channels: int,
     scale_factor: int,
     resolution: int,
-) -> tuple[Images, Images, str]:
-    """Returns originals, their low-resolution versions, and a sentence about the source of the latter."""
-    if args.low_resolution_column:
-        small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
-        small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
-        originals, small_images = (decode_whole_images(images, num_channels) for images in (dataset, small_dataset))
-        check_pairs(originals, small_images, scale_factor)
-        told = f"The low-resolution images are part of the dataset (column `{args.low_resolution_column}`)."
-        return join_if_of_one_size(originals), join_if_of_one_size(small_images), told
+) -> tuple[Images, Images, torch.Tensor | None, str]:
+    """Returns originals, their low-resolution versions, their labels, and a sentence about the source of the low-resolution
+    versions."""
     real: Images
     if args.resize_mode == "none":
-        real = join_if_of_one_size(decode_whole_images(dataset, num_channels, scale_factor))
+        small_dataset = None
+        if args.low_resolution_column:
+            small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
+            small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
+        originals, small, indices = decode_whole_images(
+            dataset, small_dataset, num_channels, scale_factor, args.skip_bad_images
+        )
+        real = join_if_of_one_size(originals)
+        labels = None if dataset.class_names is None else torch.tensor(dataset.dataset["label"][:])[indices]
+        if small is not None:
+            told = f"The low-resolution images are part of the dataset (column `{args.low_resolution_column}`)."
+            return real, join_if_of_one_size(small), labels, told
         size = f"cropped at the right and bottom to multiples of {scale_factor} pixels"
     else:
         resize_mode: ResizeMode = args.resize_mode
-        decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=False)
-        real, _ = decode_images(dataset, decoder)
+        decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=args.skip_bad_images)
+        real, labels = decode_images(dataset, decoder)
         size = f"made square ({args.resize_mode}, {resolution} pixels)"
     told = f"Each was {size}, then downscaled by {scale_factor} ({args.downsampling}) and rounded to uint8."
-    return real, make_small(real, scale_factor, args.downsampling), told
+    return real, make_small(real, scale_factor, args.downsampling), labels, told

@@ -12,6 +12,7 @@ import huggingface_hub.constants
 import numpy as np
 import torch
 
+from ..data.bad_images import first_reasons
 from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
@@ -32,9 +33,13 @@ FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features
 
 def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Decodes a dataset on the CPU. Returns its images, a `torch.ByteTensor` of shape `(num_images, num_channels,
-    height, width)`, and its labels, if it was loaded with labels."""
+    height, width)`, and its labels, if it was loaded with labels. Logs how many images were skipped."""
     shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
+    if decoder.bad_images:
+        number = len(image_dataset.dataset)
+        bad = first_reasons(sorted(decoder.bad_images))
+        logger.warning(f"Left out {len(decoder.bad_images):,} of {number:,} images, which cannot be read: {bad}")
     return decoded.images, decoded.labels
 
 

@@ -14,7 +14,7 @@ import transformers
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 from ..data.datasets import load_from_arguments, rename_classes
-from ..data.decoding import Decoder, first_image_channels
+from ..data.decoding import Decoder, choose_channels
 from ..evaluation.images import decode_images
 from ..files import replacing_files
 from ..hardware import default_mixed_precision
@@ -117,7 +117,7 @@ def _load_split(args: ClassifierArguments, split: str) -> LabelledImages:
     if args.class_names:
         datasets = [rename_classes(dataset, args.class_names) for dataset in datasets]
     decoder = Decoder(
-        first_image_channels(datasets[0]), args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False
+        choose_channels(datasets[0]), args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False
     )
     images, _ = decode_images(datasets[0], decoder)
     labels = torch.tensor([dataset.dataset["label"][:] for dataset in datasets]).T

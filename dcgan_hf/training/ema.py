@@ -36,7 +36,7 @@ class GeneratorEMA:
     """
 
     def __init__(self, generator: nn.Module, half_life: int):
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.generator = copy.deepcopy(generator).eval()
         self.half_life = half_life
 
     @torch.no_grad()

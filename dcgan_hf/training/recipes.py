@@ -106,4 +106,6 @@ def arguments_from_recipe(
         for name in NETWORK_ARGUMENTS
     }
     given = {name: value for name, value in values.items() if value is not None}
+    if changes.get("num_epochs") is not None:
+        given.pop("max_train_steps", None)  # the recipe's length, which would override that of the user
     return arguments_class(**(given | changes | networks))

@@ -23,6 +23,7 @@ from .arguments import NETWORK_ARGUMENTS, TrainingArguments
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+from .task import Task
 
 
 _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
@@ -59,14 +60,19 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
 
 
 def effective_arguments(
-    args: TrainingArguments, accelerator: Accelerator, num_channels: int, num_steps: int
+    args: TrainingArguments, accelerator: Accelerator, task: Task, num_steps: int
 ) -> dict[str, Any]:
-    """Returns the arguments of a run, with the properties of device and data that affect its result."""
-    return asdict(args) | {
+    """Returns the arguments of a run, with those that were chosen by device and data and affect its result."""
+    arguments = asdict(args)
+    if args.num_epochs is None:
+        arguments["max_train_steps"] = num_steps
+    if "diff_augment" in arguments:
+        arguments["diff_augment"] = task.augmentations or ["none"]
+    return arguments | {
         "mixed_precision": accelerator.mixed_precision,
         "device": accelerator.device.type,
         "num_cpu_threads": torch.get_num_threads(),
-        "num_channels": num_channels,
+        "num_channels": task.num_channels,
         # A resumed run must end at the step where the learning rates reach 0.
         "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
     }

@@ -26,7 +26,6 @@ from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
-    COMPARISON_FILE,
     RESULTS_FILE,
     SAMPLES_FOLDER,
     remove_stale_files,
@@ -49,11 +48,12 @@ from .checkpointing import (
 )
 from .diagnostics import collect_diagnostics
 from .engine import Engine, Loss, Optimizers, check_parts, own_shard
-from .failures import check_finite
+from .failures import check_finite, keeping_progress
+from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
-from .samples import sample_path
+from .samples import draw_for_card, sample_path
 from .session import StopSignals, session
 from .task import Dataset, Task
 from .trackers import start_trackers
@@ -206,12 +206,10 @@ class Trainer:
         self.task = self.make_task(self.networks, self.update)
         shard = own_shard(args, accelerator)
         self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
-        num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
-        if num_steps == 0:
-            raise ValueError(f"`num_epochs={args.num_epochs}` gives fewer batches than one update takes. Increase it.")
+        num_steps = number_of_steps(args, self.task, self.loader, accelerator.num_processes)
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
-        self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
+        self.arguments = effective_arguments(args, accelerator, self.task, num_steps)
         if self.train_dataset is not None:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
@@ -248,6 +246,7 @@ class Trainer:
         args, state, engine = self.args, self.state, self.engine
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
+        self.means: dict[str, float] = {}
         self.measured_step: int | None = None
         self.control, self.wants_stop = TrainerControl(), False
         self.started = time.perf_counter() - state.seconds
@@ -256,7 +255,7 @@ class Trainer:
         self._call("on_train_begin")
         batches = endless_batches(self.loader, state.epoch, state.batch)
         while not self.ends and not self.control.should_training_stop:
-            with self.statistics.waiting():
+            with self.statistics.waiting(), keeping_progress(self._save_progress):
                 taken = list(islice(batches, self.task.batches_per_update))
             state.epoch, state.batch, _ = taken[-1]
             statistics = engine.update([raw_batch for *_, raw_batch in taken], state.step)
@@ -275,6 +274,15 @@ class Trainer:
                 if self.control.should_save or self.control.should_training_stop:
                     self._save()
         batches.close()
+
+    def _save_progress(self) -> list[Path]:
+        """Saves updates since the last checkpoint, unless several processes had to agree on it. Returns all."""
+        is_saved = self.state.step == 0 or checkpoint_folder(self.output_dir, self.state.step).exists()
+        if not is_saved and self.accelerator.num_processes == 1:
+            if not self.control.should_log:
+                self._log()
+            self._save()
+        return list_checkpoints(self.output_dir)
 
     def _is_due(self, steps: int | None) -> bool:
         return steps is not None and self.state.step % steps == 0
@@ -350,16 +358,9 @@ class Trainer:
         is_wanted = not args.save_best or state.best_step == state.step
         if self.publisher is not None and args.hub_strategy == "every_save" and is_wanted and not self.ends:
             pipe = self.task.make_pipeline(self.engine.sampled_generator, self.engine.discriminator)
-            files = [self.output_dir / ARGUMENTS_FILE, self.output_dir / RESULTS_FILE, *self._draw_for_card(pipe)]
+            files = [self.output_dir / name for name in (ARGUMENTS_FILE, RESULTS_FILE)]
+            files += draw_for_card(pipe, partial(self.task.draw, self.engine.sampled_generator), self.output_dir)
             self.publisher.publish_in_background(pipe, files, state.step)
-
-    def _draw_for_card(self, pipe: DiffusionPipeline) -> list[Path]:
-        """Saves the card's picture of a pipeline that cannot generate samples from seeds alone."""
-        if pipe.draws_from_seeds:
-            return []
-        path = self.output_dir / COMPARISON_FILE
-        save_picture(self.task.draw(self.engine.sampled_generator), path)
-        return [path]
 
     def _finish(self) -> None:
         """Saves the pipeline of the last or best step, reports, and publishes."""
@@ -385,7 +386,7 @@ class Trainer:
             remove_stale_files(self.output_dir)
             if self.metrics:
                 write_metrics(self.metrics, self.output_dir)
-            self._draw_for_card(self._pipeline)
+            draw_for_card(self._pipeline, partial(self.task.draw, engine.sampled_generator), self.output_dir)
             self.save_model()
         self._call("on_train_end")
         if self.publisher is not None:

@@ -137,6 +137,12 @@ def test_32_bit_integer_images_are_taken_as_16_bit():
     assert pixel(PIL.Image.fromarray(np.full((2, 3), 32896, np.int32)), 3) == (128, 128, 128)
 
 
+def test_bytes_in_32_bits_do_not_turn_black():
+    with pytest.raises(ValueError, match="32 bits has values up to 200. Are these bytes"):
+        convert_channels(PIL.Image.fromarray(np.full((2, 3), 200, np.int32)), 1)
+    assert pixel(PIL.Image.new("I", (3, 2), 0), 1) == (0,)
+
+
 @pytest.mark.parametrize("value, expected", [(0.0, 0), (0.5, 128), (1.0, 255), (100 / 255, 100)])
 def test_float_images_are_taken_as_0_to_1(value, expected):
     image = PIL.Image.fromarray(np.full((2, 3), value, np.float32))

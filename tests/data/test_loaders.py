@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset, Features, Image, IterableDataset, Value
 
 from dcgan_hf.data.datasets import ImageDataset
-from dcgan_hf.data.decoding import Decoder, first_image_channels
+from dcgan_hf.data.decoding import Decoder, choose_channels
 from dcgan_hf.data.loaders import (
     DecodingLoader,
     ResidentLoader,
@@ -365,17 +365,26 @@ def test_resident_loader_of_too_few_good_images():
         loader_of("resident", images_of(data_with(TRUNCATED)), Shard(16, 0), decoder(skip_bad_images=True))
 
 
-def test_first_image_channels():
-    assert first_image_channels(numbered(2)) == 1
-    assert first_image_channels(streamed(numbered(2))) == 1
-    assert first_image_channels(images_of([png(0, "RGB"), png(0)])) == 3
+def test_channels_are_chosen_from_a_sample(caplog):
+    caplog.set_level(logging.INFO)
+    assert choose_channels(numbered(2)) == 1
+    assert choose_channels(streamed(numbered(2))) == 1
+    colour, grey = png((1, 2, 3), "RGB"), png(0)
+    for data in ([colour, grey], [grey, colour], [grey] * 100 + [colour], [colour] + [grey] * 100):
+        assert choose_channels(images_of(data)) == 3
+    assert choose_channels(streamed(images_of([grey] * 63 + [colour]))) == 3
+    assert choose_channels(images_of([grey] * 100)) == 1
+    assert "Channels: 1, because 0 of 64 images looked at are stored in colour" in caplog.text
+    assert "Channels: 3, because 1 of 64 images looked at are stored in colour; grey ones are trained" in caplog.text
+    assert choose_channels(images_of([png((7, 7, 7), "RGB")] * 3)) == 3
+    assert "3 of 3 images looked at are stored in colour, although they show none: `--num_channels 1`" in caplog.text
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)
-def test_first_image_channels_skips_bad_images(bad):
-    assert first_image_channels(images_of([bad, png(0, "RGB")])) == 3
+def test_choose_channels_skips_bad_images(bad):
+    assert choose_channels(images_of([bad, png(0, "RGB")])) == 3
     with pytest.raises(ValueError, match="contains no readable image"):
-        first_image_channels(images_of([bad, bad]))
+        choose_channels(images_of([bad, bad]))
 
 
 def test_make_loader_keeps_in_memory_what_fits():

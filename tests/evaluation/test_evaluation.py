@@ -322,6 +322,20 @@ def test_a_model_of_the_hub_is_evaluated(hub, token, classifier, tmp_path, monke
     assert card.data.eval_results[0].dataset_name == "digits" and "## Training" in card.content
 
 
+def test_bad_real_images_are_named_or_skipped(classifier, tmp_path, caplog):
+    save_model(tmp_path / "model")
+    (tmp_path / "real").mkdir()
+    for i, pixels in enumerate(random_images(30)):
+        PIL.Image.fromarray(pixels[0].numpy()).save(tmp_path / "real" / f"{i}.png")
+    (tmp_path / "real" / "broken.png").write_bytes((tmp_path / "real" / "3.png").read_bytes()[:90])
+    flags = [tmp_path / "model", "--dataset_name", tmp_path / "real", "--features", classifier, "--num_images", 30]
+    with pytest.raises(ValueError, match=r"Image number 30 \(.*broken.png\) cannot be read: .*`--skip_bad_images`"):
+        evaluate(*flags, cache_dir=tmp_path / "cache")
+    evaluate(*flags, "--skip_bad_images", cache_dir=tmp_path / "cache")
+    assert read_metrics(tmp_path / "model")[0].num_real_images == 30
+    assert "Left out 1 of 31 images, which cannot be read: number 30 (" in caplog.text
+
+
 def test_wrong_use_is_told_before_work(classifier, tmp_path):
     model = save_model(tmp_path / "model")
     options = {"dataset_name": "digits", "features": classifier}

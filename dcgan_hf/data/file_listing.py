@@ -1,0 +1,238 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Image files of folders and archives: what is used, and what is left out for which reason."""
+
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import PIL.features
+import PIL.Image
+import PIL.ImageFile
+
+from ..model_folder import ARGUMENTS_FILE
+
+
+METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+STYLEGAN_FILE = "dataset.json"
+LISTS = "lists of images"
+ARCHIVES = (".zip", ".npz", ".npy")
+
+# Usual extensions, which need no look into the file. A set of 200,000 images is listed in seconds.
+_IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jp2", ".tga"}
+_IMAGES |= {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
+_TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
+_HIDDEN = "hidden files"
+_HEIC = "HEIC needs `pip install pillow-heif`"
+_CUT_NAMES = 3  # of files in a message
+# Pages are counted in so many files at most: it means opening them.
+_MAX_COUNTED = 1000
+# More bytes than any image that Pillow decodes: a compressed file that declares so many is a bomb.
+MAX_FILE_BYTES = 2**29
+
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:
+    CAN_READ_HEIC = False
+else:
+    register_heif_opener()
+    CAN_READ_HEIC = True
+
+
+@dataclass
+class FileListing:
+    """
+    Files of a folder or an archive.
+
+    Args:
+        source (`str`):
+            The folder or the archive.
+        open (`Callable[[str], IO[bytes]]`):
+            Opens a file by its name.
+        images (`list[str]`):
+            Names of the image files, relative to the source, with slashes, sorted.
+        unusable (`dict[str, list[str]]`):
+            Image files that are left out, by reason.
+        others (`dict[str, list[str]]`):
+            Files that are no images, by kind.
+    """
+
+    source: str
+    open: Callable[[str], IO[bytes]]
+    images: list[str] = field(default_factory=list)
+    unusable: dict[str, list[str]] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Returns the other files of a kind."""
+        return self.others.get(kind, [])
+
+    def leave_out(self, reason: str, names: list[str]) -> None:
+        """Leaves images out."""
+        self.images = sorted({*self.images} - {*names})
+        self.unusable.setdefault(reason, []).extend(names)
+
+    def set_aside(self, kind: str, name: str) -> None:
+        """Notes a file that is not used: as an image that is left out for this reason, or as no image."""
+        is_image = os.path.splitext(name)[1].lower() in _IMAGES
+        (self.unusable if is_image else self.others).setdefault(kind, []).append(name)
+
+    def read(self, name: str) -> bytes:
+        """Returns the content of a file of at most `MAX_FILE_BYTES`. Raises a `ValueError` if it cannot be read."""
+        try:
+            with self.open(name) as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{name!r} in {self.source!r} cannot be read: {error}") from error
+        if len(content) > MAX_FILE_BYTES:
+            raise ValueError(f"{name!r} in {self.source!r} has more than {MAX_FILE_BYTES:,} bytes.")
+        return content
+
+    def add(self, name: str) -> None:
+        """Sorts a file in by its extension, or else by its content."""
+        base = name.rpartition("/")[2]
+        extension = os.path.splitext(base)[1].lower()
+        if any(part == "__MACOSX" or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
+            self.set_aside(_HIDDEN, name)
+        elif extension in (".heic", ".heif") and not CAN_READ_HEIC:
+            self.unusable.setdefault(_HEIC, []).append(name)
+        elif extension == ".avif" and not PIL.features.check("avif"):
+            self.unusable.setdefault("AVIF cannot be read by this build of Pillow", []).append(name)
+        elif extension in _IMAGES:
+            self.images.append(name)
+        elif base in (*METADATA_FILES, STYLEGAN_FILE):
+            self.others.setdefault(LISTS, []).append(name)
+        elif extension in ARCHIVES:
+            self.others.setdefault("archives", []).append(name)
+        else:
+            self._add_by_content(name, extension)
+
+    def _add_by_content(self, name: str, extension: str) -> None:
+        try:
+            with self.open(name) as file:
+                head = file.read(16)
+                # Captions beside images can be many: Pillow need not try all its formats on them.
+                if not head or all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
+                    kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
+                    self.others.setdefault(kind, []).append(name)
+                    return
+                if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc") and not CAN_READ_HEIC:
+                    self.unusable.setdefault(_HEIC, []).append(name)
+                    return
+                is_image = _is_image(file)
+        except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+            self.others.setdefault("files that cannot be opened", []).append(name)
+            return
+        if is_image:
+            self.images.append(name)
+        else:
+            self.others.setdefault("texts" if extension in _TEXTS else "other files", []).append(name)
+
+    def describe_unusable(self) -> list[str]:
+        """Returns a line for each reason to leave image files out."""
+        return [f"Left out: {reason}: {len(names):,} ({first_of(names)})" for reason, names in self.unusable.items()]
+
+    def describe_others(self) -> list[str]:
+        """Returns a line for each kind of files that are no images."""
+        kinds = {kind: names for kind, names in self.others.items() if kind not in (_HIDDEN, LISTS)}
+        return [f"Not images: {kind}: {len(names):,} ({first_of(names)})" for kind, names in kinds.items()]
+
+    def describe_pages(self) -> list[str]:
+        """Returns a line if images have several pages, of which the first is used. Only some files are opened."""
+        several = []
+        for name in [name for name in self.images if name.lower().endswith((".gif", ".tif", ".tiff"))][:_MAX_COUNTED]:
+            try:
+                with self.open(name) as file, PIL.Image.open(file) as image:
+                    if getattr(image, "n_frames", 1) > 1:
+                        several.append(f"{name}: {image.n_frames}")  # type: ignore[attr-defined]
+            except Exception:  # Pillow raises many types; the decoder reports them
+                continue
+        if not several:
+            return []
+        return [f"Images of several pages, of which the first is used: {len(several):,} ({first_of(several)})"]
+
+
+def first_of(names: list[str]) -> str:
+    """Returns the first names, on one line."""
+    shown = ", ".join(repr(name)[1:-1] for name in sorted(names)[:_CUT_NAMES])
+    return f"{shown}, ..." if len(names) > _CUT_NAMES else shown
+
+
+def _is_image(file: IO[bytes]) -> bool:
+    """Whether Pillow knows the format of a file, and can decode it."""
+    file.seek(0)
+    try:
+        with PIL.Image.open(file) as image:
+            return not isinstance(image, PIL.ImageFile.StubImageFile)
+    except PIL.Image.DecompressionBombError:
+        return True  # the decoder reports it
+    except Exception:  # damaged files raise many types
+        return False
+
+
+def list_folder(folder: Path) -> FileListing:
+    """Lists the files of a folder and its subfolders. Links are followed, but no folder is entered twice."""
+    listing = FileListing(str(folder), lambda name: open(folder / name, "rb"))
+    waiting, seen = [""], {_identity(os.stat(folder))}
+    while waiting:
+        parent = waiting.pop()
+        with os.scandir(folder / parent) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+        # The samples of a run that was written here are no training images.
+        if parent and any(entry.name in ("model_index.json", ARGUMENTS_FILE) for entry in entries):
+            listing.others.setdefault("folders of models", []).append(parent)
+            continue
+        for entry in entries:
+            name = parent + entry.name
+            if entry.is_dir():
+                identity = _identity(entry.stat())
+                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                    listing.others.setdefault(_HIDDEN, []).append(name)
+                elif identity in seen:
+                    listing.others.setdefault("links to folders listed already", []).append(name)
+                else:
+                    seen.add(identity)
+                    waiting.append(f"{name}/")
+            elif not _is_utf8(name):
+                listing.set_aside("names that are not UTF-8", name)
+            elif entry.is_file():
+                listing.add(name)
+            else:
+                listing.set_aside("broken links and devices", name)
+    listing.images.sort()
+    return listing
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def list_zip(path: Path) -> FileListing:
+    """Lists the files of a zip archive, which are read in place. Raises a `ValueError` if it is damaged."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        raise ValueError(f"`dataset_name={path}` is not a whole zip archive: {error}.") from error
+    listing = FileListing(str(path), archive.open)
+    for info in archive.infolist():
+        if info.is_dir():
+            continue
+        if info.file_size > MAX_FILE_BYTES:
+            listing.unusable.setdefault(f"more than {MAX_FILE_BYTES:,} bytes", []).append(info.filename)
+        elif info.flag_bits & 1:
+            listing.unusable.setdefault("encrypted", []).append(info.filename)
+        else:
+            listing.add(info.filename)
+    listing.images = sorted(set(listing.images))
+    return listing
