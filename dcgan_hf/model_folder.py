@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from .files import write_text
+from .files import finish_replacing, write_text
 
 
 CARD_FILE = "README.md"
@@ -69,6 +69,20 @@ PUBLISHED_FILES = [
 ]
 
 
+def check_place_for_model(folder: Path) -> None:
+    """Raises a `ValueError` if a folder holds a model or configuration of another program, which would be overwritten.
+    Completes an interrupted save first."""
+    finish_replacing(folder)
+    index, config = folder / "model_index.json", folder / "config.json"
+    is_ours = '"DCGAN' in _text_of(index) or '"model_type": "dcgan' in _text_of(config)
+    for path in (index, config):
+        if path.exists() and not is_ours:
+            raise ValueError(
+                f"`output_dir={folder}`: {path} was not written by this program and would be overwritten. Move it, or"
+                " use another folder."
+            )
+
+
 def remove_stale_files(folder: Path) -> None:
     """Removes files derived from earlier networks: measurements, report, directions, explanation and ONNX graph. Files
     that this program did not write stay, and so do folders that hold such files."""
@@ -85,7 +99,7 @@ def remove_stale_files(folder: Path) -> None:
         _remove(explanation / "images", images)
         _remove(explanation, [explanation / name for name in ("explanation.html", "explanation.json", "walk.mp4")])
     if '"model_type": "dcgan' in _text_of(onnx / "config.json"):
-        _remove(onnx, [folder / name for name in _ONNX_FILES])
+        _remove(onnx, [folder / name for name in _ONNX_FILES] + [onnx / name for name in _CODE_OF_NETWORKS])
 
 
 def remove_logs(folder: Path) -> None:

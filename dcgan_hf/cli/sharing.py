@@ -49,7 +49,9 @@ def convert(given: dict[str, Any]) -> None:
     if not checkpoints:
         raise ValueError(f"`files={folder}`: pass at least one checkpoint, then the folder for the pipeline.")
     from ..inference.pipelines import pipeline_from_original
+    from ..model_folder import check_place_for_model
 
+    check_place_for_model(Path(folder))
     pipe, found = pipeline_from_original(checkpoints)
     pipe.save_pretrained(folder)
     for name, network in found:
