@@ -23,7 +23,7 @@ from .decoding import decode_image
 logger = logging.getLogger(__name__)
 
 _EXIF_ORIENTATION = 0x0112
-_LOOKED_AT_ONCE = 256
+_LOOKED_AT_ONCE = 32  # may be whole photographs in memory
 _NUM_THREADS = 8  # to wait for files
 
 Size = tuple[int, int]
