@@ -23,6 +23,12 @@ class _DemoArguments:
         None, "Repository of the Space (default: one in your namespace, named after the model).", group="Hub"
     )
     hub_private_repo: bool = flag(False, "Make the Space private if it does not exist yet.", group="Hub")
+    space_hardware: str = flag(
+        "zero-a10g",
+        "Hardware of a new Space, by its name in huggingface_hub: 'zero-a10g' (ZeroGPU), 'cpu-basic', 't4-small', ..."
+        " The Hub decides which of them an account may use.",
+        group="Hub",
+    )
 
 
 @dataclass(kw_only=True)
@@ -105,6 +111,9 @@ def invert(given: dict[str, Any]) -> None:
 def demo(given: dict[str, Any]) -> None:
     """Launch an interactive demo of a model, or save and publish it as a Space."""
     model, args = pick(ModelArguments, given), pick(_DemoArguments, given)
+    from ..publishing.space import check_space_hardware
+
+    check_space_hardware(args.space_hardware)
     from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
@@ -130,4 +139,5 @@ def _make_space(pipe: Any, model: str, title: str, args: _DemoArguments) -> None
             print(f"Space: {folder}")
         if args.push_to_hub:
             name = args.hub_model_id or Path(model).absolute().name
-            print(f"Published: {publish_space(folder, name, args.hub_private_repo or None)}")
+            published = publish_space(folder, name, args.hub_private_repo or None, space_hardware=args.space_hardware)
+            print(f"Published: {published}")

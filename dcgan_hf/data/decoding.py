@@ -13,7 +13,7 @@ import datasets
 import numpy as np
 import PIL.Image
 
-from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image
+from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image, rows_to_array
 from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
@@ -35,7 +35,7 @@ def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
     if encoded is None:  # a row without an image
         raise ValueError("it is empty")
     if "array" in encoded:
-        return array_to_image(np.asarray(encoded["array"], encoded["dtype"]))
+        return array_to_image(rows_to_array(encoded["array"], encoded["dtype"]))
     return _DECODER.decode_example(encoded)
 
 

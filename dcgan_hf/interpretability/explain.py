@@ -16,6 +16,7 @@ from ..data.datasets import choose_images, load_from_arguments
 from ..data.decoding import Decoder
 from ..evaluation.features import ClassifierFeatures
 from ..evaluation.images import decode_images
+from ..files import replacing
 from ..image_processing_dcgan import ResizeMode
 from ..inference.pipelines import quiet
 from ..model_folder import LOG_FILE
@@ -34,7 +35,7 @@ from .page.generator_sections import (
     walk_frames,
     walks_section,
 )
-from .page.html import Page, Section, replacing
+from .page.html import Page, Section
 from .samples import Subject
 
 

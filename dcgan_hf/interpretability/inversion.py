@@ -3,7 +3,7 @@
 """Search for the latents of given images by gradient descent through the generator, many images at once."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +149,7 @@ def follow_inversion(
     search: SearchArguments | None = None,
     generator: torch.Generator | None = None,
     every: int = 20,
-) -> Iterator[Inversion]:
+) -> Generator[Inversion, None, None]:
     r"""
     Searches like [`invert`] for one image, and yields the best result so far: at the start, after every few steps and
     at the end. Whoever iterates may stop at any time. Until then, the networks are in use: other threads need others.

@@ -168,6 +168,18 @@ def test_features_are_kept_for_the_same_images_and_weights_only(tmp_path):
     assert network.asked == 1200 and len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize("size", [0, 20, 200, -1])
+def test_damaged_features_are_computed_again(tmp_path, size, caplog):
+    images, network = random_images(30), Means()
+    first = features_of(network, images, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:size])
+    again = features_of(network, images, tmp_path)
+    assert network.asked == 60 and (again.features == first.features).all()
+    assert f"{path} is damaged" in caplog.text and len(path.read_bytes()) == len(whole)
+
+
 @pytest.mark.parametrize("num_classes", [0, 3])
 def test_images_are_those_of_generated_files(tmp_path, num_classes):
     model = save_model(tmp_path / "model", **({"num_classes": num_classes} if num_classes else {}))

@@ -81,7 +81,7 @@ def test_it_goes_on_where_it_was_stopped(model, photos, capsys):
     (photos / "out" / "b.part").write_bytes(b"half")
     run_command("upscale", *flags(model, photos))
     assert contents(photos / "out") == before and kept.stat().st_mtime_ns == made
-    assert not list((photos / "out").glob("*.part"))
+    assert not list((photos / "out").glob(".*"))
     assert "(4, 1 of them new)" in capsys.readouterr().out
     # A changed photograph is upscaled again.
     PIL.Image.new("RGB", (5, 5)).save(photos / "photo.jpg")

@@ -273,8 +273,7 @@ def inversion_section(subject: Subject, num_images: int = 64, num_steps: int = 1
 
 
 def units_section(subject: Subject, num_layers: int = 2, num_latents: int = 100) -> Section:
-    """Shows samples with the units that matter most for a label switched off. Units of later layers affect the whole
-    image."""
+    """Shows samples with the units that matter most for a label switched off, in the layers where they are local."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
     before = np.stack([attributes.has(name) for name in attributes.names], axis=1)
@@ -287,13 +286,9 @@ def units_section(subject: Subject, num_layers: int = 2, num_latents: int = 100)
         shown = {"all units": to_pil(subject.images[chosen[:_COLUMNS]])}
         for layer, width in enumerate(subject.pipe.generator.config.hidden_sizes[:num_layers]):
             number = min(_NUM_UNITS, width // 2)
+            score = label_log_odds(subject.network, name)
             units = most_effective_units(
-                subject.pipe,
-                subject.latents[chosen],
-                layer,
-                label_log_odds(subject.network, name),
-                number,
-                subject.classes_of(chosen),
+                subject.pipe, subject.latents[chosen], layer, score, number, subject.classes_of(chosen)
             )
             random_units = torch.randperm(width, generator=torch.Generator().manual_seed(0))[:number]
             images = _without(subject, layer, units)

@@ -5,16 +5,15 @@
 import base64
 import io
 import math
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 
+from ...files import replacing, write_text
 from ...model_folder import write_json
 from ...templates import render_template
 from ...version import __version__
@@ -147,11 +146,9 @@ class Page:
                 Headings of the missing sections, which the page lists.
         """
         self.sections[title] = section
-        images = self.folder / "images"
-        images.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"\W+", "-", title.lower()).strip("-")
         for number, picture in enumerate(section.pictures, 1):
-            with replacing(images / f"{name}-{number}.{picture.kind}") as path:
+            with replacing(self.folder / "images" / f"{name}-{number}.{picture.kind}") as path:
                 path.write_bytes(picture.content)
         facts: dict[str, Any] = {"model": self.model_name}
         facts |= ({"quick": True} if self.is_quick else {}) | ({"to come": list(to_come)} if to_come else {})
@@ -166,16 +163,7 @@ class Page:
             seconds=seconds,
             version=__version__,
         )
-        with replacing(self.path) as path:
-            path.write_text(content)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields the path of a temporary file that replaces `path` at the end, so that `path` is never half-written."""
-    temporary = path.with_name(f".{path.name}")
-    yield temporary
-    os.replace(temporary, path)
+        write_text(content, self.path)
 
 
 def _without_nan(numbers: Any) -> Any:
