@@ -198,6 +198,13 @@ class DatasetArguments:
     image_column: str | None = flag(
         None, "Column that contains the images (default: the only one of type `Image`).", group="Data", on_card=True
     )
+    skip_bad_images: bool = flag(
+        False,
+        "Skip and count images that cannot be read and, for super-resolution, that are too small or do not fit their"
+        " low-resolution versions.",
+        group="Data",
+        on_card=True,
+    )
     cache_dir: str | None = flag(
         None, "Cache folder for downloaded and prepared datasets.", group="Data", on_resume="free"
     )
