@@ -12,6 +12,10 @@ from transformers import PreTrainedConfig
 from .files import finish_replacing, replacing_files
 
 
+MAX_LABELS = 100_000  # ImageNet-21k: 21,843 classes
+MAX_LAYERS = 64
+MAX_WEIGHTS = 2**30  # 4 GiB in float32, 300 times the network of the paper
+
 # Modules to include in a module's file although it does not import them.
 _FURTHER_NETWORKS = {"modeling_dcgan": ["modeling_dcgan_classification"]}
 
@@ -69,15 +73,59 @@ class PortableConfig(PreTrainedConfig):
 
     - `code_module` (`str`): module of the networks, and name of the saved code file.
     - `_auto_classes` (`dict[str, str]`): class of that module for each of transformers' `AutoConfig`, `AutoModel`, ...
+    - `_maxima` (`dict[str, int]`): largest value of each field that sets a size. Generous, for models that exist.
 
     `replacing_files` and `finish_replacing` save a folder of several files whole, here for pipelines, whose code in a
     model repository has no other access to them.
+
+    Raises:
+        ValueError: if a size is larger than any sensible network needs. Nothing is allocated before.
     """
 
     _auto_classes: ClassVar[dict[str, str]] = {}
+    _maxima: ClassVar[dict[str, int]] = {}
     code_module: ClassVar[str]
     replacing_files = staticmethod(replacing_files)
     finish_replacing = staticmethod(finish_replacing)
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.check_maxima(**kwargs)
+        super().__post_init__(**kwargs)
+
+    def check_maxima(self, **further: Any) -> None:
+        """Raises a `ValueError` if a size, or a size in a list, exceeds its maximum. `num_labels` is no field."""
+        sizes = {name: getattr(self, name) for name in self._maxima} | {"num_labels": further.get("num_labels")}
+        for name, value in sizes.items():
+            maximum = self._maxima.get(name, MAX_LABELS)
+            values = value if isinstance(value, list | tuple) else [value]
+            if len(values) > MAX_LAYERS:
+                raise ValueError(f"`{name}` must have at most {MAX_LAYERS} values, got {len(values)}.")
+            if any(number is not None and number > maximum for number in values):
+                raise ValueError(f"`{name}` must be at most {maximum:,}, got {value}.")
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> Any:
+        """Loads a config. See [`~transformers.PreTrainedConfig.from_pretrained`]. Raises a `ValueError` if it is that
+        of another model, or wrong."""
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:  # the file holds no JSON object
+            subfolder = kwargs.get("subfolder")
+            place = f"{pretrained_model_name_or_path}/{subfolder}" if subfolder else pretrained_model_name_or_path
+            raise ValueError(f"`config.json` in {place}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Builds a config from its fields. See [`~transformers.PreTrainedConfig.from_dict`]. Raises a `ValueError` if
+        the fields are those of another model, or wrong."""
+        model_type = config_dict.get("model_type", cls.model_type)
+        if model_type != cls.model_type:
+            raise ValueError(f"the config is that of a {model_type!r}, not of a {cls.model_type!r}.")
+        try:
+            return super().from_dict(config_dict, **kwargs)
+        except Exception as error:  # of many types: the fields are a stranger's, and become attributes
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise ValueError(f"config of a {cls.model_type!r}: {reason}") from error
 
     @classmethod
     def save_code(cls, folder: Path) -> None:
@@ -110,4 +158,4 @@ class PortableConfig(PreTrainedConfig):
         return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}
 
 
-__all__ = ["PortableConfig"]
+__all__ = ["MAX_LABELS", "MAX_LAYERS", "MAX_WEIGHTS", "PortableConfig"]

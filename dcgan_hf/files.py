@@ -18,8 +18,9 @@ _STAGING, _SAVED = ".saving", ".saved"
 # Loaders read these files first. Without them, no loader takes a folder for a model.
 _READ_FIRST = ("config.json", "model_index.json")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# The same in the words of libraries that do not pass on the number of the error.
+# The same in the words of libraries that do not pass on the number of the error. PyTorch's only say that writing failed.
 _FULL_IN_WORDS = ("No space left on device", "StorageFull", "Disk quota exceeded", "QuotaExceeded")
+_FAILED_WRITING = ("inline_container", "iostream error")
 _LITTLE_SPACE = 2**20
 
 
@@ -102,9 +103,8 @@ def _free_bytes(path: Path) -> int:
 def _is_of_full_disk(error: BaseException, free: float) -> bool:
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    # PyTorch's writer only says that it failed.
-    is_of_pytorch = "inline_container" in str(error) and free < _LITTLE_SPACE
-    return is_of_pytorch or any(words in str(error) for words in _FULL_IN_WORDS)
+    said = _FULL_IN_WORDS + (_FAILED_WRITING if free < _LITTLE_SPACE else ())
+    return any(words in str(error) for words in said)
 
 
 @contextmanager
@@ -127,18 +127,18 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     # Short, whatever the length of the name, and different for processes and threads that write the same file.
     temporary = path.with_name(f"{_PART}{os.getpid()}-{threading.get_ident()}{path.suffix}")
-    with naming_a_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    try:
+        with naming_a_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             if durable:
                 flush(temporary)
             os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if durable:
-            flush(path.parent)
+            if durable:
+                flush(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_text(text: str, path: Path) -> None:
@@ -175,21 +175,21 @@ def replacing_files(folder: Path) -> Iterator[Path]:
         yield folder
         return
     staging = folder / _STAGING
-    with naming_a_full_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        finish_replacing(folder)
-        if staging.exists():  # left by a kill
-            shutil.rmtree(staging)
-        staging.mkdir()
-        try:
+    try:
+        with naming_a_full_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            finish_replacing(folder)
+            if staging.exists():  # left by a kill
+                shutil.rmtree(staging)
+            staging.mkdir()
             yield staging
             flush_tree(staging)
-        except BaseException:
-            shutil.rmtree(staging)
-            raise
-        os.replace(staging, folder / _SAVED)  # from here on the new files count
-        flush(folder)
-        finish_replacing(folder)
+            os.replace(staging, folder / _SAVED)  # from here on the new files count
+            flush(folder)
+            finish_replacing(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
 
 
 def finish_replacing(folder: Path) -> None:
@@ -205,7 +205,7 @@ def finish_replacing(folder: Path) -> None:
     # The index of a pipeline comes after the configurations of its networks.
     first_read = sorted((name for name in names if name.name in _READ_FIRST), key=lambda name: name.name)
     others = [name for name in names if name.name not in _READ_FIRST]
-    for name in first_read:
+    for name in reversed(first_read):
         (folder / name).unlink(missing_ok=True)
     _flush_folders(folder, first_read)
     for moved in (others, first_read):

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -106,6 +107,14 @@ def check_values(args: Any) -> None:
             _check_range(name, value, argument.metadata["range"])
 
 
+def check_license(name: str, license: str | None) -> None:
+    """Raises a `ValueError` if a license is not an identifier, as the Hub requires: the card would show any words."""
+    if license is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}", license):
+        raise ValueError(
+            f"`{name}={license}` must be an identifier, such as 'apache-2.0', 'cc-by-4.0' or 'other', without spaces."
+        )
+
+
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     expected = [kind for kind in kinds if kind in _KINDS]
@@ -177,8 +186,9 @@ class DatasetArguments:
 
     dataset_name: str = flag(
         "digits",
-        "Hub repository, local folder or files that `datasets` can read, or a built-in dataset: 'digits' or 'photos'"
-        " (both ship with scikit-learn), or 'procedural_faces' (drawn).",
+        "Hub repository, local folder of images or of files that `datasets` can read, .zip, .npz, .parquet, .arrow or"
+        " .tar file, or a built-in dataset: 'digits' or 'photos' (both ship with scikit-learn), or 'procedural_faces'"
+        " (drawn).",
         group="Common",
     )
     dataset_config_name: str | None = flag(

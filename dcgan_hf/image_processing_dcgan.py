@@ -96,6 +96,14 @@ def array_to_pixels(
     return array
 
 
+def rows_to_array(rows: Any, dtype: str, name: str = "") -> np.ndarray:
+    """Converts nested lists of numbers to an array. Raises a `ValueError` if their lengths or the numbers do not fit."""
+    try:
+        return np.asarray(rows, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{_prefix(name)}its rows are no array of {dtype}: {error}") from error
+
+
 def _prefix(name: str) -> str:
     return f"{name}: " if name else ""
 

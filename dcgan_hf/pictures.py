@@ -58,9 +58,11 @@ def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
 
 
 def save_picture(image: PIL.Image.Image, path: Path, durable: bool = True) -> None:
-    """Replaces an image file, see [`replacing`]. The suffix chooses the format."""
+    """Replaces an image file, see [`replacing`], with the colour profile and the resolution in `image.info`. The suffix
+    chooses the format."""
+    kept = {name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info}
     with replacing(path, durable) as temporary:
-        image.save(temporary)
+        image.save(temporary, **kept)
 
 
 def save_animation(folder: Path, path: Path) -> None:

@@ -359,9 +359,11 @@ def to_srgb(image: PIL.Image.Image) -> PIL.Image.Image:
     try:
         profiles = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+        assert converted is not None
     except ImageCms.PyCMSError:
-        return image.convert("RGB")
-    assert converted is not None
+        converted = image.convert("RGB")
+        converted.info["icc_profile"] = None
+    converted.info = image.info | {"icc_profile": converted.info["icc_profile"]}
     return converted
 
 

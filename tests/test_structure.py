@@ -168,7 +168,7 @@ def test_functions_are_short_and_take_few_parameters():
 
 
 def test_files_that_are_copied_into_model_repositories_need_no_package():
-    allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "torch", "transformers"}
+    allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "safetensors", "torch", "transformers"}
     kinds = ("files", "image_processing_", "configuration_", "modeling_")
     networks = [path.stem for path in PACKAGE.glob("*.py") if path.stem.startswith(kinds)]
     for name in networks:

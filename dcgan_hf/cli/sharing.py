@@ -95,6 +95,13 @@ def push(given: dict[str, Any]) -> None:
     from ..publishing.upload import Publication, publish_pipeline, write_model_page
     from ..training.results import complete_results
 
+    publication = Publication(
+        args.commit_message,
+        args.hub_private_repo or None,
+        create_pr=args.create_pr,
+        license=args.license,
+        base_model=args.base_model,
+    )
     pipe = quiet(load_any_pipeline(args.folder))
     pipe.save_pretrained(folder)  # adds the modeling code to folders saved by an earlier version
     complete_results(folder)
@@ -103,11 +110,4 @@ def push(given: dict[str, Any]) -> None:
         write_model_page(pipe, folder, repo_id, args.license, args.base_model)
         print(f"Card: {folder / 'README.md'}")
         return
-    publication = Publication(
-        args.commit_message,
-        args.hub_private_repo or None,
-        create_pr=args.create_pr,
-        license=args.license,
-        base_model=args.base_model,
-    )
     print(f"Published: {publish_pipeline(pipe, folder, repo_id, publication)}")

@@ -73,7 +73,7 @@ def open_arrays(path: Path, split: str, cache_dir: str | None) -> datasets.Datas
         arguments = {
             "path": path.absolute(),
             "key": images.key,
-            "labels": None if own is None else [ids[label] for label in own],
+            "labels": None if own is None else tuple(ids[label] for label in own),
             "stamp": (stamp.st_size, stamp.st_mtime_ns),
         }
         return prepare(_examples, datasets.Features(features), arguments, cache_dir)
@@ -138,7 +138,9 @@ def _read_labels(path: Path, array: _Array, images: _Array) -> list[int | str] |
         return np.frombuffer(file.read(num_bytes), array.dtype).tolist()
 
 
-def _examples(path: Path, key: str, labels: list[int] | None, stamp: tuple[int, int]) -> Iterator[dict[str, Any]]:
+def _examples(
+    path: Path, key: str, labels: tuple[int, ...] | None, stamp: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
     with _open(path, key) as (file, array, _):
         num_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
         for i in range(array.shape[0]):

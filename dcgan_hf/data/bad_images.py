@@ -5,6 +5,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import PIL
+
 
 _NAMED = 5  # in one message
 ADVICE = "Remove it, or skip it with `--skip_bad_images`."
@@ -20,12 +22,14 @@ def image_name(encoded: dict[str, Any] | None, number: int) -> str:
     return f"number {number}" + (f" ({path})" if path else "")
 
 
-def first_of(names: Sequence[str]) -> str:
-    """Returns the first few names, and the number of the others."""
+def first_reasons(names: Sequence[str]) -> str:
+    """Returns the first of some names with reasons, and the number of the others."""
     others = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return "; ".join(names[:_NAMED]) + others
 
 
 def reason_of(error: Exception) -> str:
-    """Returns the message of an error without a full stop, to go on with it."""
+    """Returns why an image cannot be read, without a full stop."""
+    if isinstance(error, PIL.UnidentifiedImageError):  # its message would show a memory address
+        return "it is not an image of a known format"
     return str(error).rstrip(".")

@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 
 from ..flags import DatasetArguments
-from ..image_processing_dcgan import array_to_pixels, check_type
+from ..image_processing_dcgan import array_to_pixels, check_type, rows_to_array
 from .opening import AnyDataset, open_dataset
 from .seeding import seeded_generator
 
@@ -126,13 +125,20 @@ def find_images(
             Whether to load labels. If `False`, the dataset may be unlabelled.
 
     Raises:
-        ValueError: if a column does not exist, is ambiguous, or has an unsupported type.
+        ValueError: if a column does not exist, is ambiguous, or has an unsupported type, or if the dataset has a
+            transform.
     """
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         splits = f". Pass one of its splits {list(dataset)}" if isinstance(dataset, dict) else ""
         raise ValueError(f"The dataset must be a `datasets.Dataset`, got a `{type(dataset).__name__}`{splits}.")
     if dataset.features is None:
         dataset = dataset._resolve_features()  # streamed files may reveal their columns only when read
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom":
+        raise ValueError(
+            "The dataset has a transform, which would receive encoded images instead of decoded ones. Apply it"
+            " beforehand with `dataset.map`, or remove it with `dataset.with_format(None)`."
+        )
+    dataset = dataset.with_format(None)  # tensors, data frames, ... have no use here
     image_column = _find_column(dataset, "image_column", image_column, datasets.Image)
     if not with_labels:
         return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
@@ -222,7 +228,7 @@ def _encoded_images(dataset: AnyDataset, columns: dict[str, str]) -> AnyDataset:
         check_type(dtype, name)
         for row in islice(dataset, 1):
             if row[image_column] is not None:
-                array_to_pixels(np.asarray(row[image_column], dtype), name)
+                array_to_pixels(rows_to_array(row[image_column], dtype, name), name)
         dataset = dataset.rename_columns(renamed)
         if isinstance(dataset, datasets.IterableDataset):
             return dataset.map(partial(_with_type, dtype=dtype), batched=True)

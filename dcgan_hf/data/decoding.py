@@ -13,7 +13,7 @@ import datasets
 import numpy as np
 import PIL.Image
 
-from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image
+from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image, rows_to_array
 from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
@@ -35,11 +35,8 @@ def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
     if encoded is None:  # a row without an image
         raise ValueError("it is empty")
     if "array" in encoded:
-        return array_to_image(np.asarray(encoded["array"], encoded["dtype"]))
-    try:
-        return _DECODER.decode_example(encoded)
-    except PIL.UnidentifiedImageError:  # its message would show a memory address
-        raise ValueError("it is not an image of a known format") from None
+        return array_to_image(rows_to_array(encoded["array"], encoded["dtype"]))
+    return _DECODER.decode_example(encoded)
 
 
 def encoded_to_array(

@@ -4,7 +4,6 @@
 
 import os
 import zipfile
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ _IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", "
 _IMAGES |= {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
+_HEIC = "HEIC needs `pip install pillow-heif`"
 _CUT_NAMES = 3  # of files in a message
 # Pages are counted in so many files at most: it means opening them.
 _MAX_COUNTED = 1000
@@ -63,8 +63,22 @@ class FileListing:
     source: str
     open: Callable[[str], IO[bytes]]
     images: list[str] = field(default_factory=list)
-    unusable: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    unusable: dict[str, list[str]] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Returns the other files of a kind."""
+        return self.others.get(kind, [])
+
+    def leave_out(self, reason: str, names: list[str]) -> None:
+        """Leaves images out."""
+        self.images = sorted({*self.images} - {*names})
+        self.unusable.setdefault(reason, []).extend(names)
+
+    def set_aside(self, kind: str, name: str) -> None:
+        """Notes a file that is not used: as an image that is left out for this reason, or as no image."""
+        is_image = os.path.splitext(name)[1].lower() in _IMAGES
+        (self.unusable if is_image else self.others).setdefault(kind, []).append(name)
 
     def read(self, name: str) -> bytes:
         """Returns the content of a file of at most `MAX_FILE_BYTES`. Raises a `ValueError` if it cannot be read."""
@@ -82,17 +96,17 @@ class FileListing:
         base = name.rpartition("/")[2]
         extension = os.path.splitext(base)[1].lower()
         if any(part == "__MACOSX" or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
-            (self.unusable if extension in _IMAGES else self.others)[_HIDDEN].append(name)
+            self.set_aside(_HIDDEN, name)
         elif extension in (".heic", ".heif") and not CAN_READ_HEIC:
-            self.unusable["HEIC needs `pip install 'dcgan-hf[heic]'`"].append(name)
+            self.unusable.setdefault(_HEIC, []).append(name)
         elif extension == ".avif" and not PIL.features.check("avif"):
-            self.unusable["AVIF cannot be read by this build of Pillow"].append(name)
+            self.unusable.setdefault("AVIF cannot be read by this build of Pillow", []).append(name)
         elif extension in _IMAGES:
             self.images.append(name)
         elif base in (*METADATA_FILES, STYLEGAN_FILE):
-            self.others[LISTS].append(name)
+            self.others.setdefault(LISTS, []).append(name)
         elif extension in ARCHIVES:
-            self.others["archives"].append(name)
+            self.others.setdefault("archives", []).append(name)
         else:
             self._add_by_content(name, extension)
 
@@ -103,28 +117,28 @@ class FileListing:
                 # Captions beside images can be many: Pillow need not try all its formats on them.
                 if not head or all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
                     kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
-                    self.others[kind].append(name)
+                    self.others.setdefault(kind, []).append(name)
                     return
                 if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc") and not CAN_READ_HEIC:
-                    self.unusable["HEIC needs `pip install 'dcgan-hf[heic]'`"].append(name)
+                    self.unusable.setdefault(_HEIC, []).append(name)
                     return
                 is_image = _is_image(file)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
-            self.others["files that cannot be opened"].append(name)
+            self.others.setdefault("files that cannot be opened", []).append(name)
             return
         if is_image:
             self.images.append(name)
         else:
-            self.others["texts" if extension in _TEXTS else "other files"].append(name)
+            self.others.setdefault("texts" if extension in _TEXTS else "other files", []).append(name)
 
     def describe_unusable(self) -> list[str]:
         """Returns a line for each reason to leave image files out."""
-        return [f"{len(names):,} left out: {reason} ({first_of(names)})" for reason, names in self.unusable.items()]
+        return [f"Left out: {reason}: {len(names):,} ({first_of(names)})" for reason, names in self.unusable.items()]
 
     def describe_others(self) -> list[str]:
         """Returns a line for each kind of files that are no images."""
         kinds = {kind: names for kind, names in self.others.items() if kind not in (_HIDDEN, LISTS)}
-        return [f"{len(names):,} {kind} beside the images ({first_of(names)})" for kind, names in kinds.items()]
+        return [f"Not images: {kind}: {len(names):,} ({first_of(names)})" for kind, names in kinds.items()]
 
     def describe_pages(self) -> list[str]:
         """Returns a line if images have several pages, of which the first is used. Only some files are opened."""
@@ -138,7 +152,7 @@ class FileListing:
                 continue
         if not several:
             return []
-        return [f"{len(several):,} images have several pages, of which only the first is used ({first_of(several)})"]
+        return [f"Images of several pages, of which the first is used: {len(several):,} ({first_of(several)})"]
 
 
 def first_of(names: list[str]) -> str:
@@ -169,26 +183,25 @@ def list_folder(folder: Path) -> FileListing:
             entries = sorted(scan, key=lambda entry: entry.name)
         # The samples of a run that was written here are no training images.
         if parent and any(entry.name in ("model_index.json", ARGUMENTS_FILE) for entry in entries):
-            listing.others["folders of models"].append(parent)
+            listing.others.setdefault("folders of models", []).append(parent)
             continue
         for entry in entries:
             name = parent + entry.name
             if entry.is_dir():
                 identity = _identity(entry.stat())
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    listing.others[_HIDDEN].append(name)
+                    listing.others.setdefault(_HIDDEN, []).append(name)
                 elif identity in seen:
-                    listing.others["links to folders listed already"].append(name)
+                    listing.others.setdefault("links to folders listed already", []).append(name)
                 else:
                     seen.add(identity)
                     waiting.append(f"{name}/")
             elif not _is_utf8(name):
-                listing.unusable["names are not UTF-8"].append(name)
+                listing.set_aside("names that are not UTF-8", name)
             elif entry.is_file():
                 listing.add(name)
             else:
-                kind = listing.unusable if os.path.splitext(name)[1].lower() in _IMAGES else listing.others
-                kind["broken links and devices"].append(name)
+                listing.set_aside("broken links and devices", name)
     listing.images.sort()
     return listing
 
@@ -216,9 +229,9 @@ def list_zip(path: Path) -> FileListing:
         if info.is_dir():
             continue
         if info.file_size > MAX_FILE_BYTES:
-            listing.unusable[f"more than {MAX_FILE_BYTES:,} bytes"].append(info.filename)
+            listing.unusable.setdefault(f"more than {MAX_FILE_BYTES:,} bytes", []).append(info.filename)
         elif info.flag_bits & 1:
-            listing.unusable["encrypted"].append(info.filename)
+            listing.unusable.setdefault("encrypted", []).append(info.filename)
         else:
             listing.add(info.filename)
     listing.images = sorted(set(listing.images))

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import datasets
@@ -63,15 +64,19 @@ def open_image_files(listing: FileListing, split: str, cache_dir: str | None) ->
         raise ValueError(
             f"`dataset_name={listing.source}` contains no image that can be used{found and f': {found}'}."
         )
-    places = _places(listing)
+    places = places_of(listing.images)
+    beside = [name for name, (word, _) in places.items() if not word]
+    if beside:
+        listing.leave_out("beside folders of splits", beside)
     table = _described(listing) or _labelled(listing, places)
     table.rows.sort(key=lambda row: (places[row[0]][0], row[0]))
     whole = _dataset(listing, table, cache_dir)
-    numbers: dict[str, list[int]] = {}
-    for number, (name, _) in enumerate(table.rows):
-        numbers.setdefault(places[name][0], []).append(number)
-    lengths = {name: len(own) for name, own in numbers.items()}
-    dataset = open_split(lengths, split, listing.source, lambda name: whole.select(numbers[name]))
+    rows: dict[str, range] = {}
+    for name, own in groupby(places[name][0] for name, _ in table.rows):
+        start = sum(map(len, rows.values()))
+        rows[name] = range(start, start + len(list(own)))
+    lengths = {name: len(own) for name, own in rows.items()}
+    dataset = open_split(lengths, split, listing.source, lambda name: whole.select(rows[name]))
     _log(listing, split, len(dataset), len(table.rows))
     return dataset
 
@@ -85,28 +90,33 @@ def _log(listing: FileListing, split: str, used: int, found: int) -> None:
         f" {left_out:,} left out"
     )
     for line in unusable:
-        logger.warning(f"  {line}")
+        logger.warning(line)
     for line in [*listing.describe_others(), *listing.describe_pages()]:
-        logger.info(f"  {line}")
+        logger.info(line)
 
 
-def _places(listing: FileListing) -> dict[str, tuple[str, str]]:
-    """Returns the split of each image and its path within the split. Images beside several splits leave the listing."""
-    top = len(_common_folder(listing.images))
-    folders = {name: name[top:].split("/")[0] for name in listing.images if "/" in name[top:]}
-    splits = {folder: SPLIT_WORDS.get(folder.lower()) for folder in {*folders.values()}}
-    words = {word for word in splits.values() if word}
-    if None in splits.values() and len(words) < 2:
-        splits = {}  # a class called "train" among others
-    beside = {name for name, folder in folders.items() if folder in splits and splits[folder] is None}
-    if beside:
-        listing.unusable[f"beside the folders of the splits {', '.join(sorted(words))}"] += sorted(beside)
-        listing.images = sorted({*listing.images} - beside)
+def places_of(names: list[str]) -> dict[str, tuple[str, str]]:
+    r"""
+    Returns the split of each file and its path within the split.
+
+    Folders at the top called train, test or validation (or a word of `SPLIT_WORDS`) are splits, unless there is only
+    one of them among other folders: then it is a class. A file outside of them belongs to `"train"`, and to no split,
+    `""`, if its folder lies beside several splits. A folder that holds everything else is no top.
+
+    Args:
+        names (`list[str]`):
+            Names of the files, with slashes.
+    """
+    top = len(_common_folder(names))
+    folders = {name: name[top:].split("/")[0] for name in names if "/" in name[top:]}
+    splits = {folder: SPLIT_WORDS.get(folder.lower(), "") for folder in {*folders.values()}}
+    if "" in splits.values() and len({*splits.values()}) <= 2:
+        splits = {}
     places = {}
-    for name in listing.images:
+    for name in names:
         folder = folders.get(name, "")
-        split = splits.get(folder)
-        places[name] = (split, name[top + len(folder) + 1 :]) if split else ("train", name[top:])
+        split = splits.get(folder, "train")
+        places[name] = (split, name[top + len(folder) + 1 :] if folder in splits else name[top:])
     return places
 
 
@@ -122,10 +132,10 @@ def _common_folder(names: list[str]) -> str:
 
 def _labelled(listing: FileListing, places: dict[str, tuple[str, str]]) -> _Table:
     """Returns the images with the classes of a StyleGAN list, or of their folders if all lie equally deep."""
-    lists = [file for file in listing.others[LISTS] if posixpath.basename(file) == STYLEGAN_FILE]
+    lists = [file for file in listing.of_kind(LISTS) if posixpath.basename(file) == STYLEGAN_FILE]
     labels: dict[str, Any] | None = _stylegan_labels(listing, lists[0]) if len(lists) == 1 else None
     if labels is None:
-        inside = {name: within for name, (_, within) in places.items()}
+        inside = {name: places[name][1] for name in listing.images}
         labels = {name: posixpath.basename(posixpath.dirname(within)) for name, within in inside.items()}
         if len({within.count("/") for within in inside.values()}) > 1 or len({*labels.values()}) < 2:
             labels = {}
@@ -154,7 +164,7 @@ def _described(listing: FileListing) -> _Table | None:
     """Returns the rows of all metadata files, and the images that they do not list; `None` without such files."""
     known, rows, missing = {*listing.images}, [], []
     columns: set[str] = set()
-    files = sorted(file for file in listing.others[LISTS] if posixpath.basename(file) in METADATA_FILES)
+    files = sorted(file for file in listing.of_kind(LISTS) if posixpath.basename(file) in METADATA_FILES)
     if not files:
         return None
     for file in files:
@@ -185,8 +195,7 @@ def _described(listing: FileListing) -> _Table | None:
         )
         rows += [(name, {"image": name}) for name in unlisted]
     elif unlisted:
-        listing.unusable[f"not listed in {files[0]}"] += unlisted
-        listing.images = sorted(listed - {None})
+        listing.leave_out(f"not listed in {files[0]}", unlisted)
     return _Table(rows, sorted(columns))
 
 
@@ -239,14 +248,14 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
     arguments = {
         "archive": os.path.abspath(listing.source),
         "columns": columns,
-        "image_columns": table.image_columns,
+        "image_columns": tuple(table.image_columns),
         "stamp": (stamp.st_size, stamp.st_mtime_ns),
     }
     return prepare(_zip_examples, dataset.features, arguments, cache_dir)
 
 
 def _zip_examples(
-    archive: str, columns: dict[str, list[Any]], image_columns: list[str], stamp: tuple[int, int]
+    archive: str, columns: dict[str, list[Any]], image_columns: tuple[str, ...], stamp: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
     with zipfile.ZipFile(archive) as file:
         for values in zip(*columns.values()):

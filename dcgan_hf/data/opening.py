@@ -3,7 +3,10 @@
 """Opening of datasets by name: built-in ones, folders, files, and repositories on the Hub."""
 
 import glob
+import logging
+import re
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,9 +19,9 @@ from huggingface_hub import DatasetCard
 
 from ..model_folder import ARGUMENTS_FILE
 from .array_files import open_arrays
-from .file_listing import list_folder, list_zip
+from .file_listing import ARCHIVES, FileListing, first_of, list_folder, list_zip
 from .idx import idx_files, open_idx
-from .image_files import open_image_files
+from .image_files import SPLIT_WORDS, open_image_files, places_of
 from .preparation import open_split
 from .procedural_faces import load_procedural_faces
 
@@ -29,7 +32,10 @@ AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 _PHOTOS = {"train": "flower.jpg", "test": "china.jpg"}
 _BUILT_IN = ("digits", "photos", "procedural_faces")
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
-_ARCHIVES = (".zip", ".npz", ".npy")
+_SHARD = re.compile(rf"({'|'.join(SPLIT_WORDS)})(?:[-._]?\d.*)?")
+
+
+logger = logging.getLogger(__name__)
 
 
 def open_dataset(
@@ -52,7 +58,7 @@ def open_dataset(
     extension = path.suffix.lower()
     is_saved = (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
     image_files = idx_files(path)
-    is_file = extension in (*_BUILDERS, *_ARCHIVES) and not path.is_dir()
+    is_file = extension in (*_BUILDERS, *ARCHIVES) and not path.is_dir()
     if config_name is not None and (dataset_name in _BUILT_IN or is_saved or image_files or is_file):
         raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
     if dataset_name in _BUILT_IN:
@@ -67,7 +73,7 @@ def open_dataset(
     if is_file:
         return _open_files(path, extension, split, cache_dir, streaming), None
     if path.exists() or dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
-        extensions = ", ".join((*_BUILDERS, *_ARCHIVES))
+        extensions = ", ".join((*_BUILDERS, *ARCHIVES))
         raise ValueError(f"`dataset_name={dataset_name}`: no such folder or {extensions} file.")
     try:
         dataset = _load(dataset_name, dataset_name, config_name, split, cache_dir, streaming)
@@ -112,18 +118,47 @@ def _open_saved(folder: Path, split: str) -> datasets.Dataset:
 def _open_folder(
     folder: Path, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
 ) -> AnyDataset:
-    listing = list_folder(folder)
-    tables = [name for names in listing.others.values() for name in names if Path(name).suffix.lower() in _BUILDERS]
-    # Of images and tables, what is more counts, as in `datasets`: a repository may show a picture beside its tables.
-    if config_name is None and len(tables) <= len(listing.images) and not _has_configurations(folder):
-        archives = listing.others["archives"]
+    if config_name is None and not _has_configurations(folder):
+        listing = list_folder(folder)
+        tables = [name for name in listing.of_kind("other files") if Path(name).suffix.lower() in _BUILDERS]
+        # What is more counts, as in `datasets`: there may be a picture beside tables.
+        if tables and len(tables) >= len(listing.images):
+            return _open_tables(listing, tables, split, cache_dir, streaming)
+        archives = listing.of_kind("archives")
         if len(archives) == 1 and not listing.images:
-            (name,) = archives
-            return _open_files(folder / name, Path(name).suffix.lower(), split, cache_dir, streaming)
-        if listing.images or listing.unusable or archives or not any(map(_is_table, listing.others["texts"])):
+            path = folder / archives[0]
+            return _open_files(path, path.suffix.lower(), split, cache_dir, streaming)
+        if listing.images or listing.unusable or archives or not any(map(_is_table, listing.of_kind("texts"))):
             return open_image_files(listing, split, cache_dir)
     # Absolute: `datasets` mistakes a folder named "parquet" or "imagefolder" for one of its builders.
     return _load(str(folder), str(folder.absolute()), config_name, split, cache_dir, streaming)
+
+
+def _open_tables(
+    listing: FileListing, names: list[str], split: str, cache_dir: str | None, streaming: bool
+) -> AnyDataset:
+    """Opens the parquet, arrow or webdataset files of a folder: those of the most frequent kind."""
+    extensions = [Path(name).suffix.lower() for name in names]
+    extension = Counter(extensions).most_common(1)[0][0]
+    used = sorted(name for name, own in zip(names, extensions) if own == extension)
+    # `train-00000-of-00002.parquet` belongs to a split if all files are called so. Elsewhere words mean nothing.
+    shards = [_SHARD.fullmatch(Path(name).stem.lower()) for name in used]
+    splits: dict[str, list[str]] = {}
+    for (name, (place, _)), shard in zip(places_of(used).items(), shards):
+        splits.setdefault(SPLIT_WORDS[shard[1]] if shard and all(shards) else place, []).append(name)
+    left_out = splits.pop("", []) + [name for name in names if name not in used] + listing.images
+    left_out += listing.of_kind("archives")
+    if len(splits) == 1 and split.split("[")[0] == "train":
+        splits = {"train": used}
+    log = logger.warning if left_out else logger.info
+    log(
+        f"{listing.source}: {extension} files: "
+        + ", ".join(f"{len(own):,} for {word!r}" for word, own in splits.items())
+        + (f"; left out: {len(left_out):,} ({first_of(left_out)})" if left_out else "")
+    )
+    folder = Path(listing.source).absolute()
+    files = {word: [glob.escape(str(folder / name)) for name in own] for word, own in splits.items()}
+    return _load(listing.source, _BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
 
 
 def _is_table(name: str) -> bool:
@@ -142,7 +177,7 @@ def _has_configurations(folder: Path) -> bool:
 
 
 def _open_files(path: Path, extension: str, split: str, cache_dir: str | None, streaming: bool) -> AnyDataset:
-    if extension in _ARCHIVES:
+    if extension in ARCHIVES:
         if not path.is_file():
             raise ValueError(f"`dataset_name={path}`: no such file.")
         if extension == ".zip":

@@ -66,7 +66,8 @@ def prepare(
         features (`datasets.Features`):
             Their columns.
         arguments (`dict[str, Any]`):
-            Arguments of `generate`. They are the key of the cache, and must change when the examples do.
+            Arguments of `generate`. They are the key of the cache, and must change when the examples do. No lists:
+            `datasets` would pass parts of them.
         cache_dir (`str`, *optional*):
             The cache folder.
 

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ..image_processing_dcgan import convert_channels
 from ..processes import bar_options, from_main_process
-from .bad_images import ADVICE, BadImageError, first_of, image_name, reason_of
+from .bad_images import ADVICE, BadImageError, first_reasons, image_name, reason_of
 from .datasets import ImageDataset
 from .decoding import decode_image
 
@@ -117,9 +117,9 @@ def usable_images(
     told = f"{len(bad):,} of {len(reasons):,} {'images' if small_images is None else 'pairs'}"
     if bad and not (skip_bad_images and good):
         advice = "Remove or replace them, or skip them with `--skip_bad_images`." if good else ""
-        raise BadImageError(f"{told} cannot be used: {first_of(bad)}. {advice}".rstrip())
+        raise BadImageError(f"{told} cannot be used: {first_reasons(bad)}. {advice}".rstrip())
     if bad:
-        logger.warning(f"Left out {told}, which cannot be used: {first_of(bad)}")
+        logger.warning(f"Left out {told}, which cannot be used: {first_reasons(bad)}")
     return good, bad
 
 

@@ -12,7 +12,7 @@ import huggingface_hub.constants
 import numpy as np
 import torch
 
-from ..data.bad_images import first_of
+from ..data.bad_images import first_reasons
 from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
@@ -38,7 +38,7 @@ def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
     if decoder.bad_images:
         number = len(image_dataset.dataset)
-        bad = first_of(sorted(decoder.bad_images))
+        bad = first_reasons(sorted(decoder.bad_images))
         logger.warning(f"Left out {len(decoder.bad_images):,} of {number:,} images, which cannot be read: {bad}")
     return decoded.images, decoded.labels
 

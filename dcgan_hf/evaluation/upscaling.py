@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
+from markupsafe import Markup
 
 from ..files import write_text
 from ..pictures import comparison_grid, save_picture, to_pil
 from ..templates import render_template
+from ..templates.escaping import escape_markdown
 from .features import FeatureNetwork
 from .images import check_before_describing, features_of
 from .metrics import frechet_distance
@@ -257,7 +259,9 @@ def quality_table(rows: list[UpscalingQuality]) -> str:
     lines = [["method", *(formats[name][0] for name in measured)], ["---"] * (1 + len(measured))]
     for i, row in enumerate(rows):
         cells = [(formats[name][1], values[name][i]) for name in measured]
-        lines.append([row.method, *("" if value is None else text.format(value) for text, value in cells)])
+        lines.append(
+            [escape_markdown(row.method), *("" if value is None else text.format(value) for text, value in cells)]
+        )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -307,7 +311,7 @@ def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> P
     page = render_template(
         "super_resolution_evaluation.md",
         model_name=model_name,
-        table=quality_table(comparison.rows),
+        table=Markup(quality_table(comparison.rows)),
         rows=comparison.rows,
         copy=PSNR_OF_A_COPY,
         **comparison.facts,

@@ -3,7 +3,6 @@
 """Demo of a model as a Space: writes its self-contained folder and publishes it on the Hub."""
 
 import importlib.metadata
-import json
 import platform
 import shutil
 from fnmatch import fnmatch
@@ -16,7 +15,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from ..files import write_text
 from ..flags import did_you_mean
 from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
-from ..templates import read_template
+from ..templates import render_card
+from ..templates.escaping import one_line, python_literal
 from ..version import __version__
 from .card import GENERATED, card_is_generated
 from .upload import persistently
@@ -130,8 +130,8 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
     code = _APP.format(
         version=__version__,
         import_path="from pathlib import Path\n" if is_local else "",
-        model='Path(__file__).parent / "model"' if is_local else json.dumps(model),
-        title=json.dumps(title),
+        model='Path(__file__).parent / "model"' if is_local else python_literal(model),
+        title=python_literal(title),
     )
     write_text(code, app)
     write_text("\n".join(requirements()) + "\n", folder / "requirements.txt")
@@ -139,7 +139,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
     page = folder / "README.md"
     if not page.is_file() or card_is_generated(page.read_text()):
         data = SpaceCardData(
-            title=title,
+            title=one_line(title),
             emoji="🎨",
             colorFrom="yellow",
             colorTo="blue",
@@ -151,16 +151,16 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
             models=None if is_local else [model],
             tags=[*pipe.tags, "interpretability"],
         )
-        card = SpaceCard.from_template(
-            data,
-            template_str=read_template("space.md"),
-            generated=GENERATED,
+        card = render_card(
+            "space.md",
+            data.to_yaml(),
+            GENERATED,
             title=title,
             model=None if is_local else model,
             has_discriminator=pipe.discriminator is not None,
             version=__version__,
         )
-        write_text(str(card), page)
+        write_text(card, page)
 
 
 def _remove_earlier(folder: Path) -> None:

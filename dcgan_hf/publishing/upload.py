@@ -25,9 +25,11 @@ from huggingface_hub import (
     upload_folder,
 )
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from ..evaluation.records import read_metrics
 from ..files import write_text
+from ..flags import check_license
 from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, PUBLISHED_FILES, read_json
 from .card import card_is_generated, eval_results, render_model_card
 from .examples import save_examples
@@ -65,6 +67,9 @@ class Publication:
             Repository of the model that this one is derived from, for the card.
         keep_card (`bool`, *optional*, defaults to `False`):
             Whether to keep a generated card in the repository. A customised card is always kept.
+
+    Raises:
+        ValueError: if the license or the base model is not an identifier.
     """
 
     commit_message: str | None = None
@@ -74,6 +79,14 @@ class Publication:
     license: str | None = None
     base_model: str | None = None
     keep_card: bool = False
+
+    def __post_init__(self) -> None:
+        check_license("license", self.license)
+        if self.base_model is not None:
+            try:
+                validate_repo_id(self.base_model)
+            except ValueError as error:
+                raise ValueError(f"`base_model={self.base_model}` must be a repository: {error}") from error
 
 
 def write_model_page(

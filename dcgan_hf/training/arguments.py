@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..flags import DatasetArguments, DeviceArguments, check_values, flag
+from ..flags import DatasetArguments, DeviceArguments, check_license, check_values, flag
 from .network_configs import parse_object
 
 
@@ -311,6 +311,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
 
     def __post_init__(self) -> None:
         check_values(self)
+        check_license("hub_license", self.hub_license)
         # Normalised, so that a resumed run may write the same fields differently.
         for name in NETWORK_ARGUMENTS:
             setattr(self, name, json.dumps(parse_object(name, getattr(self, name)), sort_keys=True))

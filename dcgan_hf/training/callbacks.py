@@ -12,7 +12,7 @@ import transformers
 from tqdm.auto import tqdm
 from transformers.utils import is_in_notebook
 
-from ..data.bad_images import first_of
+from ..data.bad_images import first_reasons
 from ..hardware import describe_hardware
 from ..model_folder import ANIMATION_FILE, CARD_FILE, SAMPLES_FOLDER
 from ..processes import bar_options
@@ -188,7 +188,7 @@ class MessageCallback(TrainerCallback):
             f" images ({statistics.waiting_share:.1%})"
         )
         if task.bad_images:
-            logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_of(sorted(task.bad_images))}")
+            logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_reasons(sorted(task.bad_images))}")
         if task.evaluation is not None:
             share = task.evaluation.seconds / state.seconds
             logger.info(f"Evaluation took {share:.1%} of the time; saved the model of step {trainer.saved_step}")

@@ -217,8 +217,8 @@ def save_checkpoint(
     """
     folder = checkpoint_folder(output_dir, state.step)
     temporary = output_dir / (_TEMPORARY_PREFIX + folder.name)
-    with naming_a_full_disk(folder):
-        try:
+    try:
+        with naming_a_full_disk(folder):
             if accelerator.is_main_process:
                 remove_temporary_folders(output_dir)
                 temporary.mkdir()
@@ -234,13 +234,13 @@ def save_checkpoint(
                 }
                 write_state(temporary, content)
                 _publish(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)  # makes room
-            raise
-        if accelerator.is_main_process and total_limit is not None:
-            for old in list_checkpoints(output_dir)[:-total_limit]:
-                if not (keeps_best and _step_of(old) == state.best_step):
-                    _delete(old)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # makes room
+        raise
+    if accelerator.is_main_process and total_limit is not None:
+        for old in list_checkpoints(output_dir)[:-total_limit]:
+            if not (keeps_best and _step_of(old) == state.best_step):
+                _delete(old)
     accelerator.wait_for_everyone()
 
 

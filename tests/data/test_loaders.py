@@ -365,10 +365,19 @@ def test_resident_loader_of_too_few_good_images():
         loader_of("resident", images_of(data_with(TRUNCATED)), Shard(16, 0), decoder(skip_bad_images=True))
 
 
-def test_choose_channels():
+def test_channels_are_chosen_from_a_sample(caplog):
+    caplog.set_level(logging.INFO)
     assert choose_channels(numbered(2)) == 1
     assert choose_channels(streamed(numbered(2))) == 1
-    assert choose_channels(images_of([png(0, "RGB"), png(0)])) == 3
+    colour, grey = png((1, 2, 3), "RGB"), png(0)
+    for data in ([colour, grey], [grey, colour], [grey] * 100 + [colour], [colour] + [grey] * 100):
+        assert choose_channels(images_of(data)) == 3
+    assert choose_channels(streamed(images_of([grey] * 63 + [colour]))) == 3
+    assert choose_channels(images_of([grey] * 100)) == 1
+    assert "Channels: 1, because 0 of 64 images looked at are stored in colour" in caplog.text
+    assert "Channels: 3, because 1 of 64 images looked at are stored in colour; grey ones are trained" in caplog.text
+    assert choose_channels(images_of([png((7, 7, 7), "RGB")] * 3)) == 3
+    assert "3 of 3 images looked at are stored in colour, although they show none: `--num_channels 1`" in caplog.text
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)

@@ -412,6 +412,7 @@ TINY = {
     "hidden_size": 8,
     "generator_config": '{"num_blocks": 1}',
     "train_batch_size": 16,
+    "lr_scheduler": "constant",  # a shorter run is the beginning of a longer one
     "max_train_steps": 6,
     "warmup_steps": 3,
     "adversarial_loss_weight": 0.1,
