@@ -53,11 +53,13 @@ def same(images, others):
 
 @pytest.fixture(scope="module")
 def pipe():
+    torch.manual_seed(0)
     return make_pipeline()
 
 
 @pytest.fixture(scope="module")
 def conditional():
+    torch.manual_seed(1)
     return make_pipeline(num_channels=1, num_classes=3)
 
 
@@ -412,7 +414,8 @@ def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
     PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
     try:
         client = Client(local, verbose=False, download_files=str(tmp_path))
-        running, _ = (client.submit(handle_file(tmp_path / "noise.png"), 1000, api_name="/find") for _ in range(2))
+        noise = handle_file(tmp_path / "noise.png")
+        running, _ = (client.submit(noise, steps, api_name="/find") for steps in (1000, 50))
         next(iter(running))
         with pytest.raises(Exception, match="Queue is full"):
             client.predict(handle_file(tmp_path / "noise.png"), 50, api_name="/find")
