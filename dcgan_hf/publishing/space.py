@@ -10,11 +10,12 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 from huggingface_hub import SpaceCard, SpaceCardData, create_repo, file_exists, upload_folder
 
-from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
+from ..model_folder import CARD_FILE, DIRECTIONS_FILE, PUBLISHED_FILES, check_no_links
 from ..templates import render_card
 from ..templates.escaping import one_line, python_literal
 from ..version import __version__
 from .card import GENERATED, card_is_generated
+from .privacy import files_to_publish
 from .upload import persistently
 
 
@@ -79,6 +80,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         )
     if folder.absolute() in Path(model).absolute().parents:
         raise ValueError(f"`output_dir={folder}` must not contain the model, {model}. Pass another folder.")
+    check_no_links(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*")])
     for name in ("dcgan_hf", "model"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -89,6 +91,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
 
     is_local = Path(model).is_dir()
     if is_local:
+        check_no_links(Path(model), [DIRECTIONS_FILE, CARD_FILE])
         pipe.save_pretrained(folder / "model")
         for name in (DIRECTIONS_FILE, "README.md"):
             if (Path(model) / name).is_file():
@@ -147,6 +150,9 @@ def publish_space(folder: Path, repo_id: str, private: bool | None = None, token
     Returns:
         `str`: URL of the commit.
     """
+
+    check_no_links(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*")])
+    files_to_publish(folder, SPACE_FILES)
 
     def upload() -> str:
         space = create_repo(
