@@ -118,7 +118,8 @@ def check_license(name: str, license: str | None) -> None:
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     expected = [kind for kind in kinds if kind in _KINDS]
-    if not expected or isinstance(value, dict) or type(value) in expected:
+    takes_fields = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
+    if not expected or takes_fields or type(value) in expected:
         return
     if type(value) is not int or float not in expected:
         raise ValueError(f"`{name}={value}` must be {' or '.join(_KINDS[kind] for kind in expected)}.")

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """The `Metric` record and `metrics.json`, the file with a model's metrics."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,8 +67,11 @@ def read_metrics(folder: Path) -> list[Metric]:
 
 
 def check_place_for_metrics(folder: Path) -> None:
-    """Raises a `ValueError` if the folder's `metrics.json` is another program's, which would be overwritten."""
+    """Raises a `ValueError` if a folder cannot be written, or if its `metrics.json` is another program's, which would
+    be overwritten."""
     path = folder / METRICS_FILE
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise ValueError(f"`output_dir={folder}` cannot be written.")
     if path.exists() and not holds_metrics(path):
         raise ValueError(
             f"`output_dir={folder}`: {path} was not written by this program. Move it, or use another folder."

@@ -53,11 +53,13 @@ def same(images, others):
 
 @pytest.fixture(scope="module")
 def pipe():
+    torch.manual_seed(0)
     return make_pipeline()
 
 
 @pytest.fixture(scope="module")
 def conditional():
+    torch.manual_seed(1)
     return make_pipeline(num_channels=1, num_classes=3)
 
 
@@ -207,6 +209,12 @@ def test_directions_are_those_beside_the_model(pipe, hub, token, tmp_path):
     assert demo.load_directions("org/dcgan", pipe).names == found.names
     Directions(torch.eye(8)[:1], ["smile"]).save_pretrained(tmp_path)
     assert demo.load_directions(tmp_path, pipe).names == ["smile"]
+    Directions(torch.ones(60, 8), [f"number {i}" for i in range(60)]).save_pretrained(tmp_path)
+    assert len(demo.load_directions(tmp_path, pipe).names) == 50
+    for vectors in (torch.eye(9)[:1], torch.empty(0, 8)):
+        Directions(vectors, ["smile"][: len(vectors)]).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match=r"directions.safetensors holds directions of shape \(\d, \d\)"):
+            demo.load_directions(tmp_path, pipe)
 
 
 def tabs_of(page):
@@ -397,6 +405,23 @@ def test_in_a_browser(conditional, address, tmp_path):
         browser.close()
     local = (address, "data:", "blob:")
     assert len(requested) > 10 and not [url for url in requested if not url.startswith(local)]
+
+
+def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_MAX_WAITING", 1)
+    page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
+    _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
+    PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
+    try:
+        client = Client(local, verbose=False, download_files=str(tmp_path))
+        noise = handle_file(tmp_path / "noise.png")
+        running, _ = (client.submit(noise, steps, api_name="/find") for steps in (1000, 50))
+        next(iter(running))
+        with pytest.raises(Exception, match="Queue is full"):
+            client.predict(handle_file(tmp_path / "noise.png"), 50, api_name="/find")
+        running.cancel()
+    finally:
+        page.close()
 
 
 # ---- the Space ----

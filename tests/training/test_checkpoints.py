@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dcgan_hf.evaluation.records import Metric, check_place_for_metrics, read_metrics, write_metrics
-from dcgan_hf.model_folder import remove_stale_files
+from dcgan_hf.model_folder import check_place_for_model, remove_stale_files
 from dcgan_hf.training.checkpoint_files import DamagedCheckpointError, read_state, safe_to_load, write_state
 from dcgan_hf.training.checkpointing import (
     TrainerState,
@@ -182,7 +182,7 @@ class Intruder:
 def test_no_file_of_a_checkpoint_runs_code(copy, tmp_path, name):
     folder = copy / "checkpoint-8"
     content = read_state(folder)
-    for save in (lambda intruder, path: path.write_bytes(pickle.dumps(intruder)), torch.save):
+    for save in (lambda intruder, path: path.write_bytes(pickle.dumps(intruder, protocol=2)), torch.save):
         save(Intruder(tmp_path / "was-here"), folder / name)
         if name != "trainer_state.json":  # a stranger computes the checksums, too
             write_state(folder, {name: content[name] for name in CONTENT})
@@ -228,6 +228,15 @@ def test_only_files_of_this_program_are_deleted(copy):
     assert read_metrics(copy) == []
     with pytest.raises(ValueError, match="metrics.json was not written by this program"):
         check_place_for_metrics(copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model_index.json"])
+def test_a_model_of_another_program_is_not_overwritten(run, tmp_path, name):
+    check_place_for_model(run)
+    (tmp_path / name).write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match=f"{name} was not written by this program"):
+        train_here(tmp_path, **OPTIONS)
+    assert contents(tmp_path) == {name: b'{"model_type": "bert"}'}
 
 
 def test_stale_files_of_this_program_are_deleted(tmp_path):
