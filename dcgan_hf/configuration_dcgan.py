@@ -4,11 +4,13 @@
 
 import math
 import os
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_portable import PortableConfig
+from .configuration_portable import MAX_LABELS, MAX_WEIGHTS, PortableConfig
 from .image_processing_dcgan import DCGANImageProcessor
 
 
@@ -67,6 +69,15 @@ class DCGANConfig(PortableConfig):
     """
 
     code_module = "modeling_dcgan"
+    _maxima = {
+        "image_size": 4096,
+        "num_classes": MAX_LABELS,
+        "hidden_size": 8192,
+        "hidden_sizes": 65_536,
+        "strides": 4096,
+        "kernel_size": 64,
+        "num_groups": 65_536,
+    }
 
     image_size: int = 64
     num_channels: int = 3
@@ -86,6 +97,7 @@ class DCGANConfig(PortableConfig):
     initializer_range: float | int = 0.02
 
     def __post_init__(self, **kwargs):
+        self.check_maxima(**kwargs)  # before anything is made of the sizes
         if self.strides is None:
             num_halvings, remaining = 0, self.image_size
             while remaining % 2 == 0 and remaining >= 8:
@@ -138,6 +150,17 @@ class DCGANConfig(PortableConfig):
                     f' {kernel_size} and stride {stride}. Use `padding="same"`.'
                 )
 
+    def _validate_num_weights(self, num_weights: int):
+        if num_weights > MAX_WEIGHTS:
+            raise ValueError(
+                f"The network would have {num_weights:,} weights, but at most {MAX_WEIGHTS:,} are allowed. Reduce"
+                f" `hidden_size={self.hidden_size}`, `hidden_sizes={list(self.hidden_sizes)}`,"
+                f" `num_classes={self.num_classes}` or the kernels."
+            )
+
+    def _num_convolution_weights(self, channels: list[int]) -> int:
+        return sum(math.prod(sizes) * kernel**2 for sizes, kernel in zip(pairwise(channels), self.kernel_sizes))
+
     def validate_class_names(self):
         if set(self.id2label) != set(range(self.num_classes)) or len(set(self.id2label.values())) != self.num_classes:
             raise ValueError(
@@ -184,6 +207,7 @@ class DCGANGeneratorConfig(DCGANConfig):
     """
 
     model_type = "dcgan_generator"
+    _maxima = DCGANConfig._maxima | {"latent_dim": 65_536, "stem_hidden_sizes": 65_536}
     _auto_classes = {"AutoConfig": "DCGANGeneratorConfig", "AutoModel": "DCGANGenerator"}
 
     latent_dim: int = 100
@@ -216,6 +240,13 @@ class DCGANGeneratorConfig(DCGANConfig):
                 f"`image_size` must be a multiple of the product of `strides`, got {self.image_size} and"
                 f" {list(self.strides)}."
             )
+        widths = [self.latent_dim * (2 if self.num_classes else 1), *self.stem_hidden_sizes]
+        widths.append(self.hidden_sizes[0] * self.feature_sizes[0] ** 2)
+        self._validate_num_weights(
+            self.num_classes * self.latent_dim
+            + sum(map(math.prod, pairwise(widths)))
+            + self._num_convolution_weights([*self.hidden_sizes, self.num_channels])
+        )
         self._validate_groups(list(self.hidden_sizes) if self.stem_norm else list(self.hidden_sizes[1:]))
 
 
@@ -264,8 +295,9 @@ class DCGANDiscriminatorConfig(DCGANConfig):
         processor = DCGANImageProcessor(
             size=self.image_size, num_channels=self.num_channels, resize_mode=self.resize_mode
         )
-        processor.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, **kwargs)
+        with self.replacing_files(Path(save_directory)) as folder:
+            processor.save_pretrained(folder)
+            super().save_pretrained(folder, **kwargs)
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Returns the non-default fields and all labels. See [`~transformers.PreTrainedConfig.to_diff_dict`]."""
@@ -297,6 +329,11 @@ class DCGANDiscriminatorConfig(DCGANConfig):
                 f"`patchwise=True` cannot be combined with `num_classes={self.num_classes}`: only a discriminator of"
                 " whole images can be class-conditional."
             )
+        num_features = self.hidden_sizes[-1] * (1 if self.patchwise else self.feature_sizes[-1] ** 2)
+        self._validate_num_weights(
+            self._num_convolution_weights([self.num_channels, *self.hidden_sizes])
+            + num_features * (1 + max(self.num_classes, self.num_labels))
+        )
         self._validate_groups(list(self.hidden_sizes[1:]))
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 
-from .configuration_portable import PortableConfig
+from .configuration_portable import MAX_WEIGHTS, PortableConfig
 
 
 # Strides of the upsampling layers, by scale factor.
@@ -54,6 +54,7 @@ class DCGANSuperResolutionConfig(PortableConfig):
     model_type = "dcgan_super_resolution"
     _auto_classes = {"AutoConfig": "DCGANSuperResolutionConfig", "AutoModel": "DCGANSuperResolutionGenerator"}
     code_module = "modeling_dcgan_super_resolution"
+    _maxima = {"hidden_size": 8192, "num_blocks": 1024}
 
     scale_factor: int = 4
     num_channels: int = 3
@@ -79,6 +80,12 @@ class DCGANSuperResolutionConfig(PortableConfig):
         for name in ("hidden_size", "num_blocks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        num_weights = 2 * (self.num_blocks + 1) * 9 * self.hidden_size**2
+        if num_weights > MAX_WEIGHTS:
+            raise ValueError(
+                f"The network would have {num_weights:,} weights, but at most {MAX_WEIGHTS:,} are allowed. Reduce"
+                f" `num_blocks={self.num_blocks}` or `hidden_size={self.hidden_size}`."
+            )
         if not 0 <= self.leaky_relu_slope < math.inf:
             raise ValueError(f"`leaky_relu_slope` must be 0 or a positive number, got {self.leaky_relu_slope}.")
 

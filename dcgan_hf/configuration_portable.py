@@ -9,6 +9,12 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
+from .files import finish_replacing, replacing_files
+
+
+MAX_LABELS = 100_000  # ImageNet-21k: 21,843 classes
+MAX_LAYERS = 64
+MAX_WEIGHTS = 2**30  # 4 GiB in float32, 300 times the network of the paper
 
 # Modules to include in a module's file although it does not import them.
 _FURTHER_NETWORKS = {"modeling_dcgan": ["modeling_dcgan_classification"]}
@@ -67,10 +73,59 @@ class PortableConfig(PreTrainedConfig):
 
     - `code_module` (`str`): module of the networks, and name of the saved code file.
     - `_auto_classes` (`dict[str, str]`): class of that module for each of transformers' `AutoConfig`, `AutoModel`, ...
+    - `_maxima` (`dict[str, int]`): largest value of each field that sets a size. Generous, for models that exist.
+
+    `replacing_files` and `finish_replacing` save a folder of several files whole, here for pipelines, whose code in a
+    model repository has no other access to them.
+
+    Raises:
+        ValueError: if a size is larger than any sensible network needs. Nothing is allocated before.
     """
 
     _auto_classes: ClassVar[dict[str, str]] = {}
+    _maxima: ClassVar[dict[str, int]] = {}
     code_module: ClassVar[str]
+    replacing_files = staticmethod(replacing_files)
+    finish_replacing = staticmethod(finish_replacing)
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.check_maxima(**kwargs)
+        super().__post_init__(**kwargs)
+
+    def check_maxima(self, **further: Any) -> None:
+        """Raises a `ValueError` if a size, or a size in a list, exceeds its maximum. `num_labels` is no field."""
+        sizes = {name: getattr(self, name) for name in self._maxima} | {"num_labels": further.get("num_labels")}
+        for name, value in sizes.items():
+            maximum = self._maxima.get(name, MAX_LABELS)
+            values = value if isinstance(value, list | tuple) else [value]
+            if len(values) > MAX_LAYERS:
+                raise ValueError(f"`{name}` must have at most {MAX_LAYERS} values, got {len(values)}.")
+            if any(number is not None and number > maximum for number in values):
+                raise ValueError(f"`{name}` must be at most {maximum:,}, got {value}.")
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> Any:
+        """Loads a config. See [`~transformers.PreTrainedConfig.from_pretrained`]. Raises a `ValueError` if it is that
+        of another model, or wrong."""
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:  # the file holds no JSON object
+            subfolder = kwargs.get("subfolder")
+            place = f"{pretrained_model_name_or_path}/{subfolder}" if subfolder else pretrained_model_name_or_path
+            raise ValueError(f"`config.json` in {place}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Builds a config from its fields. See [`~transformers.PreTrainedConfig.from_dict`]. Raises a `ValueError` if
+        the fields are those of another model, or wrong."""
+        model_type = config_dict.get("model_type", cls.model_type)
+        if model_type != cls.model_type:
+            raise ValueError(f"the config is that of a {model_type!r}, not of a {cls.model_type!r}.")
+        try:
+            return super().from_dict(config_dict, **kwargs)
+        except Exception as error:  # of many types: the fields are a stranger's, and become attributes
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise ValueError(f"config of a {cls.model_type!r}: {reason}") from error
 
     @classmethod
     def save_code(cls, folder: Path) -> None:
@@ -80,11 +135,20 @@ class PortableConfig(PreTrainedConfig):
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """Saves the configuration and the networks' code, so that the folder loads without dcgan_hf. See
         [`~transformers.PreTrainedConfig.save_pretrained`]."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.save_code(folder)
         self.auto_map = {auto: f"{self.code_module}.{name}" for auto, name in self._auto_classes.items()}
-        super().save_pretrained(save_directory, **kwargs)
+        if kwargs.get("push_to_hub"):
+            kwargs.setdefault("repo_id", Path(save_directory).absolute().name)
+        with replacing_files(Path(save_directory)) as folder:
+            self.save_code(folder)
+            super().save_pretrained(folder, **kwargs)
+
+    @classmethod
+    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """Reads a saved configuration, see [`~transformers.PreTrainedConfig.get_config_dict`]. Completes an interrupted
+        `save_pretrained` first."""
+        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
+        finish_replacing(folder)
+        return super().get_config_dict(pretrained_model_name_or_path, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields to save. Empty class names are omitted, so that a classifier's can be added. `dtype` is
@@ -94,4 +158,4 @@ class PortableConfig(PreTrainedConfig):
         return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}
 
 
-__all__ = ["PortableConfig"]
+__all__ = ["MAX_LABELS", "MAX_LAYERS", "MAX_WEIGHTS", "PortableConfig"]

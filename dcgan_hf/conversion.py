@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """
 Conversion of checkpoints of other DCGAN code: PyTorch's examples and tutorial, HugGAN, OSGAN and znxlwm's
-pytorch-MNIST-CelebA-GAN-DCGAN, StudioGAN.
+pytorch-MNIST-CelebA-GAN-DCGAN, StudioGAN. Also of this package's own networks in a pickle, given their `config.json`.
 
 A checkpoint contains weights, but no strides or paddings. Shapes and names of the weights identify the network. The
 rest follows from the source code of these projects: 4x4 kernels have stride 2 and padding 1, generators use ReLU,
@@ -24,6 +24,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from .modeling_dcgan_base import check_finite
 
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,9 @@ _OTHER_NETWORKS = {
     r"(formatLayer|main\.convTranspose\d+|main\.outlayer)": "a network of pytorch_GAN_zoo",
     r"(scaleLayers|toRGBLayers|fromRGBLayers)\..*": "a progressive GAN",
 }
+
+# Beginnings of names in this package's generator and discriminator.
+_OWN_LAYERS = ("stem.projection.", "layers.0.0.convolution.")
 
 _KNOWN = (
     "networks of PyTorch's DCGAN example and tutorial (`main.0`, ...), of HugGAN (`model.0`, ...), of OSGAN and znxlwm"
@@ -124,7 +128,10 @@ def networks_from_original(source: Source) -> dict[str, DCGANGenerator | DCGANDi
     problems = []
     for name, state_dict in _find_state_dicts(content):
         try:
-            networks[name] = _convert(_read_layers(state_dict))
+            if any(key.startswith(_OWN_LAYERS) for key in state_dict):
+                networks[name] = _own_network(source, state_dict)
+            else:
+                networks[name] = _convert(_read_layers(state_dict))
         except (ValueError, StrictDataclassError) as error:  # configurations wrap a ValueError in the latter
             problems.append(f"{_describe(source, name)} cannot be imported: {error.__cause__ or error}")
     if not networks:
@@ -247,6 +254,16 @@ def _check_order(layers: list[_Layer]) -> None:
             raise ValueError(f"the modules between `{layer.name}` and `{following.name}` are not those of a DCGAN.")
 
 
+def _own_network(source: Source, state_dict: dict[str, torch.Tensor]) -> DCGANGenerator | DCGANDiscriminator:
+    """Builds a network of this package from its pickled weights and the `config.json` beside them."""
+    if isinstance(source, Mapping) or not Path(source).with_name("config.json").is_file():
+        raise ValueError("it belongs to a network of dcgan_hf, whose `config.json` must lie beside it.")
+    is_generator = any(key.startswith(_OWN_LAYERS[0]) for key in state_dict)
+    network_class = DCGANGenerator if is_generator else DCGANDiscriminator
+    network = network_class(network_class.config_class.from_pretrained(Path(source).parent))
+    return _load(network, state_dict)
+
+
 def _convert(layers: list[_Layer]) -> DCGANGenerator | DCGANDiscriminator:
     if len(layers) < 2:
         raise ValueError(f"a single layer, `{layers[0].name}`, is not a DCGAN.")
@@ -259,10 +276,15 @@ def _convert(layers: list[_Layer]) -> DCGANGenerator | DCGANDiscriminator:
     else:
         config, state_dict = _discriminator_from_layers(layers)
         network = DCGANDiscriminator(config)
+    return _load(network, state_dict)
+
+
+def _load(network: Network, state_dict: dict[str, torch.Tensor]) -> Network:
     try:
         network.load_state_dict(state_dict)
     except RuntimeError as error:
         raise ValueError(f"its layers do not fit together as in a DCGAN: {error}") from None
+    check_finite(network, "it")
     return network.eval()
 
 

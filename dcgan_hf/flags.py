@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -106,10 +107,19 @@ def check_values(args: Any) -> None:
             _check_range(name, value, argument.metadata["range"])
 
 
+def check_license(name: str, license: str | None) -> None:
+    """Raises a `ValueError` if a license is not an identifier, as the Hub requires: the card would show any words."""
+    if license is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}", license):
+        raise ValueError(
+            f"`{name}={license}` must be an identifier, such as 'apache-2.0', 'cc-by-4.0' or 'other', without spaces."
+        )
+
+
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     expected = [kind for kind in kinds if kind in _KINDS]
-    if not expected or isinstance(value, dict) or type(value) in expected:
+    takes_fields = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
+    if not expected or takes_fields or type(value) in expected:
         return
     if type(value) is not int or float not in expected:
         raise ValueError(f"`{name}={value}` must be {' or '.join(_KINDS[kind] for kind in expected)}.")
@@ -188,6 +198,13 @@ class DatasetArguments:
     dataset_split: str = flag("train", "Split of the dataset.", group="Data", on_card=True)
     image_column: str | None = flag(
         None, "Column that contains the images (default: the only one of type `Image`).", group="Data", on_card=True
+    )
+    skip_bad_images: bool = flag(
+        False,
+        "Skip and count images that cannot be read and, for super-resolution, that are too small or do not fit their"
+        " low-resolution versions.",
+        group="Data",
+        on_card=True,
     )
     cache_dir: str | None = flag(
         None, "Cache folder for downloaded and prepared datasets.", group="Data", on_resume="free"

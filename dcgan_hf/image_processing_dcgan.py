@@ -143,6 +143,33 @@ def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
 
 
+def sixteen_bit_pixels(image: PIL.Image.Image) -> np.ndarray:
+    r"""
+    Returns the values of a grey image in mode "I;16" or "I". The latter has 32 bits, but is how Pillow reads some 16-bit
+    files, and is taken as such.
+
+    Args:
+        image (`PIL.Image.Image`):
+            Grey image.
+
+    Returns:
+        `np.ndarray` of shape `(height, width)`, uint16.
+
+    Raises:
+        ValueError: if a value of a 32-bit image lies outside of [0, 65535], or none exceeds 255: bytes that somebody
+            stored in 32 bits would turn black.
+    """
+    values = np.asarray(image)
+    if values.size and not (0 <= values.min() and values.max() <= 65535):
+        raise ValueError(f"an integer image must lie in [0, 65535], got [{values.min()}, {values.max()}]")
+    if values.size and image.mode == "I" and 0 < values.max() <= 255:
+        raise ValueError(
+            f"an integer image of 32 bits has values up to {values.max()}. Are these bytes? Convert it with"
+            ' `image.convert("L")` or `array.astype(np.uint8)`'
+        )
+    return values.astype(np.uint16)
+
+
 def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Image:
     r"""
     Converts an image of any mode to 8-bit grey, RGB or RGBA.
@@ -164,15 +191,10 @@ def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Ima
     if image.mode == "F":
         image = array_to_image(np.asarray(image)[..., None], data_format=ChannelDimension.LAST)
     elif image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if not (0 <= values.min() and values.max() <= 65535):
-            raise ValueError(f"an integer image must lie in [0, 65535], got [{values.min()}, {values.max()}]")
-        if image.mode == "I" and 0 < values.max() <= 255:
-            raise ValueError(
-                f"an integer image of 32 bits has values up to {values.max()}. Are these bytes? Convert it with"
-                ' `image.convert("L")` or `array.astype(np.uint8)`'
-            )
-        image = array_to_image(values.astype(np.uint16)[..., None], data_format=ChannelDimension.LAST)
+        values, hidden = sixteen_bit_pixels(image), image.info.get("transparency")
+        image = array_to_image(values[..., None], data_format=ChannelDimension.LAST)
+        if hidden is not None:
+            image.putalpha(PIL.Image.fromarray(values != hidden).convert("L"))
     if num_channels != 4 and image.has_transparency_data:
         image = image.convert("RGBA")
         image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrize import is_parametrized
 from transformers import PreTrainedModel
-from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_dcgan import DCGANConfig, DCGANDiscriminatorConfig, DCGANGeneratorConfig
+from .modeling_dcgan_base import DCGANPreTrainedModel
 from .modeling_dcgan_layers import (
     DCGANDownsampling,
     DCGANGeneratorStem,
@@ -69,52 +68,6 @@ def _check_class_labels(config: DCGANConfig, class_labels: torch.Tensor | None) 
             f"This network has `num_classes={config.num_classes}`, so `class_labels`"
             f" {'must be given' if class_labels is None else 'must not be given'}."
         )
-
-
-class DCGANPreTrainedModel(PreTrainedModel):
-    """Base class of all networks: weight initialisation and loading."""
-
-    config: DCGANConfig
-    _no_split_modules: list[str] = []
-
-    @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Loads a model whose outputs equal the saved one's bit for bit. See
-        [`~transformers.PreTrainedModel.from_pretrained`]."""
-        loaded = super().from_pretrained(*args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        # Loaded tensors are views into the file that are not aligned to the vector size. Matrix products then round
-        # differently (seen in the power iteration of spectral normalisation).
-        for tensor in (*model.parameters(), *model.buffers()):
-            tensor.data = tensor.data.clone()
-        return loaded
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        # `transformers.initialization` skips loaded tensors, running statistics included.
-        std = self.config.initializer_range
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            weight = module.parametrizations.weight.original if is_parametrized(module) else module.weight
-            if self.config.initializer == "xavier_uniform":
-                init.xavier_uniform_(weight)
-            else:
-                init.normal_(weight, mean=0.0, std=std)
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            init.normal_(module.weight, mean=1.0, std=std)
-            init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
-        elif isinstance(module, nn.GroupNorm):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            # Label embeddings start small compared with the N(0, 1) latents. At the same scale, the generator learned
-            # to ignore the latents: on the digits it generated one image per class (standard deviation of a pixel
-            # within a class after 1,000 steps: 0.010; with small embeddings: 0.110; real images: 0.147).
-            init.normal_(module.weight, mean=0.0, std=std)
 
 
 class DCGANGenerator(DCGANPreTrainedModel):
@@ -319,6 +272,9 @@ class DCGANDiscriminator(DCGANEncoder):
     ```
     """
 
+    _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
+    _own_head = r"^(head|class_projection)\."
+
     def __init__(self, config: DCGANDiscriminatorConfig):
         super().__init__(config)
         head: nn.Module = nn.Linear(self.num_features, 1, bias=config.use_bias)
@@ -384,5 +340,4 @@ __all__ = [
     "DCGANEncoder",
     "DCGANGenerator",
     "DCGANGeneratorOutput",
-    "DCGANPreTrainedModel",
 ]

@@ -34,7 +34,8 @@ class DCGANForImageClassification(DCGANEncoder):
     ```
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"^head\.", r"^class_projection\."]
+    _keys_to_ignore_on_load_unexpected = [r"^(head|class_projection)\."]
+    _own_head = r"^classifier\."
 
     def __init__(self, config: DCGANDiscriminatorConfig):
         super().__init__(config)

@@ -12,6 +12,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_dcgan_super_resolution import UPSAMPLING_STEPS, DCGANSuperResolutionConfig
+from .image_processing_dcgan import array_to_pixels, sixteen_bit_pixels  # noqa: F401 (for the pipeline's copied file)
 from .modeling_dcgan import DCGANPreTrainedModel
 
 

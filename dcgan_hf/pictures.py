@@ -12,6 +12,8 @@ import PIL.ImageFont
 import torch
 from diffusers.image_processor import VaeImageProcessor
 
+from .files import replacing
+
 
 MAX_GIF_FRAMES = 60
 GRID_LINE = 2  # pixels between two images
@@ -55,11 +57,21 @@ def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
     return picture
 
 
+def save_picture(image: PIL.Image.Image, path: Path, durable: bool = True) -> None:
+    """Replaces an image file, see [`replacing`], with the colour profile and the resolution in `image.info`. The suffix
+    chooses the format."""
+    kept = {name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info}
+    with replacing(path, durable) as temporary:
+        image.save(temporary, **kept)
+
+
 def save_animation(folder: Path, path: Path) -> None:
-    """Writes a GIF from the PNG files of a folder, sorted by name: all, or `MAX_GIF_FRAMES` evenly spaced ones."""
-    files = sorted(folder.glob("*.png"))
+    """Writes a GIF from the files `step-*.png` of a folder, sorted by name: all, or `MAX_GIF_FRAMES` evenly spaced
+    ones."""
+    files = sorted(folder.glob("step-*.png"))
     last = len(files) - 1
     chosen = sorted({round(i * last / (MAX_GIF_FRAMES - 1)) for i in range(MAX_GIF_FRAMES)})
     frames = [PIL.Image.open(files[i]) for i in chosen]
     durations = [200] * (len(frames) - 1) + [2000]  # milliseconds; the last frame stays longer
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    with replacing(path) as temporary:
+        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)

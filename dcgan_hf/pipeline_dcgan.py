@@ -82,10 +82,12 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f'`output_type` must be "pil", "np", "pt" or "latent", got {output_type!r}.')
         num_classes = self.generator.config.num_classes
-        if (class_labels is None) != (num_classes == 0):
+        if class_labels is not None and num_classes == 0:
+            raise ValueError("The generator has 0 classes, so `class_labels` must not be given.")
+        if class_labels is None and latents is not None and num_classes and output_type != "latent":
             raise ValueError(
-                f"The generator has {num_classes} classes, so `class_labels`"
-                f" {'must be given' if class_labels is None else 'must not be given'}."
+                f"The generator has {num_classes} classes, so `class_labels` must be given with `latents`: the same"
+                " latents show another image in each class."
             )
 
     def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray) -> list[int]:
@@ -116,6 +118,29 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                 )
             ids.append(int(class_id))
         return ids
+
+    def draw_class_ids(
+        self, batch_size: int, generator: torch.Generator | list[torch.Generator] | None = None
+    ) -> list[int]:
+        r"""
+        Draws the classes of images, all with the same probability.
+
+        Args:
+            batch_size (`int`):
+                Number of images.
+            generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
+                Random number generator, or a list with one per image.
+
+        Returns:
+            `list[int]`: ids in [0, `num_classes`).
+        """
+        num_classes = self.generator.config.num_classes
+        sources = [(batch_size, generator)] if not isinstance(generator, list) else [(1, one) for one in generator]
+        drawn = [
+            torch.randint(num_classes, (number,), generator=source, device=source.device if source else "cpu").cpu()
+            for number, source in sources
+        ]
+        return torch.cat(drawn).tolist()
 
     def prepare_latents(
         self,
@@ -175,8 +200,9 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                 list of `class_labels` overrides it. Any number works, because the network runs on chunks of bounded
                 size.
             class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
-                Classes of the images, as ids or names: one for all images, or one per image. Required if the generator
-                is class-conditional, not supported otherwise.
+                Classes of the images, as ids or names: one for all images, or one per image. By default, a
+                class-conditional generator draws them at random; with `latents` they are required. Not supported by
+                other generators.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
                 A [torch generator](https://pytorch.org/docs/stable/generated/torch.Generator.html), or a list with one
                 per image, to make generation deterministic. With a list, an image does not depend on the other images
@@ -232,11 +258,11 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
         if output_type == "latent":
             return ImagePipelineOutput(images=latents) if return_dict else (latents,)
 
-        labels = None
-        if class_ids is not None:
-            labels = torch.tensor(class_ids, device=latents.device).expand(batch_size)
+        config, labels = self.generator.config, None
+        if config.num_classes:
+            drawn = class_ids or self.draw_class_ids(batch_size, generator)
+            labels = torch.tensor(drawn, device=latents.device).expand(batch_size)
 
-        config = self.generator.config
         # Result, filled chunk by chunk, in the memory layout of image files unless tensors are requested.
         pixels = torch.empty(
             (batch_size, config.num_channels, config.image_size, config.image_size),

@@ -3,6 +3,7 @@
 """Pipeline that upscales images with a DCGAN."""
 
 # A copy of this file must also work in a model repository, beside the networks' code.
+import io
 from collections.abc import Iterator
 from itertools import groupby
 from numbers import Integral
@@ -15,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, ImagePipelineOutput
 from diffusers.image_processor import VaeImageProcessor
+from PIL import ImageCms
 from transformers import PreTrainedModel
 
 from .modeling_dcgan import DCGANDiscriminator
-from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
+from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator, array_to_pixels, sixteen_bit_pixels
 from .pipeline_portable import PortablePipelineMixin
 
 
@@ -29,11 +31,16 @@ Images = PIL.Image.Image | np.ndarray | torch.Tensor
 
 
 class _Picture(NamedTuple):
-    """Image of shape `(num_channels, height, width)` in [0, 1], its alpha channel, and the result's Pillow mode."""
+    """
+    Image of shape `(num_channels, height, width)` in [0, 1], and the result's Pillow mode and `info`. An image with
+    alpha shows the network the colours around it where it is transparent. Its own colours, multiplied by alpha, and
+    alpha itself are the channels of `weighted`.
+    """
 
     pixels: torch.Tensor
-    alpha: torch.Tensor | None
+    weighted: torch.Tensor | None
     mode: str
+    info: dict[str, Any]
 
 
 class _Tile(NamedTuple):
@@ -103,8 +110,9 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
         return [self._to_picture(item, f"`image` number {i}") for i, item in enumerate(images)]
 
     def _to_picture(self, image: Images, name: str) -> _Picture:
+        info: dict[str, Any] = {}
         if isinstance(image, PIL.Image.Image):
-            values, mode = _from_pil(image)
+            values, mode, info = _from_pil(image)
         elif isinstance(image, (np.ndarray, torch.Tensor)):
             values, mode = _from_array(image, name)
         else:
@@ -115,12 +123,15 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
             raise ValueError(f"{name} must have values in [0, 1], got [{values.min():.4g}, {values.max():.4g}].")
         num_channels = self.generator.config.num_channels
         has_alpha = len(values) in (2, 4)
-        pixels, alpha = (values[:-1], values[-1:]) if has_alpha else (values, None)
-        if len(pixels) > num_channels:
+        if len(values) - has_alpha > num_channels:
             raise ValueError(
                 f'{name} is a colour image, but the generator upscales grey images only. Use `image.convert("L")`.'
             )
-        return _Picture(pixels, alpha, mode)
+        if not has_alpha:
+            return _Picture(values, None, mode, info)
+        pixels, alpha = values[:-1], values[-1:]
+        weighted = torch.cat([pixels * alpha, alpha])
+        return _Picture(pixels if alpha.min() == 1 else _without_holes(weighted), weighted, mode, info)
 
     @torch.no_grad()
     def __call__(
@@ -137,9 +148,11 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
             image (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
                 Images to upscale, of any size. Arrays have shape `(height, width)`, `(height, width, channels)` or,
                 for several images, `(batch_size, height, width, channels)`. Tensors have the channels before height
-                and width. Values are unsigned integers of 8 or 16 bits, or floats in [0, 1]. Grey images stay grey,
-                16-bit grey images keep their depth, alpha channels are interpolated, and the EXIF orientation is
-                applied.
+                and width. Values are unsigned integers of 8 or 16 bits, or floats in [0, 1].
+
+                Grey images stay grey, and 16-bit grey images keep their depth. Alpha channels are interpolated, and
+                hidden colours have no influence. The EXIF orientation is applied. Only the first frame of an animation
+                is upscaled, unless `image.seek` has chosen another.
             tile_size (`int`, *optional*, defaults to 256):
                 Width and height, in low-resolution pixels, of the tiles that larger images are split into to bound
                 memory. The network also receives the pixels around a tile that lie in its receptive field, so the
@@ -148,6 +161,10 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
                 `"pil"` for a list of `PIL.Image.Image`, `"np"` for an array of shape `(batch_size, height, width,
                 channels)` in [0, 1], `"pt"` for a tensor of shape `(batch_size, channels, height, width)` in [0, 1].
                 For images that differ in size or channels, `"np"` and `"pt"` return a list.
+
+                A PIL image keeps the resolution (dpi) and colour profile (ICC) of its source in `info`, if the profile
+                fits: CMYK colours with a profile are converted to sRGB. PIL has no 16-bit colours and no 16-bit grey
+                with alpha: both become 8 bits. Use `"np"` to keep them.
             return_dict (`bool`, *optional*, defaults to `True`):
                 Whether to return an [`~pipelines.ImagePipelineOutput`] instead of a plain tuple.
 
@@ -201,15 +218,14 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
             self.maybe_free_model_hooks()
 
         for i, picture in enumerate(pictures):
-            if picture.alpha is not None:
-                alpha = F.interpolate(picture.alpha[None], scale_factor=scale, mode="bicubic", antialias=True)
-                alpha = alpha[0].clamp(0, 1)
+            if picture.weighted is not None:
+                alpha = _interpolate(picture.weighted[-1:], scale).clamp(0, 1)
                 if results[i].dtype == torch.uint8:
                     alpha = alpha.mul(255).round().to(torch.uint8)
                 results[i] = torch.cat([results[i], alpha])
         images: Any
         if output_type == "pil":
-            images = [_to_pil(result, picture.mode) for result, picture in zip(results, pictures)]
+            images = [_to_pil(result, picture) for result, picture in zip(results, pictures)]
         elif output_type == "pt":
             images = [result.to(self._execution_device) for result in results]
         else:
@@ -226,10 +242,12 @@ class DCGANSuperResolutionPipeline(PortablePipelineMixin, DiffusionPipeline):
         )
         pixel_values = self.image_processor.normalize(shown.to(self._execution_device))
         pixel_values = self.generator(pixel_values.contiguous(memory_format=torch.channels_last)).pixel_values
-        # Also clamps to [0, 1].
-        enlarged = self.image_processor.denormalize(pixel_values.float()).cpu()
+        enlarged = pixel_values.float().mul(0.5).add(0.5).cpu()  # to [0, 1], except for overshoots
         for tile, pixels in zip(tiles, enlarged):
-            result = results[tile.picture]
+            result, picture = results[tile.picture], pictures[tile.picture]
+            if picture.weighted is not None and (weighted := picture.weighted[:, *tile.shown])[-1].min() < 1:
+                pixels = pixels + _correction(picture.pixels[:, *tile.shown], weighted, config.scale_factor)
+            pixels = pixels.clamp(0, 1)
             if len(result) == 1:  # a grey image
                 pixels = pixels.mean(0, keepdim=True)
             if result.dtype == torch.uint8:
@@ -262,45 +280,114 @@ def _chunks(tiles: list[_Tile], size: int) -> Iterator[list[_Tile]]:
         yield tiles[start : start + size]
 
 
-def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str]:
-    """Returns the channels in [0, 1], alpha last, and the mode of the result: L, LA, RGB, RGBA, I;16 or F."""
-    image = PIL.ImageOps.exif_transpose(image)
+def _interpolate(pixels: torch.Tensor, scale: int) -> torch.Tensor:
+    """Upscales an image of shape `(channels, height, width)` as the generator does, before it adds its residual."""
+    return F.interpolate(pixels[None], scale_factor=scale, mode="bicubic", antialias=True)[0]
+
+
+def _without_holes(weighted: torch.Tensor) -> torch.Tensor:
+    """Places colours on the mean colours of the visible pixels around them, as on a background. The argument holds
+    colours multiplied by alpha, and alpha."""
+    levels = [weighted[None]]
+    while max(levels[-1].shape[2:]) > 1:
+        levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+    shares = levels[-1][:, -1:]
+    background = levels[-1][:, :-1] / torch.where(shares > 0, shares, 1)
+    for level in reversed(levels[:-1]):
+        background = F.interpolate(background, level.shape[2:], mode="nearest")
+        background = level[:, :-1] + (1 - level[:, -1:]) * background
+    return background[0].clamp(0, 1)
+
+
+def _correction(pixels: torch.Tensor, weighted: torch.Tensor, scale: int) -> torch.Tensor:
+    """Returns what to add to an upscaled image with alpha, so that its interpolated part counts each pixel in proportion
+    to its alpha, as Pillow's `resize` does. The generator's residual stays."""
+    interpolated, of_visible = _interpolate(pixels, scale), _interpolate(weighted, scale)
+    colors, alpha = of_visible[:-1], of_visible[-1:]
+    is_visible = alpha > 1e-3
+    return torch.where(is_visible, (colors / torch.where(is_visible, alpha, 1)).clamp(0, 1) - interpolated, 0)
+
+
+def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str, dict[str, Any]]:
+    """Returns the channels in [0, 1], alpha last, the mode of the result (L, LA, RGB, RGBA, I;16 or F), and the `info`
+    of the result."""
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF, for which Pillow raises many types
+        orientation = 1
+    if orientation != 1:
+        image = PIL.ImageOps.exif_transpose(image)
+    if image.mode == "CMYK" and "icc_profile" in image.info:
+        image = to_srgb(image)
+    hidden = image.info.get("transparency")
     if image.mode == "F":
-        return torch.from_numpy(np.array(image))[None], "F"
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return torch.from_numpy(np.array(image).astype(np.float32) / 65535)[None], "I;16"
-    is_grey = image.mode in ("1", "L", "LA", "La")
-    mode = ("L" if is_grey else "RGB") + ("A" if image.has_transparency_data else "")
-    values = np.atleast_3d(np.array(image.convert(mode)))
-    return torch.from_numpy(values.transpose(2, 0, 1).astype(np.float32) / 255), mode
+        mode, values = "F", np.array(image)[..., None]
+    elif image.mode.startswith("I") and hidden is None:
+        mode, values = "I;16", sixteen_bit_pixels(image)[..., None] / np.float32(65535)
+    elif image.mode.startswith("I"):
+        grey = sixteen_bit_pixels(image)
+        mode, values = "LA", np.stack([grey / np.float32(65535), grey != hidden], axis=-1, dtype=np.float32)
+    else:
+        is_grey = image.mode in ("1", "L", "LA", "La")
+        mode = ("L" if is_grey else "RGB") + ("A" if image.has_transparency_data else "")
+        values = np.atleast_3d(np.array(image.convert(mode))).astype(np.float32) / 255
+    info = _kept_info(image, b"RGB " if mode.startswith("R") else b"GRAY")
+    if "dpi" in info and orientation in (5, 6, 7, 8):  # the image was on its side
+        info["dpi"] = info["dpi"][::-1]
+    return torch.from_numpy(values.transpose(2, 0, 1)), mode, info
+
+
+def _kept_info(image: PIL.Image.Image, color_space: bytes) -> dict[str, Any]:
+    """Returns the resolution of an image, and its colour profile if it describes that colour space."""
+    info: dict[str, Any] = {}
+    profile = image.info.get("icc_profile") or b""
+    if profile[16:20] == color_space and profile[36:40] == b"acsp":  # fields of the header
+        info["icc_profile"] = profile
+    dpi = image.info.get("dpi")
+    if dpi is not None and all(0 < value < 2**16 for value in dpi):  # what files can hold
+        info["dpi"] = tuple(float(value) for value in dpi)
+    return info
+
+
+def to_srgb(image: PIL.Image.Image) -> PIL.Image.Image:
+    r"""
+    Converts an image from the colours of its profile to sRGB.
+
+    Args:
+        image (`PIL.Image.Image`):
+            Image in mode "L", "RGB" or "CMYK" with a colour profile in `info`.
+
+    Returns:
+        `PIL.Image.Image`: in mode "RGB", with sRGB's profile. If the profile is damaged, Pillow's conversion without.
+    """
+    try:
+        profiles = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+        assert converted is not None
+    except ImageCms.PyCMSError:
+        converted = image.convert("RGB")
+        converted.info["icc_profile"] = None
+    converted.info = image.info | {"icc_profile": converted.info["icc_profile"]}
+    return converted
 
 
 def _from_array(image: np.ndarray | torch.Tensor, name: str) -> tuple[torch.Tensor, str]:
-    is_tensor = isinstance(image, torch.Tensor)
-    values = torch.as_tensor(image if is_tensor else np.array(image)).detach().cpu()
-    if values.ndim == 2:
-        values = values[None] if is_tensor else values[..., None]
-    if values.ndim != 3:
-        raise ValueError(f"{name} must have 2 or 3 dimensions, got shape {tuple(image.shape)}.")
-    if not is_tensor:
-        values = values.permute(2, 0, 1)
-    modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-    if len(values) not in modes:
-        order = "(channels, height, width)" if is_tensor else "(height, width, channels)"
-        raise ValueError(f"{name} must have 1 to 4 channels, got shape {tuple(image.shape)} as {order}.")
-    if not values.is_floating_point():
-        largest = {torch.uint8: 255, torch.uint16: 65535}.get(values.dtype)
-        if largest is None:
-            raise ValueError(f"{name} must contain 8- or 16-bit unsigned integers or floats, got {values.dtype}.")
-        return values.float() / largest, "I;16" if largest > 255 and len(values) == 1 else modes[len(values)]
-    return values.float(), modes[len(values)]
+    data_format = "channels_first" if isinstance(image, torch.Tensor) else "channels_last"
+    pixels = array_to_pixels(image, name, data_format, channels=(1, 2, 3, 4))
+    mode = ("L", "LA", "RGB", "RGBA")[pixels.shape[-1] - 1]
+    if pixels.dtype == np.uint16:
+        mode = "I;16" if mode == "L" else mode
+    largest = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(largest)), mode
 
 
-def _to_pil(result: torch.Tensor, mode: str) -> PIL.Image.Image:
+def _to_pil(result: torch.Tensor, picture: _Picture) -> PIL.Image.Image:
     array = result.permute(1, 2, 0).squeeze(-1).numpy()
-    if mode == "I;16":
+    if picture.mode == "I;16":
         array = (array * 65535).round().astype(np.uint16)
-    return PIL.Image.fromarray(array)
+    image = PIL.Image.fromarray(array)
+    image.info.update(picture.info)
+    return image
 
 
-__all__ = ["DCGANSuperResolutionPipeline"]
+__all__ = ["DCGANSuperResolutionPipeline", "to_srgb"]

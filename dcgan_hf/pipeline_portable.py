@@ -85,14 +85,20 @@ class PortablePipelineMixin:
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
         """Loads the pipeline's configuration, see [`~diffusers.ConfigMixin.load_config`]. Networks load as the
         pipeline's `network_classes`, not with the code beside them, so that no code has to be trusted. Raises a
-        `ValueError` if the networks are those of another pipeline."""
+        `ValueError` if the networks are those of another pipeline. Completes an interrupted `save_pretrained` first."""
+        if args and os.path.isdir(args[0]):
+            cls.network_classes["generator"].config_class.finish_replacing(Path(args[0]))
         loaded = super().load_config(*args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
         index = loaded[0] if isinstance(loaded, tuple) else loaded
-        saved_class = index["_class_name"]
-        right_class = saved_class if isinstance(saved_class, str) else saved_class[1]
+        right_class = _class_name_in(index, cls.config_name)
         index["_class_name"] = cls.__name__
         for name, network_class in cls.network_classes.items():
-            _, class_name = index.get(name, (None, None))
+            component = index.get(name, [None, None])
+            if not isinstance(component, list) or len(component) != 2:
+                raise ValueError(
+                    f"`{name}` in {cls.config_name} must be a list of module and class, got {component!r}."
+                )
+            class_name = component[1]
             if class_name == network_class.__name__:
                 index[name] = [network_class.__module__, class_name]
             elif class_name is not None and right_class != cls.__name__:  # otherwise the network is custom
@@ -119,8 +125,17 @@ class PortablePipelineMixin:
         """
         publishing_names = ("repo_id", "commit_message", "private", "token", "create_pr")
         publishing_options = {name: kwargs.pop(name) for name in publishing_names if name in kwargs}
-        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
-        folder = Path(save_directory)
+        # In a model repository, the code of the networks is the only other code.
+        replacing_files = self.network_classes["generator"].config_class.replacing_files
+        with replacing_files(Path(save_directory)) as folder:
+            super().save_pretrained(folder, *args, **kwargs)  # type: ignore[misc]  # DiffusionPipeline's
+            self._save_code(folder)
+        if push_to_hub:
+            folder = Path(save_directory)
+            self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
+
+    def _save_code(self, folder: Path) -> None:
+        """Adds the code that loads a saved pipeline without dcgan_hf, and names it in the index."""
         index = json.loads((folder / self.config_name).read_text())
         index.pop("_name_or_path", None)  # local path that the pipeline was loaded from
         # Custom subclasses are saved as their base class in dcgan_hf, whose file loads without further modules.
@@ -138,8 +153,6 @@ class PortablePipelineMixin:
         for network_class in self.network_classes.values():
             network_class.config_class.save_code(folder)
         shutil.copyfile(folder / "generator" / "config.json", folder / "config.json")
-        if push_to_hub:
-            self._publish(folder, **({"repo_id": folder.absolute().name} | publishing_options))
 
     def push_to_hub(
         self,
@@ -183,6 +196,15 @@ class PortablePipelineMixin:
         return publishing.publish_pipeline(self, folder, repo_id, publication)
 
 
+def _class_name_in(index: Any, place: str) -> str:
+    """Returns the pipeline's class in a model_index.json. The first version saved the name without its module."""
+    name = index.get("_class_name") if isinstance(index, dict) else None
+    name = name[1] if isinstance(name, list) and len(name) == 2 else name
+    if not isinstance(name, str):
+        raise ValueError(f"{place} must be a JSON object that names the pipeline in `_class_name`, got {name!r}.")
+    return name
+
+
 def saved_pipeline_class(folder: Path) -> Any:
     r"""
     Returns the class of a saved pipeline.
@@ -197,9 +219,10 @@ def saved_pipeline_class(folder: Path) -> Any:
     index = folder / "model_index.json"
     if not index.is_file():
         raise ValueError(f"`folder={folder}` contains no saved pipeline: {index.name} is missing.")
-    class_name = json.loads(index.read_text())["_class_name"]
-    # The first version saved the class name without its module.
-    class_name = class_name if isinstance(class_name, str) else class_name[1]
+    try:
+        class_name = _class_name_in(json.loads(index.read_text()), str(index))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{index} is not JSON: {error}") from error
     classes = {pipeline_class.__name__: pipeline_class for pipeline_class in PortablePipelineMixin.__subclasses__()}
     if class_name not in classes:
         raise ValueError(f"`_class_name` in {index} must be one of {sorted(classes)}, got {class_name!r}.")

@@ -4,6 +4,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.util import Finalize
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from accelerate.state import AcceleratorState, GradientState
+from huggingface_hub.utils import are_progress_bars_disabled
 
 from .hardware import cores_of_a_process, kept_memory
 
@@ -34,8 +36,19 @@ def is_main_process() -> bool:
 
 
 def bar_options() -> dict[str, Any]:
-    """Returns tqdm options that show a bar in the main process only. `disable=False` would override `TQDM_DISABLE`."""
-    return {} if is_main_process() else {"disable": True}
+    """
+    Returns tqdm options that show a bar in the main process only, and not if the progress bars of huggingface_hub are
+    switched off. `disable=False` would override `TQDM_DISABLE`.
+    """
+    return {} if is_main_process() and not are_progress_bars_disabled() else {"disable": True}
+
+
+def stop_signals() -> list[int]:
+    """Returns the signals that ask a program to stop: SIGINT (Ctrl-C), SIGTERM, and SIGHUP (a closed terminal, unless
+    `nohup` ignores it)."""
+    if os.name == "nt" or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def wait_for_everyone() -> None:

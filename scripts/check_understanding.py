@@ -31,6 +31,7 @@ from dcgan_hf.interpretability.filters import peak_activations
 from dcgan_hf.interpretability.page.generator_sections import (
     arithmetic_section,
     directions_section,
+    find_directions,
     inversion_section,
     units_section,
 )
@@ -51,7 +52,7 @@ def check_generator(subject: Subject) -> dict[str, Any]:
     arithmetic = arithmetic_section(subject).numbers[LABEL]
     kept = ", ".join(f"{name} {share:.0%}" for name, share in arithmetic["kept"].items())
     print(f"  arithmetic: adds glasses to {arithmetic['added']:.0%} of faces without; kept: {kept}")
-    directions = directions_section(subject)[0].numbers["rank correlations"]
+    directions = directions_section(subject, find_directions(subject)).numbers["rank correlations"]
     for name, of_labels in directions.items():
         best = max(of_labels, key=lambda label: abs(of_labels[label]))
         print(f"  direction {name}: closest to {best}, rank correlation {of_labels[best]:+.2f}")

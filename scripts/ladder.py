@@ -28,7 +28,7 @@ import yaml
 from benchmarks.records import markdown_table, measurement_facts, write_record
 
 from dcgan_hf.hardware import num_usable_cores
-from dcgan_hf.model_folder import LOG_FILE
+from dcgan_hf.model_folder import LOG_FILE, write_json
 from dcgan_hf.training.checkpointing import list_checkpoints
 
 
@@ -59,7 +59,7 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
         entries = map(json.loads, (output_dir / LOG_FILE).read_text().splitlines())
         names = ("eval_fid", "eval_frechet_distance")  # the former with Inception features and enough images
         found = [entry[name] for entry in entries for name in names if name in entry]
-        results.write_text(json.dumps(found) + "\n")
+        write_json(found, results)
     distances = json.loads(results.read_text())
     logger.info(f"{name}, seed {seed}: {', '.join(f'{distance:.2f}' for distance in distances)}")
     return distances

@@ -6,7 +6,7 @@ Trains a DCGAN: `dcgan train` for launchers. All flags: `python scripts/train.py
 
     accelerate launch scripts/train.py                                # handwritten digits, a few minutes on a laptop
     accelerate launch scripts/train.py --config celeba                # a recipe, see `dcgan recipes`
-    accelerate launch scripts/train.py --dataset_name ./my-photos --resolution 128 --use_ema --output_dir my-dcgan
+    accelerate launch scripts/train.py --dataset_name ./my-photos --resolution 128 --output_dir my-dcgan
     accelerate launch scripts/train.py ... --resume_from_checkpoint latest
     accelerate launch scripts/train.py ... --push_to_hub --hub_model_id my-name/my-dcgan
 

@@ -127,6 +127,7 @@ class HubServer:
         with self.lock:
             self._repositories = Repositories()
             self._faults: list[Fault] = []
+            self.hardware: dict[str, str | None] = {}
             self.requests: list[Recorded] = []
 
     def add_user(self, name: str, token: str) -> None:
@@ -231,6 +232,7 @@ class HubServer:
                 content, key = request.json(), named(request)
                 private, sdk = content.get("visibility") == "private", content.get("sdk")
                 self._repositories.create(key, user, private, f"{self.endpoint}/{key}", sdk)
+                self.hardware[key] = content.get("hardware")
                 return answer({"url": f"{self.endpoint}/{key}"})
             case "DELETE /api/repos/delete":
                 self._repositories.find(named(request), user).check_writer(user)

@@ -18,6 +18,7 @@ PACKAGE = Path(dcgan_hf.__file__).parent
 # Each layer may import those before it. A folder is one layer, and so is the package itself, which imports lazily.
 LAYERS = [
     "version",
+    "files",
     "flags",
     "image_processing",
     "configuration",
@@ -27,6 +28,7 @@ LAYERS = [
     "hardware",
     "processes",
     "model_folder",
+    "folder_lock",
     "pictures",
     "templates",
     "data",
@@ -166,8 +168,8 @@ def test_functions_are_short_and_take_few_parameters():
 
 
 def test_files_that_are_copied_into_model_repositories_need_no_package():
-    allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "torch", "transformers"}
-    kinds = ("image_processing_", "configuration_", "modeling_")
+    allowed = sys.stdlib_module_names | {"PIL", "huggingface_hub", "numpy", "safetensors", "torch", "transformers"}
+    kinds = ("files", "image_processing_", "configuration_", "modeling_")
     networks = [path.stem for path in PACKAGE.glob("*.py") if path.stem.startswith(kinds)]
     for name in networks:
         for level, module in imports_of(PACKAGE / f"{name}.py"):

@@ -46,6 +46,7 @@ def generate(given: dict[str, Any]) -> None:
 def upscale(given: dict[str, Any]) -> None:
     """Upscale image files and folders. Repeat the command to resume after an interruption."""
     model, args = pick(_EnlargingModelArguments, given), pick(UpscalingArguments, given)
+    from ..data.bad_images import first_reasons
     from ..inference.upscale import upscale
     from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
     from ..processes import is_main_process
@@ -56,4 +57,5 @@ def upscale(given: dict[str, Any]) -> None:
         if is_main_process():
             print(f"Images: {done.folder} ({done.num_images:,}, {done.num_made:,} of them new)", flush=True)
     if done.unreadable:
-        raise ValueError(f"cannot read {', '.join(done.unreadable)}")
+        found = done.num_images + len(done.unreadable)
+        raise ValueError(f"left out {len(done.unreadable):,} of {found:,} images: {first_reasons(done.unreadable)}.")

@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Commands that interpret a model."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,12 @@ class _DemoArguments:
         None, "Repository of the Space (default: one in your namespace, named after the model).", group="Hub"
     )
     hub_private_repo: bool = flag(False, "Make the Space private if it does not exist yet.", group="Hub")
+    space_hardware: str = flag(
+        "zero-a10g",
+        "Hardware of a new Space, by its name in huggingface_hub: 'zero-a10g' (ZeroGPU), 'cpu-basic', 't4-small', ..."
+        " The Hub decides which of them an account may use.",
+        group="Hub",
+    )
 
 
 @dataclass(kw_only=True)
@@ -51,10 +60,23 @@ def explain(given: dict[str, Any]) -> None:
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
 
-    with loaded(DCGANPipeline, given) as pipe:
+    with loaded(DCGANPipeline, given) as pipe, _interrupted_by_signals():
         page, directions = explain(pipe, args, model_name(model.model), folder)
     directions.save_pretrained(folder if folder.is_dir() else page.parent)  # published with the model
     print(f"Page: {page}")
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Lets every signal that asks the program to stop interrupt it as SIGINT (Ctrl-C) does."""
+    from ..processes import stop_signals
+
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @command("invert", ModelArguments, _PhotoArguments, SearchArguments, DeviceArguments)
@@ -63,6 +85,7 @@ def invert(given: dict[str, Any]) -> None:
     args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
     import torch
 
+    from ..data.bad_images import reason_of
     from ..data.decoding import decode_image
     from ..inference.generate import parse_classes
     from ..interpretability.inversion import invert, save_inversion
@@ -74,7 +97,7 @@ def invert(given: dict[str, Any]) -> None:
         try:
             photos.append(decode_image({"bytes": None, "path": path}))
         except Exception as error:  # Pillow raises many types
-            raise ValueError(f"`photos={path}` cannot be read: {str(error).rstrip('.')}.") from error
+            raise ValueError(f"`photos={path}` cannot be read: {reason_of(error)}.") from error
     with loaded(DCGANPipeline, given) as pipe:
         classes: Any = parse_classes(pipe, args.class_labels) if args.class_labels else None
         if classes is not None and len(classes) == 1:
@@ -90,6 +113,9 @@ def invert(given: dict[str, Any]) -> None:
 def demo(given: dict[str, Any]) -> None:
     """Launch an interactive demo of a model, or save and publish it as a Space."""
     model, args = pick(ModelArguments, given), pick(_DemoArguments, given)
+    from ..publishing.space import check_space_hardware
+
+    check_space_hardware(args.space_hardware)
     from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
     from ..pipeline_dcgan import DCGANPipeline
     from .models import loaded
@@ -115,4 +141,5 @@ def _make_space(pipe: Any, model: str, title: str, args: _DemoArguments) -> None
             print(f"Space: {folder}")
         if args.push_to_hub:
             name = args.hub_model_id or Path(model).absolute().name
-            print(f"Published: {publish_space(folder, name, args.hub_private_repo or None)}")
+            published = publish_space(folder, name, args.hub_private_repo or None, space_hardware=args.space_hardware)
+            print(f"Published: {published}")

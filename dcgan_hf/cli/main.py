@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from cyclopts.exceptions import CycloptsError
 
+from ..files import full_disk_error
+
 # Imported for the commands that they define.
 from . import images, looking, measuring, sharing, training  # noqa: F401, I001
 from .command import COMMANDS, Command, app, describe
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             Arguments after `dcgan`. Defaults to those of the command line.
 
     Returns:
-        `int`: exit status, 2 after an error, which the last line on stderr describes.
+        `int`: exit status: 2 after an error and 130 after an interruption, which the last line on stderr describes.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     shows_traceback = "--debug" in words
@@ -46,10 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "Stopped.", file=sys.stderr, flush=True)
+        return 130  # as shells report Ctrl-C
     except Exception as error:
         if shows_traceback:
             raise
-        if isinstance(error, CycloptsError):
+        full = full_disk_error(error)
+        if full is not None:
+            message = str(full)
+        elif isinstance(error, CycloptsError):
             message = describe(error, words)
         elif isinstance(error, _EXPECTED) and str(error):
             message = entry.in_words_of_flags(str(error))

@@ -49,7 +49,9 @@ def convert(given: dict[str, Any]) -> None:
     if not checkpoints:
         raise ValueError(f"`files={folder}`: pass at least one checkpoint, then the folder for the pipeline.")
     from ..inference.pipelines import pipeline_from_original
+    from ..model_folder import check_place_for_model
 
+    check_place_for_model(Path(folder))
     pipe, found = pipeline_from_original(checkpoints)
     pipe.save_pretrained(folder)
     for name, network in found:
@@ -66,14 +68,19 @@ def export(given: dict[str, Any]) -> None:
     if not folder.is_dir() and args.output_dir is None:
         raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
     from ..export import export_onnx
+    from ..files import replacing_files
     from ..inference.pipelines import load_any_pipeline
-    from ..model_folder import ONNX_FOLDER
+    from ..model_folder import ONNX_FOLDER, check_no_links
     from ..publishing.upload import update_card
     from ..training.results import complete_results
 
-    pipe = load_any_pipeline(model.model, model.revision, args.dtype)
     output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
-    export_onnx(pipe.generator).save_pretrained(output_dir)
+    if args.output_dir is None:
+        check_no_links(folder)
+    pipe = load_any_pipeline(model.model, model.revision, args.dtype)
+    exported = export_onnx(pipe.generator)
+    with replacing_files(output_dir) as staging:
+        exported.save_pretrained(staging)
     if output_dir == folder / ONNX_FOLDER:
         complete_results(folder)
         update_card(pipe, folder)
@@ -89,9 +96,18 @@ def push(given: dict[str, Any]) -> None:
     if not folder.is_dir():
         raise ValueError(f"`folder={folder}`: no such folder.")
     from ..inference.pipelines import load_any_pipeline, quiet
+    from ..model_folder import check_no_links
     from ..publishing.upload import Publication, publish_pipeline, write_model_page
     from ..training.results import complete_results
 
+    publication = Publication(
+        args.commit_message,
+        args.hub_private_repo or None,
+        create_pr=args.create_pr,
+        license=args.license,
+        base_model=args.base_model,
+    )
+    check_no_links(folder)  # before anything is written
     pipe = quiet(load_any_pipeline(args.folder))
     pipe.save_pretrained(folder)  # adds the modeling code to folders saved by an earlier version
     complete_results(folder)
@@ -100,11 +116,4 @@ def push(given: dict[str, Any]) -> None:
         write_model_page(pipe, folder, repo_id, args.license, args.base_model)
         print(f"Card: {folder / 'README.md'}")
         return
-    publication = Publication(
-        args.commit_message,
-        args.hub_private_repo or None,
-        create_pr=args.create_pr,
-        license=args.license,
-        base_model=args.base_model,
-    )
     print(f"Published: {publish_pipeline(pipe, folder, repo_id, publication)}")

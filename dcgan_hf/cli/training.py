@@ -21,14 +21,15 @@ logger = logging.getLogger(__name__)
 class _RecipeArguments:
     config: str | None = flag(
         None,
-        "Recipe: a name listed by `dcgan recipes`, or a YAML file. Flags override it. The default, unless"
-        " `--dataset_name` is given, is 'digits' for `train` and 'photos_x2' for `train-super-resolution`.",
+        "Recipe: a name listed by `dcgan recipes`, or a YAML file. Flags override it. (default: none, except for"
+        " built-in datasets: 'digits' or 'procedural_faces' for `train`, 'photos_x2' for `train-super-resolution`).",
         group="Common",
     )
 
 
-def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe: str) -> Any:
-    recipe = given.pop("config", None if "dataset_name" in given else default_recipe)
+def _make_arguments(arguments_class: type, given: dict[str, Any], recipes: dict[str, str]) -> Any:
+    """Makes arguments from flags. `recipes` holds the recipes of built-in datasets, by name, the default first."""
+    recipe = given.pop("config", None) or recipes.get(given.get("dataset_name", next(iter(recipes))))
     if recipe is None:
         return arguments_class(**given)
     args: Any = arguments_from_recipe(arguments_class, recipe, given)
@@ -39,7 +40,7 @@ def _make_arguments(arguments_class: type, given: dict[str, Any], default_recipe
 @command("train", _RecipeArguments, DCGANTrainingArguments)
 def train(given: dict[str, Any]) -> None:
     """Train a DCGAN. Without flags, train on handwritten digits, which takes a few minutes."""
-    args = _make_arguments(DCGANTrainingArguments, given, default_recipe="digits")
+    args = _make_arguments(DCGANTrainingArguments, given, {"digits": "digits", "procedural_faces": "procedural_faces"})
     from ..training.generation import DCGANTrainer
 
     DCGANTrainer(args).train()
@@ -48,7 +49,7 @@ def train(given: dict[str, Any]) -> None:
 @command("train-super-resolution", _RecipeArguments, DCGANSuperResolutionTrainingArguments)
 def train_super_resolution(given: dict[str, Any]) -> None:
     """Train a DCGAN for super-resolution. Without flags, train to upscale photographs by 2, which takes a minute."""
-    args = _make_arguments(DCGANSuperResolutionTrainingArguments, given, default_recipe="photos_x2")
+    args = _make_arguments(DCGANSuperResolutionTrainingArguments, given, {"photos": "photos_x2"})
     from ..training.super_resolution import DCGANSuperResolutionTrainer
 
     DCGANSuperResolutionTrainer(args).train()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .bad_images import BadImageError, image_name
 from .datasets import ImageDataset
-from .decoding import read_whole_image
 from .loaders import Shard, in_background
 from .seeding import seeded_generator
+from .whole_images import Requirements, read_pair, usable_images
 
 
 @dataclass
@@ -57,6 +58,12 @@ class CropLoader:
             Memory for decoded images, in gigabytes.
         num_workers (`int`):
             Number of decoding threads.
+        skip_bad_images (`bool`, *optional*, defaults to `False`):
+            Whether to skip images and pairs that are too small, do not fit, or cannot be read. Sizes are known at
+            once, damage only when an image is read.
+
+    Raises:
+        BadImageError: if there are such images, and they are not to be skipped.
     """
 
     def __init__(
@@ -68,28 +75,38 @@ class CropLoader:
         device: torch.device,
         in_memory_gb: float,
         num_workers: int,
+        skip_bad_images: bool = False,
     ):
-        self.large = image_dataset.dataset
-        self.small = None if small_dataset is None else small_dataset.dataset
         self.crops = crops
         self.shard = shard
         self.device = device
+        self.skip_bad_images = skip_bad_images
+        self._datasets = image_dataset, small_dataset
+        self._requirements = Requirements(
+            crops.num_channels, crops.scale_factor, crops.resolution, f"for crops of `resolution={crops.resolution}`"
+        )
+        shard.batches_per_epoch(len(image_dataset.dataset) * crops.per_image)  # fails before looking at the images
+        self.indices, bad_images = usable_images(image_dataset, small_dataset, self._requirements, skip_bad_images)
+        self.bad_images = set(bad_images)
         self._free_bytes = in_memory_gb * 1e9
         self._kept: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._damaged: set[int] = set()
         self._pool = ThreadPoolExecutor(num_workers, thread_name_prefix="crop")
         shard.batches_per_epoch(self._num_crops)
 
     @property
     def _num_crops(self) -> int:
-        return len(self.large) * self.crops.per_image
+        return len(self.indices) * self.crops.per_image
 
     def __len__(self) -> int:
         """Returns the number of batches per epoch."""
         return self.shard.batches_per_epoch(self._num_crops)
 
     def __str__(self) -> str:
-        pairs = "" if self.small is None else " pairs"
-        return f"{len(self.large):,}{pairs}, {self.crops.per_image} random {self.crops.resolution}-pixel crops of each"
+        pairs = "" if self._datasets[1] is None else " pairs"
+        return (
+            f"{len(self.indices):,}{pairs}, {self.crops.per_image} random {self.crops.resolution}-pixel crops of each"
+        )
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
         """Yields `pixel_values` (uint8) and, for pairs, `small_pixel_values`."""
@@ -104,14 +121,9 @@ class CropLoader:
             tensors = [torch.from_numpy(np.stack(images)).to(self.device) for images in crops]
             yield dict(zip(("pixel_values", "small_pixel_values"), tensors))
 
-    def _crop(self, index: int, down: float, right: float) -> list[np.ndarray]:
-        large, small = self._kept.get(index) or self._decode(index)
+    def _crop(self, place: int, down: float, right: float) -> list[np.ndarray]:
+        large, small = self._readable(place)
         side, scale = self.crops.resolution, self.crops.scale_factor
-        if min(large.shape[1:]) < side:
-            raise ValueError(
-                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels, too small for crops of"
-                f" `resolution={side}`. Use a lower `resolution` or remove the image."
-            )
         if small is None:
             top, left = (int(share * (size - side + 1)) for share, size in zip((down, right), large.shape[1:]))
             return [large[:, top : top + side, left : left + side]]
@@ -123,18 +135,25 @@ class CropLoader:
             small[:, top : top + side // scale, left : left + side // scale],
         ]
 
-    def _decode(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        large = read_whole_image(self.large[index]["image"], self.crops.num_channels, index)
-        small = None
-        if self.small is not None:
-            small = read_whole_image(self.small[index]["image"], self.crops.num_channels, index)
-        if small is not None and large.shape[1:] != tuple(self.crops.scale_factor * size for size in small.shape[1:]):
-            raise ValueError(
-                f"Image number {index} is {large.shape[2]}x{large.shape[1]} pixels and its low-resolution version"
-                f" {small.shape[2]}x{small.shape[1]}. It must be {self.crops.scale_factor} times as wide and high."
-            )
-        num_bytes = large.nbytes + (0 if small is None else small.nbytes)
+    def _readable(self, place: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the image at a place of `indices`, or the next one instead of a damaged one that is to be skipped."""
+        for step in range(len(self.indices)):
+            index = self.indices[(place + step) % len(self.indices)]
+            images = self._kept.get(index) or self._read(index)
+            if images is not None:
+                return images
+        raise BadImageError(f"None of the {len(self.indices):,} images can be read.")
+
+    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None] | None:
+        if index in self._damaged:
+            return None
+        images = read_pair(*self._datasets, index, self._requirements, self.skip_bad_images)
+        if images is None:
+            self._damaged.add(index)
+            self.bad_images.add(image_name(self._datasets[0].dataset[index]["image"], index))
+            return None
+        num_bytes = sum(pixels.nbytes for pixels in images if pixels is not None)
         if num_bytes <= self._free_bytes and index not in self._kept:
             self._free_bytes -= num_bytes
-            self._kept[index] = large, small
-        return large, small
+            self._kept[index] = images
+        return images

@@ -22,6 +22,7 @@ from ..image_processing_dcgan import (
     rows_to_array,
     turn_upright,
 )
+from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
 
@@ -45,13 +46,10 @@ def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
     path, content = encoded.get("path"), encoded.get("bytes")
     if path is None and content is None:
         raise ValueError("it is empty")
-    try:
-        if content is None and "://" in str(path):  # on the Hub
-            return _DECODER.decode_example(encoded)
-        image = PIL.Image.open(str(path) if content is None else io.BytesIO(content))
-        image.load()  # also closes the file
-    except PIL.UnidentifiedImageError:  # its message would show a memory address
-        raise ValueError("it is not an image of a known format") from None
+    if content is None and "://" in str(path):  # on the Hub
+        return _DECODER.decode_example(encoded)
+    image = PIL.Image.open(str(path) if content is None else io.BytesIO(content))
+    image.load()  # also closes the file
     return turn_upright(image)
 
 
@@ -61,31 +59,6 @@ def encoded_to_array(
     """Decodes, converts and fits an image. Returns a uint8 array of shape `(num_channels, resolution, resolution)`."""
     image = fit_image(convert_channels(decode_image(encoded), num_channels), resolution, resize_mode)
     return np.asarray(image).reshape(resolution, resolution, num_channels).transpose(2, 0, 1)
-
-
-def read_whole_image(encoded: dict[str, Any] | None, num_channels: int, number: int) -> np.ndarray:
-    r"""
-    Decodes and converts an image at its original size.
-
-    Args:
-        encoded (`dict[str, Any]`, *optional*):
-            See [`decode_image`].
-        num_channels (`int`):
-            Channels of the result.
-        number (`int`):
-            Number of the image, for error messages.
-
-    Returns:
-        `np.ndarray` of shape `(num_channels, height, width)`, uint8.
-
-    Raises:
-        ValueError: if the image cannot be read.
-    """
-    try:
-        image = convert_channels(decode_image(encoded), num_channels)
-    except Exception as error:  # Pillow raises many types, see Decoder
-        raise ValueError(f"Image number {number} cannot be read: {str(error).rstrip('.')}.") from error
-    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
 class Decoder:
@@ -129,15 +102,11 @@ class Decoder:
             try:
                 arrays.append(self.to_array(example["image"]))
             except Exception as error:  # Pillow raises many types: OSError, struct.error, DecompressionBombError, ...
-                path = (example["image"] or {}).get("path")
-                name = f"number {example['index']}" + (f" ({path})" if path else "")
-                reason = str(error).rstrip(".")
+                name = image_name(example["image"], example["index"])
                 if not self.skip_bad_images:
-                    raise ValueError(
-                        f"Image {name} cannot be read: {reason}. Remove it, or skip it with `--skip_bad_images`."
-                    ) from error
+                    raise BadImageError(f"Image {name} cannot be read: {reason_of(error)}. {ADVICE}") from error
                 if name not in self.bad_images:
-                    logger.warning(f"Skipping image {name}, which cannot be read: {reason}")
+                    logger.warning(f"Skipping image {name}, which cannot be read: {reason_of(error)}")
                 self.bad_images.add(name)
                 arrays.append(None)
         return arrays

@@ -20,7 +20,7 @@ from .features import FeatureNetwork, Features, load_feature_network
 from .images import FEATURE_CACHE, check_before_describing, classes_asked_for, decode_images, features_of
 from .linear_probe import LinearProbe, probe_discriminator
 from .measure import measure
-from .records import write_metrics
+from .records import check_place_for_metrics, write_metrics
 from .report import Findings, find_memorized, write_report
 
 
@@ -60,6 +60,8 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
     """
     if args.linear_probe and pipe.discriminator is None:
         raise ValueError(f"`linear_probe` needs a discriminator, which {model_name} does not have.")
+    if args.output_dir is not None:
+        check_place_for_metrics(Path(args.output_dir))
     with first_on_its_machine():  # for downloads
         network = load_feature_network(args.features, pipe.device)
 
@@ -102,7 +104,9 @@ def _real_images(
     resize_mode: ResizeMode = args.resize_mode or (
         "crop" if pipe.discriminator is None else pipe.discriminator.config.resize_mode
     )
-    decoder = Decoder(config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=False)
+    decoder = Decoder(
+        config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=args.skip_bad_images
+    )
     with first_on_its_machine():
         dataset = load_from_arguments(args, split, label_column=args.label_column, with_labels=args.linear_probe)
     return dataset, *decode_images(dataset, decoder)

@@ -5,6 +5,7 @@
 from pathlib import Path
 
 import torch
+from markupsafe import Markup
 
 from ..data.datasets import ImageDataset, choose_images, load_from_arguments
 from ..data.decoding import Decoder
@@ -13,14 +14,14 @@ from ..inference.pipelines import quiet
 from ..model_folder import REPORT_FOLDER
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import first_on_its_machine, is_main_process
+from ..templates.escaping import code, escape_markdown
 from .arguments import SuperResolutionEvaluationArguments
 from .features import FeatureNetwork, load_feature_network
 from .images import FEATURE_CACHE, decode_images
-from .records import write_metrics
+from .records import check_place_for_metrics, write_metrics
 from .upscaled_images import (
     BASELINES,
     Images,
-    check_pairs,
     decode_whole_images,
     interpolate,
     join_if_of_one_size,
@@ -76,14 +77,16 @@ def evaluate_super_resolution(
             f"`resize_mode={args.resize_mode}` needs a `resolution` (default: the discriminator's, if available)"
             f" divisible by the scale factor {config.scale_factor}, got {resolution}."
         )
+    if args.output_dir is not None:
+        check_place_for_metrics(Path(args.output_dir))
     network = None
     with first_on_its_machine():  # for downloads
         if args.features:
             network = load_feature_network(args.features, pipe.device)
         dataset = load_from_arguments(args, label_column=args.label_column, with_labels=args.label_column is not None)
     dataset = choose_images(dataset, args.num_images or len(dataset.dataset), seed=0)
-    labels = _labels(args, dataset, network)
-    real, small, small_from = _images(args, dataset, config.num_channels, config.scale_factor, resolution)
+    _check_classes(args, dataset, network)
+    real, small, labels, small_from = _images(args, dataset, config.num_channels, config.scale_factor, resolution)
     check_before_comparing(real, network)
 
     methods = {baseline: interpolate(small, config.scale_factor, resample) for baseline, resample in BASELINES.items()}
@@ -97,7 +100,7 @@ def evaluate_super_resolution(
     picture = comparison_picture({title: methods[name] for title, name in shown.items()} | {"original": real})
     dataset_name = dataset.hub_id or Path(args.dataset_name).name
     facts = {
-        "dataset": f"{dataset_name}, split `{args.dataset_split}`",
+        "dataset": Markup(f"{escape_markdown(dataset_name)}, split {code(args.dataset_split)}"),
         "scale_factor": config.scale_factor,
         "num_images": len(real),
         "small_images": small_from,
@@ -111,18 +114,17 @@ def evaluate_super_resolution(
     return comparison
 
 
-def _labels(
+def _check_classes(
     args: SuperResolutionEvaluationArguments, dataset: ImageDataset, network: FeatureNetwork | None
-) -> torch.Tensor | None:
+) -> None:
     if network is None or not args.label_column:
-        return None
+        return
     known, needed = (len(names or []) for names in (network.class_names, dataset.class_names))
     if known != needed:
         raise ValueError(
             f"`label_column={args.label_column}` has {needed} classes. `features` must be a classifier with these"
             f" classes, got {args.features} with {known}."
         )
-    return torch.tensor(dataset.dataset["label"][:])
 
 
 def _images(
@@ -131,23 +133,29 @@ def _images(
     num_channels: int,
     scale_factor: int,
     resolution: int,
-) -> tuple[Images, Images, str]:
-    """Returns originals, their low-resolution versions, and a sentence about the source of the latter."""
-    if args.low_resolution_column:
-        small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
-        small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
-        originals, small_images = (decode_whole_images(images, num_channels) for images in (dataset, small_dataset))
-        check_pairs(originals, small_images, scale_factor)
-        told = f"The low-resolution images are part of the dataset (column `{args.low_resolution_column}`)."
-        return join_if_of_one_size(originals), join_if_of_one_size(small_images), told
+) -> tuple[Images, Images, torch.Tensor | None, str]:
+    """Returns originals, their low-resolution versions, their labels, and a sentence about the source of the low-resolution
+    versions."""
     real: Images
     if args.resize_mode == "none":
-        real = join_if_of_one_size(decode_whole_images(dataset, num_channels, scale_factor))
+        small_dataset = None
+        if args.low_resolution_column:
+            small_dataset = load_from_arguments(args, image_column=args.low_resolution_column)
+            small_dataset = choose_images(small_dataset, args.num_images or len(dataset.dataset), seed=0)
+        originals, small, indices = decode_whole_images(
+            dataset, small_dataset, num_channels, scale_factor, args.skip_bad_images
+        )
+        real = join_if_of_one_size(originals)
+        labels = None if dataset.class_names is None else torch.tensor(dataset.dataset["label"][:])[indices]
+        if small is not None:
+            column = code(args.low_resolution_column or "")
+            given = Markup(f"The low-resolution images are part of the dataset (column {column}).")
+            return real, join_if_of_one_size(small), labels, given
         size = f"cropped at the right and bottom to multiples of {scale_factor} pixels"
     else:
         resize_mode: ResizeMode = args.resize_mode
-        decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=False)
-        real, _ = decode_images(dataset, decoder)
+        decoder = Decoder(num_channels, resolution, resize_mode, num_workers=4, skip_bad_images=args.skip_bad_images)
+        real, labels = decode_images(dataset, decoder)
         size = f"made square ({args.resize_mode}, {resolution} pixels)"
     told = f"Each was {size}, then downscaled by {scale_factor} ({args.downsampling}) and rounded to uint8."
-    return real, make_small(real, scale_factor, args.downsampling), told
+    return real, make_small(real, scale_factor, args.downsampling), labels, told

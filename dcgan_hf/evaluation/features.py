@@ -146,11 +146,26 @@ class ClassifierFeatures:
             Device of the network.
 
     Raises:
-        ValueError: if the model has no linear layer.
+        OSError: if the model does not exist, or has no safetensors: pickled weights are not loaded.
+        ValueError: if the model has no linear layer, or if weights are missing.
     """
 
     def __init__(self, model_name: str, device: torch.device):
-        self.network = AutoModelForImageClassification.from_pretrained(model_name).to(device).eval()
+        try:
+            network, report = AutoModelForImageClassification.from_pretrained(
+                model_name, use_safetensors=True, output_loading_info=True
+            )
+        except OSError as error:
+            if "safetensors" not in str(error):
+                raise
+            raise OSError(  # transformers' message recommends unsafe loading
+                f"`features={model_name}`: the model has no weights as safetensors. Pickles, such as"
+                " `pytorch_model.bin`, could run code and are not loaded."
+            ) from None
+        if report["missing_keys"]:
+            missing = ", ".join(sorted(report["missing_keys"])[:3])
+            raise ValueError(f"`features={model_name}`: the weights are incomplete, {missing} is missing.")
+        self.network = network.to(device).eval()
         self.processor = AutoImageProcessor.from_pretrained(model_name)
         self.name = Path(model_name).name if Path(model_name).is_dir() else model_name
         config = self.network.config

@@ -3,21 +3,27 @@
 """Real images for comparison, and feature extraction in one or several processes."""
 
 import hashlib
-import os
+import logging
+import zipfile
+import zlib
 from pathlib import Path
 
 import huggingface_hub.constants
 import numpy as np
 import torch
 
+from ..data.bad_images import first_reasons
 from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
+from ..files import replacing
 from ..inference.generate import divide_work
-from ..processes import is_main_process, process_index, wait_for_everyone
+from ..processes import gather, is_main_process, process_index, wait_for_everyone
 from .features import FeatureNetwork, Features
 from .measure import check_enough_images
 
+
+logger = logging.getLogger(__name__)
 
 # Number of images that a process works on at a time.
 _DESCRIBED_AT_ONCE = 64
@@ -27,9 +33,13 @@ FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features
 
 def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Decodes a dataset on the CPU. Returns its images, a `torch.ByteTensor` of shape `(num_images, num_channels,
-    height, width)`, and its labels, if it was loaded with labels."""
+    height, width)`, and its labels, if it was loaded with labels. Logs how many images were skipped."""
     shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
+    if decoder.bad_images and is_main_process():
+        number = len(image_dataset.dataset)
+        bad = first_reasons(sorted(decoder.bad_images))
+        logger.warning(f"Left out {len(decoder.bad_images):,} of {number:,} images, which cannot be read: {bad}")
     return decoded.images, decoded.labels
 
 
@@ -67,9 +77,10 @@ def features_of(
         digest = hashlib.sha256(images.contiguous().numpy().data)
         digest.update(f"{tuple(images.shape)} {network.fingerprint}".encode())
         path = cache_dir / f"{digest.hexdigest()}.npz"
-        if path.is_file():
-            with np.load(path) as file:
-                return Features(file["features"], file["probabilities"])
+        cached = _read_features(path)
+        # Another process may see a file that this one does not.
+        if all(gather([cached is not None])) and cached is not None:
+            return cached
 
     @torch.inference_mode()
     def describe(start: int, stop: int) -> Features:
@@ -80,9 +91,19 @@ def features_of(
     parts = divide_work(describe, len(images), _DESCRIBED_AT_ONCE, f"Features ({network.name})", show_progress)
     features = Features(*(np.concatenate(values) for values in zip(*parts)))
     if path is not None and is_main_process():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez(temporary, **features._asdict())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            np.savez(temporary, **features._asdict())
     wait_for_everyone()
     return features
+
+
+def _read_features(path: Path) -> Features | None:
+    """Returns cached features, or `None`, with a warning for a damaged file."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as file:
+            return Features(file["features"], file["probabilities"])
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        logger.warning(f"{path} is damaged ({type(error).__name__}: {error}). The features are computed again.")
+        return None

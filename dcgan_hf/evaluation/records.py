@@ -2,10 +2,11 @@
 # Licensed under the Apache License, Version 2.0.
 """The `Metric` record and `metrics.json`, the file with a model's metrics."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..model_folder import METRICS_FILE, read_json, write_json
+from ..model_folder import METRICS_FILE, holds_metrics, read_json, write_json
 
 
 @dataclass
@@ -51,15 +52,30 @@ class Metric:
 
 
 def write_metrics(metrics: list[Metric], folder: Path) -> None:
-    """Writes `metrics.json`. Keeps existing entries with other features or another split."""
+    """Writes `metrics.json`. Keeps existing entries with other features or another split. See
+    [`check_place_for_metrics`]."""
+    check_place_for_metrics(folder)
     new = {(metric.features, metric.dataset_split) for metric in metrics}
     kept = [metric for metric in read_metrics(folder) if (metric.features, metric.dataset_split) not in new]
     write_json([asdict(metric) for metric in [*kept, *metrics]], folder / METRICS_FILE)
 
 
 def read_metrics(folder: Path) -> list[Metric]:
-    """Returns the entries of the folder's `metrics.json`, if it exists."""
-    return [Metric(**metric) for metric in read_json(folder / METRICS_FILE)]
+    """Returns the entries of the folder's `metrics.json`, if it exists and is not another program's."""
+    path = folder / METRICS_FILE
+    return [Metric(**metric) for metric in read_json(path)] if holds_metrics(path) else []
+
+
+def check_place_for_metrics(folder: Path) -> None:
+    """Raises a `ValueError` if a folder cannot be written, or if its `metrics.json` is another program's, which would
+    be overwritten."""
+    path = folder / METRICS_FILE
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise ValueError(f"`output_dir={folder}` cannot be written.")
+    if path.exists() and not holds_metrics(path):
+        raise ValueError(
+            f"`output_dir={folder}`: {path} was not written by this program. Move it, or use another folder."
+        )
 
 
 def by_name(metrics: list[Metric]) -> dict[str, float]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..pictures import image_grid, to_pil
+from ..files import write_text
+from ..pictures import image_grid, save_picture, to_pil
 from ..templates import render_template
 from .features import Features
 from .linear_probe import LinearProbe
@@ -104,19 +105,12 @@ def write_report(
     Returns:
         `Path`: path of the report.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    image_grid(to_pil(images[:64]), columns=8).save(folder / "samples.png")
+    save_picture(image_grid(to_pil(images[:64]), columns=8), folder / "samples.png")
     rows = [
         torch.cat([images[suspect : suspect + 1], train_images[neighbors]])
         for suspect, neighbors in zip(findings.memorization.suspects.tolist(), findings.memorization.neighbors)
     ]
-    image_grid(to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS).save(folder / "neighbors.png")
+    save_picture(image_grid(to_pil(torch.cat(rows)), columns=1 + NUM_NEIGHBORS), folder / "neighbors.png")
     path = folder / "report.md"
-    path.write_text(
-        render_template(
-            "evaluation.md",
-            model_name=model_name,
-            **vars(findings),
-        )
-    )
+    write_text(render_template("evaluation.md", model_name=model_name, **vars(findings)), path)
     return path

@@ -9,9 +9,10 @@ import numpy as np
 import PIL.Image
 import torch
 
+from ..data.bad_images import BadImageError
 from ..data.datasets import ImageDataset
-from ..data.decoding import read_whole_image
 from ..data.degradation import Degradation, degrade
+from ..data.whole_images import Requirements, read_pair, usable_images
 from ..pictures import to_bytes, to_pil
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 
@@ -26,54 +27,63 @@ BASELINES = {
     "bicubic": PIL.Image.Resampling.BICUBIC,
     "lanczos": PIL.Image.Resampling.LANCZOS,
 }
+# Torchmetrics mirrors 5 pixels at each border for SSIM, for its window of 11.
+MIN_SIDE = 6
 # Maximum number of values in a batch of the first set of images.
 _VALUES_AT_ONCE = 2**18
 
 
-def decode_whole_images(image_dataset: ImageDataset, num_channels: int, scale_factor: int = 1) -> list[torch.Tensor]:
+def decode_whole_images(
+    image_dataset: ImageDataset,
+    small_dataset: ImageDataset | None,
+    num_channels: int,
+    scale_factor: int,
+    skip_bad_images: bool = False,
+) -> tuple[list[torch.Tensor], list[torch.Tensor] | None, list[int]]:
     r"""
-    Decodes images at their original sizes, cropped at the right and bottom to multiples of the scale factor.
+    Decodes images at their original sizes. Without low-resolution versions, they are cropped at the right and bottom to
+    multiples of the scale factor. Must be called by all processes.
 
     Args:
         image_dataset ([`ImageDataset`]):
             The dataset.
+        small_dataset ([`ImageDataset`], *optional*):
+            Low-resolution versions of the images, in the same order.
         num_channels (`int`):
             Number of image channels.
-        scale_factor (`int`, *optional*, defaults to 1):
-            Divisor of the resulting height and width.
+        scale_factor (`int`):
+            Ratio of the width and height of an image to those of its low-resolution version.
+        skip_bad_images (`bool`, *optional*, defaults to `False`):
+            Whether to skip images and pairs that cannot be read, are too small for SSIM or do not fit.
 
     Returns:
-        `list[torch.Tensor]`: `torch.ByteTensor`s of shape `(num_channels, height, width)`.
+        `tuple[list[torch.Tensor], list[torch.Tensor] | None, list[int]]`: `torch.ByteTensor`s of shape `(num_channels,
+        height, width)`, the low-resolution versions, and the indices of the images.
 
     Raises:
-        ValueError: if an image cannot be read or is smaller than the scale factor.
+        BadImageError: if there are such images, and they are not to be skipped, or if no other image is left.
     """
-    images = []
-    for i, example in enumerate(image_dataset.dataset):
-        pixels = read_whole_image(example["image"], num_channels, i)
-        height, width = (size - size % scale_factor for size in pixels.shape[1:])
-        if not width or not height:
-            raise ValueError(
-                f"Image number {i} is {pixels.shape[2]}x{pixels.shape[1]} pixels, smaller than the scale factor"
-                f" {scale_factor}."
-            )
-        images.append(torch.from_numpy(pixels[:, :height, :width].copy()))
-    return images
+    step = 1 if small_dataset else scale_factor
+    min_side = -(-MIN_SIDE // step) * step
+    purpose = f"to measure: at least {min_side} are needed"
+    requirements = Requirements(num_channels, scale_factor, min_side, purpose)
+    indices, _ = usable_images(image_dataset, small_dataset, requirements, skip_bad_images)
+    read = {index: read_pair(image_dataset, small_dataset, index, requirements, skip_bad_images) for index in indices}
+    pairs = {index: pair for index, pair in read.items() if pair is not None}
+    if not pairs:
+        raise BadImageError(f"None of the {len(read)} images can be read.")
+    large, small = [], []
+    for pixels, small_pixels in pairs.values():
+        height, width = (size - size % step for size in pixels.shape[1:])
+        large.append(torch.from_numpy(pixels[:, :height, :width].copy()))
+        if small_pixels is not None:
+            small.append(torch.from_numpy(small_pixels.copy()))
+    return large, small if small_dataset else None, list(pairs)
 
 
 def join_if_of_one_size(images: list[torch.Tensor]) -> Images:
     """Stacks images into one tensor, unless they have different sizes."""
     return torch.stack(images) if len({image.shape for image in images}) == 1 else images
-
-
-def check_pairs(real: list[torch.Tensor], small: list[torch.Tensor], scale_factor: int) -> None:
-    """Raises a `ValueError` if the sizes of an image and its low-resolution version do not match the scale factor."""
-    for i, (large, little) in enumerate(zip(real, small, strict=True)):
-        if large.shape[1:] != tuple(scale_factor * size for size in little.shape[1:]):
-            raise ValueError(
-                f"Image number {i} is {large.shape[2]}x{large.shape[1]} pixels and its low-resolution version"
-                f" {little.shape[2]}x{little.shape[1]}. It must be {scale_factor} times as wide and high."
-            )
 
 
 def make_small(real: Images, scale_factor: int, method: Literal["bicubic", "area"]) -> Images:

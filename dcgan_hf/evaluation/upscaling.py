@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
+from markupsafe import Markup
 
-from ..pictures import comparison_grid, to_pil
+from ..files import write_text
+from ..pictures import comparison_grid, save_picture, to_pil
 from ..templates import render_template
+from ..templates.escaping import escape_markdown
 from .features import FeatureNetwork
 from .images import check_before_describing, features_of
 from .metrics import frechet_distance
 from .records import Metric
-from .upscaled_images import Images, by_batches
+from .upscaled_images import MIN_SIDE, Images, by_batches
 
 
 try:
@@ -34,8 +37,6 @@ except ImportError as error:
 
 # PSNR that an exact copy contributes to a mean, in dB. The true value is infinite and would hide all others.
 PSNR_OF_A_COPY = 100.0
-# Torchmetrics mirrors 5 pixels at each border, for its window of 11.
-MIN_SIDE = 6
 _MAX_SHOWN, _MAX_SHOWN_SIDE, _MAX_SHOWN_WIDTH = 16, 256, 2048
 
 
@@ -258,7 +259,9 @@ def quality_table(rows: list[UpscalingQuality]) -> str:
     lines = [["method", *(formats[name][0] for name in measured)], ["---"] * (1 + len(measured))]
     for i, row in enumerate(rows):
         cells = [(formats[name][1], values[name][i]) for name in measured]
-        lines.append([row.method, *("" if value is None else text.format(value) for text, value in cells)])
+        lines.append(
+            [escape_markdown(row.method), *("" if value is None else text.format(value) for text, value in cells)]
+        )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -303,17 +306,15 @@ def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> P
     Returns:
         `Path`: path of the report.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    comparison.picture.save(folder / "comparison.png")
+    save_picture(comparison.picture, folder / "comparison.png")
     path = folder / "super_resolution.md"
-    path.write_text(
-        render_template(
-            "super_resolution_evaluation.md",
-            model_name=model_name,
-            table=quality_table(comparison.rows),
-            rows=comparison.rows,
-            copy=PSNR_OF_A_COPY,
-            **comparison.facts,
-        )
+    page = render_template(
+        "super_resolution_evaluation.md",
+        model_name=model_name,
+        table=Markup(quality_table(comparison.rows)),
+        rows=comparison.rows,
+        copy=PSNR_OF_A_COPY,
+        **comparison.facts,
     )
+    write_text(page, path)
     return path

@@ -2,20 +2,25 @@
 # Licensed under the Apache License, Version 2.0.
 """Output folders of commands that can be interrupted and repeated."""
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 
+from ..files import remove_parts
+from ..folder_lock import alone_in
 from ..model_folder import read_json, write_json
+from ..pictures import save_picture
 from ..processes import is_main_process, wait_for_everyone
 
 
-def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> None:
+@contextmanager
+def claimed_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> Iterator[None]:
     r"""
-    Creates a folder for images, or checks that its images were made with the same settings. Must be called by all
-    processes.
+    Context manager that holds a folder for images: creates it, or checks that its images were made with the same
+    settings. Must be called by all processes.
 
     Args:
         folder (`Path`):
@@ -26,9 +31,35 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
             Current settings.
 
     Raises:
-        ValueError: if the images in the folder were made with other settings.
+        ValueError: if the images in the folder were made with other settings, or if another command is writing there.
     """
-    there = read_json(folder / settings_name)
+    with alone_in(folder):
+        _check_settings(folder, read_json(folder / settings_name), settings)
+        wait_for_everyone()
+        if is_main_process():
+            remove_parts(folder)
+            write_json(settings, folder / settings_name)
+        wait_for_everyone()
+        yield
+
+
+def save_image(image: PIL.Image.Image, path: Path) -> None:
+    """Writes an image file: complete, or not at all. Does not wait for the disk, because [`is_made`] finds what a power
+    cut leaves."""
+    save_picture(image, path, durable=False)
+
+
+def is_made(path: Path) -> bool:
+    """Returns whether an image file is there and can be opened."""
+    try:
+        with PIL.Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):  # whatever Pillow raises for empty and damaged files
+        return False
+    return True
+
+
+def _check_settings(folder: Path, there: dict[str, Any], settings: dict[str, Any]) -> None:
     changed = [name for name, value in settings.items() if there and there.get(name) != value]
     if "weights" in changed:
         raise ValueError(
@@ -40,15 +71,3 @@ def claim_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -> 
             f"`output_dir={folder}` contains images made with {before}, but the settings are now {now}. Use another"
             " folder, or delete this one."
         )
-    wait_for_everyone()
-    if is_main_process():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(settings, folder / settings_name)
-    wait_for_everyone()
-
-
-def save_image(image: PIL.Image.Image, path: Path, image_format: str = "png") -> None:
-    """Writes an image file atomically: it is either complete or missing."""
-    part = path.with_suffix(".part")
-    image.save(part, format=image_format)
-    os.replace(part, path)

@@ -11,15 +11,17 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from ..files import write_text
 from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import GenerationArguments
-from .folder import claim_folder, save_image
+from .folder import claimed_folder, is_made, save_image
 from .pipelines import ready_to_draw, weights_fingerprint
 
 
 SETTINGS_FILE = "generation_args.json"
+_CLASSES_FILE = "metadata.jsonl"
 
 
 def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
@@ -61,35 +63,37 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         "truncation": args.truncation,
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
-    if not (folder / SETTINGS_FILE).is_file() and any(folder.glob("*.png")):
+    if not (folder / SETTINGS_FILE).is_file() and any((*folder.glob("*.png"), *folder.glob(_CLASSES_FILE))):
         raise ValueError(
             f"`output_dir={folder}` contains images that this command did not generate. Use another folder."
         )
-    claim_folder(folder, SETTINGS_FILE, settings)
-
     # Each batch contains the same images for any number of processes: rounding depends on the size of matrix products.
     starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
     progress_bar = tqdm(total=args.num_images, unit="img", **bar_options())
-    with ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
+    claimed = claimed_folder(folder, SETTINGS_FILE, settings)
+    with claimed, ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
         for start in starts:
             numbers = range(start, min(start + args.batch_size, args.num_images))
             paths = [folder / f"{number:08d}.png" for number in numbers]
-            missing = [index for index, path in enumerate(paths) if not path.exists()]
+            missing = [index for index, path in enumerate(paths) if not is_made(path)]
             if missing:
                 labels, generators = _labels(classes, numbers), _generators(args.seed, numbers)
                 (images,) = drawing(len(numbers), labels, generators, truncation=args.truncation, return_dict=False)
                 list(pool.map(save_image, [images[index] for index in missing], [paths[index] for index in missing]))
             progress_bar.update(min(len(numbers) * num_processes(), args.num_images - progress_bar.n))
-    progress_bar.close()
-    wait_for_everyone()
-    if is_main_process() and classes is not None:
-        names = pipe.generator.config.id2label
-        with (folder / "metadata.jsonl").open("w") as file:
-            for number in range(args.num_images):
-                label = classes[number % len(classes)]
-                row = {"file_name": f"{number:08d}.png", "label": label, "class_name": names[label]}
-                file.write(json.dumps(row) + "\n")
+        progress_bar.close()
+        wait_for_everyone()
+        if is_main_process() and classes is not None:
+            write_text(
+                _table_of_classes(classes, pipe.generator.config.id2label, args.num_images), folder / _CLASSES_FILE
+            )
     return folder
+
+
+def _table_of_classes(classes: list[int], names: dict[int, str], num_images: int) -> str:
+    rows = [(f"{number:08d}.png", classes[number % len(classes)]) for number in range(num_images)]
+    entries = [{"file_name": file, "label": label, "class_name": names[label]} for file, label in rows]
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[int]:

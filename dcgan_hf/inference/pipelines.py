@@ -14,6 +14,7 @@ from torch import nn
 
 from .. import registration  # noqa: F401  # both kinds of pipelines
 from ..conversion import networks_from_original
+from ..files import finish_replacing
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_portable import saved_pipeline_class
@@ -69,6 +70,7 @@ def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "flo
 
 def _folder_of(model: str, revision: str | None) -> Path:
     if Path(model).is_dir():
+        finish_replacing(Path(model))
         return Path(model)
     try:
         with first_on_its_machine():

@@ -3,7 +3,7 @@
 """Arguments for interpretability."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..flags import DatasetArguments, check_values, flag
 
@@ -23,20 +23,49 @@ class ExplanationArguments(DatasetArguments):
         " 'procedural_faces' (default: none).",
         group="Common",
     )
-    max_real_images: int = flag(
-        10_000, "Maximum number of training images, chosen at random.", group="Data", range="[1, inf)"
+    max_real_images: int | None = flag(
+        None,
+        "Maximum number of training images, chosen at random (default: 10000, or 1000 with --quick).",
+        group="Data",
+        range="[1, inf)",
     )
     classifier: str | None = flag(
         None, "Folder or Hub repository of a classifier of such images, with one or several labels per image."
     )
     labels: list[str] | None = flag(None, "Labels of the classifier to explain (default: up to four).")
+    quick: bool = flag(
+        False, "Take a quick look: fewer samples and training images, and shorter searches. The page says so."
+    )
     # Fewer are too few to find directions and units.
-    num_images: int = flag(2000, "Number of samples to analyse.", range="[200, inf)")
+    num_images: int | None = flag(
+        None, "Number of samples to analyse (default: 2000, or 500 with --quick).", range="[200, inf)"
+    )
     seed: int = flag(0, "Seed of the samples.", range="[0, inf)")
     output_dir: str | None = flag(None, "Folder for the page (default: `explanation` in the folder of the model).")
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.labels and self.classifier is None:
+            raise ValueError(f"`labels={self.labels[0]}` requires `classifier`, which knows the labels.")
+
+    @property
+    def amounts(self) -> "Amounts":
+        """Amounts of work, of which `num_images` and `max_real_images` change two."""
+        usual = Amounts(500, 1000, 16, 300, 1, 25) if self.quick else Amounts(2000, 10_000, 64, 1000, 2, 100)
+        return usual._replace(
+            samples=self.num_images or usual.samples, real_images=self.max_real_images or usual.real_images
+        )
+
+
+class Amounts(NamedTuple):
+    """Amounts of work for a report."""
+
+    samples: int
+    real_images: int
+    searched_images: int
+    search_steps: int
+    layers_of_units: int
+    latents_of_units: int
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,6 @@ History of a run, from its log: logged values, diagnosed problems, and a figure 
 collapse. Includes gradients, weights and activations if the run used `--diagnostics_steps`.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..model_folder import ARGUMENTS_FILE, LOG_FILE, RESULTS_FILE, read_json
 from ..training.diagnostics import QUANTILES
 from ..training.failures import diagnose
 from ..training.losses import LOSSES
+from ..training.trackers import read_log
 
 
 if TYPE_CHECKING:
@@ -92,11 +92,9 @@ def load_history(folder: str | Path) -> TrainingHistory:
         ValueError: if the folder has no log, or an empty one.
     """
     log = Path(folder) / LOG_FILE
-    # The last line is incomplete while the run is writing it.
-    lines = [line for line in log.read_text().splitlines() if line.endswith("}")] if log.is_file() else []
-    if not lines:
+    entries = read_log(log)
+    if not entries:
         raise ValueError(f"`folder={folder}` must be the `output_dir` of a run, with a non-empty `{LOG_FILE}`.")
-    entries = [json.loads(line) for line in lines]
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
         for name in entry.keys() - {"step"}:

@@ -3,7 +3,7 @@
 """Search for the latents of given images by gradient descent through the generator, many images at once."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from ..files import replacing
 from ..image_processing_dcgan import DCGANImageProcessor
-from ..pictures import comparison_grid
+from ..pictures import comparison_grid, save_picture
 from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD, DCGANPipeline
 from .arguments import SearchArguments
 
@@ -127,53 +128,128 @@ def invert(
         ValueError: if an argument is out of range, or an image is invalid.
     """
     search = search or SearchArguments()
-    if search.feature_weight and pipe.discriminator is None:
-        raise ValueError(
-            f"`feature_weight` must be 0 for a pipeline without a discriminator, got {search.feature_weight}."
-        )
-    pixel_values = prepare_images(pipe, images)
-    num_images, config = len(pixel_values), pipe.generator.config
-    pipe.check_inputs(num_images, class_labels, generator, None, None, "pt")
-    labels = None
-    if class_labels is not None:
-        class_ids = pipe.get_class_ids(class_labels)
-        if len(class_ids) not in (1, num_images):
-            raise ValueError(
-                "`class_labels` must be a single class or one per image, got"
-                f" {len(class_ids)} for {num_images} images."
-            )
-        labels = torch.tensor(class_ids, device=pixel_values.device).expand(num_images)
-    if initial_latents is not None and tuple(initial_latents.shape) != (num_images, config.latent_dim):
-        raise ValueError(
-            f"`initial_latents` must have shape {(num_images, config.latent_dim)}, got {tuple(initial_latents.shape)}."
-        )
-
-    # In training mode, the images of a batch would affect each other. Fusing halves the time of a step on a CPU, and
-    # limits the change of memory format to the fused layers.
-    with pipe.generator.fused(), _in_evaluation_mode(pipe.discriminator):
-        pipe.generator.to(memory_format=torch.channels_last)
-        starts = _nearest_random_latents(pipe, pixel_values, labels, search, generator)
-        if initial_latents is not None:
-            starts[:, 0] = initial_latents.detach().to(starts)
-        chunk_size = max(1, _MAX_PIXELS_PER_BACKWARD // (config.image_size**2 * search.num_restarts))
-        chunks = [slice(start, start + chunk_size) for start in range(0, num_images, chunk_size)]
+    with _Search.prepared(pipe, images, class_labels, search, initial_latents, generator) as prepared:
+        chunks = prepared.chunks()
         with pipe.progress_bar(total=len(chunks) * search.num_steps) as progress_bar:
-            latents = torch.cat(
-                [
-                    _descend(
-                        pipe,
-                        pixel_values[chunk],
-                        None if labels is None else labels[chunk],
-                        starts[chunk],
-                        search,
-                        progress_bar,
-                    )
-                    for chunk in chunks
-                ]
-            )
-        found = _draw(pipe, latents, labels)
+            found: list[torch.Tensor] = []
+            for number, chunk in enumerate(chunks):
+                for latents in prepared.descend(chunk):
+                    found[number:] = [latents]  # the last ones stay
+                    progress_bar.update()
+                progress_bar.update((number + 1) * search.num_steps - progress_bar.n)
+        inversion = prepared.inversion(torch.cat(found))
     pipe.maybe_free_model_hooks()
-    return Inversion(latents, found, _psnr((found - pixel_values).square().mean((1, 2, 3))))
+    return inversion
+
+
+def follow_inversion(
+    pipe: DCGANPipeline,
+    image: Images,
+    class_label: int | str | None = None,
+    search: SearchArguments | None = None,
+    generator: torch.Generator | None = None,
+    every: int = 20,
+) -> Generator[Inversion, None, None]:
+    r"""
+    Searches like [`invert`] for one image, and yields the best result so far: at the start, after every few steps and
+    at the end. Whoever iterates may stop at any time. Until then, the networks are in use: other threads need others.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            The model.
+        image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
+            The image.
+        class_label (`int` or `str`, *optional*):
+            Its class, if the generator is class-conditional.
+        search ([`SearchArguments`], *optional*):
+            Number of steps and other options.
+        generator (`torch.Generator`, *optional*):
+            Random number generator for the random latents.
+        every (`int`, *optional*, defaults to 20):
+            Number of steps between two results.
+
+    Yields:
+        [`Inversion`]: the best result so far.
+
+    Raises:
+        ValueError: if an argument is out of range, or the image is invalid.
+    """
+    search = search or SearchArguments()
+    with _Search.prepared(pipe, image, class_label, search, None, generator) as prepared:
+        step = -1
+        for step, latents in enumerate(prepared.descend(slice(None))):
+            if step % every == 0:
+                yield prepared.inversion(latents)
+        if step % every:
+            yield prepared.inversion(latents)
+
+
+@dataclass
+class _Search:
+    """A search: the images in the format of the networks, their classes, and the latents from which it starts."""
+
+    pipe: DCGANPipeline
+    pixel_values: torch.Tensor
+    labels: torch.Tensor | None
+    starts: torch.Tensor
+    arguments: SearchArguments
+
+    @classmethod
+    @contextmanager
+    def prepared(
+        cls,
+        pipe: DCGANPipeline,
+        images: Images | Sequence[Images],
+        class_labels: Any,
+        search: SearchArguments,
+        initial_latents: torch.Tensor | None,
+        generator: torch.Generator | None,
+    ) -> "Iterator[_Search]":
+        """Checks the arguments of [`invert`], and yields a search whose networks are ready for it."""
+        if search.feature_weight and pipe.discriminator is None:
+            raise ValueError(
+                f"`feature_weight` must be 0 for a pipeline without a discriminator, got {search.feature_weight}."
+            )
+        pixel_values = prepare_images(pipe, images)
+        num_images, config = len(pixel_values), pipe.generator.config
+        pipe.check_inputs(num_images, class_labels, generator, None, None, "pt")
+        labels = None
+        if class_labels is not None:
+            class_ids = pipe.get_class_ids(class_labels)
+            if len(class_ids) not in (1, num_images):
+                raise ValueError(
+                    "`class_labels` must be a single class or one per image, got"
+                    f" {len(class_ids)} for {num_images} images."
+                )
+            labels = torch.tensor(class_ids, device=pixel_values.device).expand(num_images)
+        expected = (num_images, config.latent_dim)
+        if initial_latents is not None and tuple(initial_latents.shape) != expected:
+            raise ValueError(f"`initial_latents` must have shape {expected}, got {tuple(initial_latents.shape)}.")
+
+        # In training mode, the images of a batch would affect each other. Fusing halves the time of a step on a CPU,
+        # and limits the change of memory format to the fused layers.
+        with pipe.generator.fused(), _in_evaluation_mode(pipe.discriminator):
+            pipe.generator.to(memory_format=torch.channels_last)
+            starts = _nearest_random_latents(pipe, pixel_values, labels, search, generator)
+            if initial_latents is not None:
+                starts[:, 0] = initial_latents.detach().to(starts)
+            yield cls(pipe, pixel_values, labels, starts, search)
+
+    def chunks(self) -> list[slice]:
+        """Divides the images into chunks for [`~_Search.descend`] that fit into memory."""
+        pixels = self.pipe.generator.config.image_size**2 * self.arguments.num_restarts
+        chunk_size = max(1, _MAX_PIXELS_PER_BACKWARD // pixels)
+        return [slice(start, start + chunk_size) for start in range(0, len(self.pixel_values), chunk_size)]
+
+    def descend(self, chunk: slice) -> Iterator[torch.Tensor]:
+        """Yields the best latents of some images so far, `(num_images, latent_dim)`, after each step."""
+        labels = None if self.labels is None else self.labels[chunk]
+        return _descend(self.pipe, self.pixel_values[chunk], labels, self.starts[chunk], self.arguments)
+
+    def inversion(self, latents: torch.Tensor) -> Inversion:
+        """Returns latents found for all images, with what is generated from them."""
+        found = _draw(self.pipe, latents, self.labels)
+        return Inversion(latents.clone(), found, _psnr((found - self.pixel_values).square().mean((1, 2, 3))))
 
 
 @contextmanager
@@ -207,13 +283,13 @@ def save_inversion(
         class_ids (`list[int]`, *optional*):
             Classes of the images.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     labels = {} if class_ids is None else {"class_labels": torch.tensor(class_ids)}
-    save_file({"latents": found.latents.cpu()} | labels, folder / "latents.safetensors")
+    with replacing(folder / "latents.safetensors") as temporary:
+        save_file({"latents": found.latents.cpu()} | labels, temporary)
     rows = {"given": prepare_images(pipe, images), "found": found.pixel_values}
     to_pil = pipe.image_processor.postprocess
     pictures = {name: to_pil(pixels, output_type="pil") for name, pixels in rows.items()}
-    comparison_grid(pictures).save(folder / "inverted.png")
+    save_picture(comparison_grid(pictures), folder / "inverted.png")
 
 
 def _psnr(mean_squared_errors: torch.Tensor) -> torch.Tensor:
@@ -267,9 +343,8 @@ def _descend(
     labels: torch.Tensor | None,
     starts: torch.Tensor,
     search: SearchArguments,
-    progress_bar: Any,
-) -> torch.Tensor:
-    """Returns the best latent of each image, `(num_images, latent_dim)`, found by descent from `starts`."""
+) -> Iterator[torch.Tensor]:
+    """Descends from `starts`. Yields the best latent of each image so far, `(num_images, latent_dim)`, at each step."""
     num_images, num_restarts, _ = starts.shape
     latents = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], search.learning_rate)
@@ -303,14 +378,12 @@ def _descend(
         improved = unfinished[is_better]
         least_errors[improved] = smallest[is_better]
         best[improved] = latents.detach()[improved, restarts[is_better]]
-        progress_bar.update()
+        yield best
         if search.target_psnr is not None:
             unfinished = unfinished[_psnr(least_errors[unfinished]) < search.target_psnr]
             if not len(unfinished):
-                progress_bar.update(search.num_steps - step - 1)
                 break
         optimizer.step()
-    return best
 
 
 def _errors(maps: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
@@ -318,4 +391,4 @@ def _errors(maps: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
     return (maps.unflatten(0, (len(given), -1)) - given[:, None]).square().mean((2, 3, 4))
 
 
-__all__ = ["Inversion", "SearchArguments", "invert", "prepare_images"]
+__all__ = ["Inversion", "SearchArguments", "follow_inversion", "invert", "prepare_images"]

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ..files import replacing
 from ..model_folder import DIRECTIONS_FILE
 from ..modeling_dcgan import DCGANGenerator
 
@@ -187,9 +188,9 @@ class Directions:
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes `directions.safetensors` to a folder, such as that of a model."""
-        Path(save_directory).mkdir(parents=True, exist_ok=True)
         metadata = {"format": "pt", "names": json.dumps(self.names)}
-        save_file({"vectors": self.vectors.contiguous()}, Path(save_directory) / DIRECTIONS_FILE, metadata=metadata)
+        with replacing(Path(save_directory) / DIRECTIONS_FILE) as temporary:
+            save_file({"vectors": self.vectors.contiguous()}, temporary, metadata=metadata)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, revision: str | None = None) -> "Directions":

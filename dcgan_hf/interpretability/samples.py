@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..evaluation.features import ClassifierFeatures
+from ..flags import did_you_mean
 from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
 from .attributes import Attributes, describe_attributes
@@ -77,12 +78,18 @@ class Subject:
                 Classifier of such images.
             labels (`list[str]`, *optional*):
                 Labels of the classifier to explain. Defaults to up to four labels, one per attribute, whose
-                frequencies are closest to one half. Ignored for class-conditional models, whose latents do not
-                determine the class.
+                frequencies are closest to one half, and to none for class-conditional models: their latents may not
+                determine the label.
 
         Raises:
-            ValueError: if fewer than 2 samples have one of `labels`, or fewer than 2 do not.
+            ValueError: if one of `labels` is unknown, if there is no classifier, or if fewer than 2 samples have a
+                label or fewer than 2 do not.
         """
+        known = [] if network is None else network.label_names
+        for name in labels or []:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise ValueError(f"`labels={name}` is no label of the classifier.{near} Labels: {', '.join(known)}.")
         num_classes = pipe.generator.config.num_classes
         class_labels = [i % num_classes for i in range(num_images)] if num_classes else None
         latents = pipe.prepare_latents(num_images, torch.Generator().manual_seed(seed)).cpu()
@@ -90,8 +97,8 @@ class Subject:
         subject.images = subject.draw(latents)
         if network is not None:
             subject.attributes = describe_attributes(network, subject.images)
-        if subject.attributes is not None and not num_classes:
-            subject.labels = _most_even(subject.attributes) if labels is None else labels
+        if subject.attributes is not None:
+            subject.labels = labels or ([] if num_classes else _most_even(subject.attributes))
             for name in subject.labels:
                 number = int(subject.attributes.has(name).sum())
                 if not 2 <= number <= num_images - 2:
@@ -103,6 +110,10 @@ class Subject:
     def labels_of(self, start: int, stop: int) -> list[int] | None:
         """Returns the classes of a range of samples, in the format of the pipeline."""
         return None if self.class_labels is None else self.class_labels[start:stop]
+
+    def classes_of(self, indices: torch.Tensor) -> list[int] | None:
+        """Returns the classes of chosen samples, in the format of the pipeline."""
+        return None if self.class_labels is None else [self.class_labels[i] for i in indices.tolist()]
 
     def draw(self, latents: torch.Tensor, class_labels: list[int] | None = None) -> torch.Tensor:
         """Generates images from latents, as a `torch.ByteTensor`. Classes default to those of the samples."""

@@ -19,7 +19,8 @@ from ..model_folder import (
     RESULTS_FILE,
     read_json,
 )
-from ..templates import read_template
+from ..templates import render_card
+from ..templates.escaping import one_line
 
 
 # A card with this line is overwritten when the model is published again.
@@ -43,17 +44,17 @@ def eval_results(metrics: list[Metric], task: str, dataset_config: str | None = 
     return [
         EvalResult(
             task_type=task,
-            dataset_type=metric.dataset_name,
-            dataset_name=metric.dataset_name,
-            dataset_config=dataset_config,
-            dataset_split=metric.dataset_split,
-            metric_type=metric.type,
-            metric_name=metric.name,
+            dataset_type=one_line(str(metric.dataset_name)),
+            dataset_name=one_line(str(metric.dataset_name)),
+            dataset_config=dataset_config and one_line(dataset_config),
+            dataset_split=one_line(metric.dataset_split),
+            metric_type=one_line(metric.type),
+            metric_name=one_line(metric.name),
             metric_value=metric.value,
             metric_args={
                 "num_images": metric.num_images,
                 "num_real_images": metric.num_real_images,
-                "features": metric.features,
+                "features": one_line(metric.features),
             },
         )
         for metric in metrics
@@ -93,7 +94,8 @@ def render_model_card(
     class_names = list(generator.id2label.values())
     widget = [
         {
-            "text": f"seed {seed}" + (f", class {class_names[seed % len(class_names)]}" if class_names else ""),
+            "text": f"seed {seed}"
+            + (f", class {one_line(class_names[seed % len(class_names)])}" if class_names else ""),
             "output": {"url": f"{IMAGES_FOLDER}/{name}"},
         }
         for seed, name in enumerate(examples)
@@ -103,17 +105,17 @@ def render_model_card(
         pipeline_tag=pipe.task,
         license=license or arguments.get("hub_license"),
         tags=pipe.tags,
-        datasets=[dataset["hub_id"]] if "hub_id" in dataset else None,
-        metrics=sorted({metric.type for metric in metrics}) or None,
+        datasets=[one_line(dataset["hub_id"])] if "hub_id" in dataset else None,
+        metrics=sorted({one_line(metric.type) for metric in metrics}) or None,
         base_model=base_model,
         widget=widget or None,
-        model_name=repo_id.split("/")[-1] if metrics else None,
+        model_name=one_line(repo_id.split("/")[-1]) if metrics else None,
         eval_results=eval_results(metrics, pipe.task, arguments.get("dataset_config_name")) if metrics else None,
     )
-    return ModelCard.from_template(
-        data,
-        template_str=read_template(pipe.card_template),
-        generated=GENERATED,
+    content = render_card(
+        pipe.card_template,
+        data.to_yaml(),
+        GENERATED,
         repo_id=repo_id,
         networks=networks,
         generator=generator,
@@ -132,6 +134,7 @@ def render_model_card(
         base_model=base_model,
         license=data.license,
     )
+    return ModelCard(content)
 
 
 def card_is_generated(text: str) -> bool:

@@ -8,7 +8,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from ..model_folder import GRID_FILE, IMAGES_FOLDER
-from ..pictures import image_grid
+from ..pictures import image_grid, save_picture
 
 
 NUM_EXAMPLES = 64
@@ -32,7 +32,6 @@ def save_examples(pipe: DiffusionPipeline, folder: Path) -> None:
         generator=[torch.Generator().manual_seed(seed) for seed in range(NUM_EXAMPLES)],
         return_dict=False,
     )
-    (folder / IMAGES_FOLDER).mkdir(exist_ok=True)
-    image_grid(images, columns=min(num_classes or 8, 16)).save(folder / GRID_FILE)
+    save_picture(image_grid(images, columns=min(num_classes or 8, 16)), folder / GRID_FILE)
     for seed, image in enumerate(images[:NUM_SINGLE_EXAMPLES]):
-        image.save(folder / IMAGES_FOLDER / f"seed-{seed}.png")
+        save_picture(image, folder / IMAGES_FOLDER / f"seed-{seed}.png")

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..flags import DatasetArguments, DeviceArguments, check_values, flag
+from ..flags import DatasetArguments, DeviceArguments, check_license, check_values, flag
 from .network_configs import parse_object
 
 
@@ -38,8 +38,13 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         on_resume="fixed",
         on_card=True,
     )
-    num_epochs: int = flag(
-        25, "Number of training epochs.", group="Common", range="[1, inf)", on_resume="free", on_card=True
+    num_epochs: int | None = flag(
+        None,
+        "Number of training epochs (default: 4 or, if they are fewer than 10,000 steps, 10,000 steps).",
+        group="Common",
+        range="[1, inf)",
+        on_resume="free",
+        on_card=True,
     )
     max_train_steps: int | None = flag(
         None,
@@ -50,12 +55,12 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         on_card=True,
     )
     # Batch normalisation needs at least two images.
-    train_batch_size: int = flag(128, "Batch size per process.", group="Common", range="[2, inf)", on_card=True)
+    train_batch_size: int = flag(16, "Batch size per process.", group="Common", range="[2, inf)", on_card=True)
     learning_rate: float = flag(
-        2e-4, "Initial learning rate of Adam.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
+        1.2e-3, "Initial learning rate of Adam.", group="Common", range="(0, inf)", on_card=True, part="optimizers"
     )
     use_ema: bool = flag(
-        False,
+        True,
         "Keep an exponential moving average of the generator, and use it for samples and the saved model.",
         group="Common",
         on_resume="fixed",
@@ -96,7 +101,6 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         on_card=True,
     )
     random_flip: bool = flag(False, "Flip half of the images horizontally, at random.", group="Data", on_card=True)
-    skip_bad_images: bool = flag(False, "Skip and count images that cannot be read.", group="Data", on_card=True)
     in_memory_gb: float = flag(
         4.0,
         "Decode the dataset once and keep it on the device, in each process, if it takes at most this many GB.",
@@ -176,14 +180,14 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
     )
     discriminator_learning_rate: float | None = flag(
         None,
-        "Initial learning rate of the discriminator (default: `--learning_rate`).",
+        "Initial learning rate of the discriminator (default: a quarter of `--learning_rate`).",
         group="Optimization",
         range="(0, inf)",
         on_card=True,
         part="optimizers",
     )
     lr_scheduler: Literal["constant", "linear", "cosine"] = flag(
-        "constant",
+        "linear",
         "Learning rate schedule. 'linear' and 'cosine' decay to 0 at the end of training.",
         group="Optimization",
         on_card=True,
@@ -192,7 +196,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         0.5, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
     )
     adam_beta2: float = flag(
-        0.999, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+        0.99, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
     )
     adam_weight_decay: float = flag(
         0.0, "Adam's weight decay.", group="Optimization", range="[0, inf)", on_card=True, part="optimizers"
@@ -201,7 +205,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         1e-8, "Adam's epsilon.", group="Optimization", range="(0, inf)", on_card=True, part="optimizers"
     )
     ema_half_life: int = flag(
-        10_000,
+        20_000,
         "Half-life of the exponential moving average, in images.",
         group="Optimization",
         range="[1, inf)",
@@ -300,11 +304,15 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
 
     def __post_init__(self) -> None:
         check_values(self)
+        check_license("hub_license", self.hub_license)
         # Normalised, so that a resumed run may write the same fields differently.
         for name in NETWORK_ARGUMENTS:
             setattr(self, name, json.dumps(parse_object(name, getattr(self, name)), sort_keys=True))
-        if self.streaming and self.max_train_steps is None:
-            raise ValueError("`streaming` requires `max_train_steps`: the length of an epoch is unknown.")
+        if self.streaming and self.num_epochs is not None and self.max_train_steps is None:
+            raise ValueError(
+                f"`num_epochs={self.num_epochs}` with `streaming`: the length of an epoch is unknown. Use"
+                " `max_train_steps`."
+            )
         for name in ("max_train_samples", "eval_steps"):
             if self.streaming and getattr(self, name) is not None:
                 raise ValueError(

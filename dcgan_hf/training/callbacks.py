@@ -3,6 +3,7 @@
 """Callbacks with the interface of transformers: they observe a run and can control it."""
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,22 @@ import transformers
 from tqdm.auto import tqdm
 from transformers.utils import is_in_notebook
 
-from ..data.loaders import images_per_second
+from ..data.bad_images import first_reasons
 from ..hardware import describe_hardware
 from ..model_folder import ANIMATION_FILE, CARD_FILE, SAMPLES_FOLDER
 from ..processes import bar_options
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState
 from .failures import diagnose, diagnose_quality
+from .length import describe_duration
 from .samples import sample_path
 from .trackers import log_image
 
 
 logger = logging.getLogger(__name__)
+
+# Steps before and during the measurement of the speed from which the duration of a run is estimated.
+_WARM_UP_STEPS, _TIMED_STEPS = 10, 40
 
 
 @dataclass
@@ -162,7 +167,18 @@ class MessageCallback(TrainerCallback):
         logger.info(f"  Parameters: generator {parameters[0]:,}, discriminator {parameters[1]:,}")
         logger.info(f"  Images per update: {engine.images_per_update} (batch size {args.train_batch_size})")
         going_on = f", resuming from {resumed_from}" if resumed_from is not None else ""
-        logger.info(f"  Updates: {state.max_steps}{going_on}")
+        logger.info(f"  Updates: {state.max_steps:,}{going_on}")
+        if trainer.task.augmentations:
+            logger.info(f"  Augmentations: {', '.join(trainer.task.augmentations)}")
+        self.first_step, self.started = state.step + _WARM_UP_STEPS, 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.step == self.first_step:
+            self.started = time.perf_counter()
+        if state.step == self.first_step + _TIMED_STEPS:
+            per_step = (time.perf_counter() - self.started) / _TIMED_STEPS
+            rest = describe_duration(per_step * (state.max_steps - state.step))
+            logger.info(f"Training will take about {rest}, plus sampling and saving. It can be stopped and resumed.")
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
         trainer = kwargs["trainer"]
@@ -171,17 +187,16 @@ class MessageCallback(TrainerCallback):
             f"Training speed: {statistics.training_images_per_second:,.0f} images/s, excluding time spent waiting for"
             f" images ({statistics.waiting_share:.1%})"
         )
-        if not args.streaming and state.step == state.max_steps:
-            seconds = min(2.0, 0.1 * state.seconds)
-            speed = images_per_second(trainer.loader, seconds) * trainer.accelerator.num_processes
-            logger.info(f"Loader speed: {speed:,.0f} images/s")
         if task.bad_images:
-            logger.warning(f"Unreadable images skipped: {len(task.bad_images)}")
+            logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_reasons(sorted(task.bad_images))}")
         if task.evaluation is not None:
             share = task.evaluation.seconds / state.seconds
             logger.info(f"Evaluation took {share:.1%} of the time; saved the model of step {trainer.saved_step}")
         if not state.is_world_process_zero:
             return
+        weakness = task.diagnose_result(trainer.engine.sampled_generator, trainer.means, state.step)
+        if weakness is not None:
+            logger.warning(weakness)
         if trainer.was_stopped:
             logger.warning(
                 f"Stopped at step {state.step} of {state.max_steps}. Resume with: --resume_from_checkpoint latest"

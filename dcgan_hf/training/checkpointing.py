@@ -3,29 +3,39 @@
 """
 `checkpoint-<step>` folders: everything needed to resume a run as if it had never stopped.
 
-A folder of that name is always complete: it is written under a temporary name and then renamed, and renamed again
-before deletion.
+A folder of that name is always complete, also after a power cut: it is written under a temporary name, flushed to the
+disk and then renamed. Only then are older ones renamed and deleted.
 """
 
-import json
 import logging
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from ..model_folder import LOG_FOLDER, SAMPLES_FOLDER
+from ..files import flush, flush_tree, naming_a_full_disk, remove_parts
+from ..model_folder import LOG_FILE, SAMPLES_FOLDER, remove_logs
 from ..processes import is_main_process
+from .checkpoint_files import (
+    STATE_FILE,
+    DamagedCheckpointError,
+    is_checkpoint,
+    read_state,
+    safe_to_load,
+    verify,
+    write_state,
+)
+from .samples import remove_later_samples
 
 
 logger = logging.getLogger(__name__)
 
-_STATE_FILE = "trainer_state.json"
 _TEMPORARY_PREFIX = ".tmp-"
 
 
@@ -94,8 +104,12 @@ class TrainerState:
 
     @classmethod
     def read(cls, folder: Path) -> "TrainerState":
-        """Reads the state of a checkpoint."""
-        return cls(**json.loads((folder / _STATE_FILE).read_text())["state"])
+        """Reads the state of a checkpoint. Raises a [`DamagedCheckpointError`] if it cannot be read."""
+        state = read_state(folder)["state"]
+        unknown = sorted(state.keys() - {field.name for field in fields(cls)})
+        if unknown:
+            raise DamagedCheckpointError(f"{folder / STATE_FILE} has unknown fields: {unknown}.")
+        return cls(**state)
 
 
 def checkpoint_folder(output_dir: Path, step: int) -> Path:
@@ -104,9 +118,13 @@ def checkpoint_folder(output_dir: Path, step: int) -> Path:
 
 
 def list_checkpoints(output_dir: Path) -> list[Path]:
-    """Returns all checkpoints of a run, oldest first."""
+    """Returns all checkpoints of a run, oldest first, whole or damaged. Those of other programs are left out."""
+    return [folder for folder in _numbered_folders(output_dir) if is_checkpoint(folder)]
+
+
+def _numbered_folders(output_dir: Path) -> list[Path]:
     folders = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    return sorted(folders, key=_step_of)
+    return sorted((folder for folder in folders if folder.is_dir()), key=_step_of)
 
 
 def _step_of(checkpoint: Path) -> int:
@@ -115,30 +133,58 @@ def _step_of(checkpoint: Path) -> int:
 
 def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | None:
     r"""
-    Finds the checkpoint to resume from.
+    Finds the checkpoint to resume from, and verifies its checksums.
 
     Args:
         output_dir (`Path`):
             Folder of the run.
         resume_from_checkpoint (`str`):
-            `"latest"` for the newest checkpoint in `output_dir`, the name of one, or a path.
+            `"latest"` for the newest whole checkpoint in `output_dir`, the name of one, or a path.
 
     Returns:
-        `Path` or `None`: the checkpoint, or `None` if `"latest"` finds none.
+        `Path` or `None`: the checkpoint, or `None` if `"latest"` finds none, whole or damaged.
 
     Raises:
-        ValueError: if the named checkpoint does not exist.
+        ValueError: if the named checkpoint does not exist or is damaged, or if all are damaged.
     """
-    checkpoints = list_checkpoints(output_dir)
     if resume_from_checkpoint == "latest":
-        return checkpoints[-1] if checkpoints else None
+        return _newest_whole(output_dir)
     for path in (Path(resume_from_checkpoint), output_dir / resume_from_checkpoint):
-        if (path / _STATE_FILE).is_file():
+        if (path / STATE_FILE).exists() or path in _numbered_folders(path.parent):
+            try:
+                verify(path)
+            except DamagedCheckpointError as error:
+                whole = [folder for folder in _numbered_folders(path.parent) if _damage(folder) is None]
+                advice = f"The newest whole checkpoint is {whole[-1]}." if whole else "No other checkpoint is whole."
+                raise ValueError(f"`resume_from_checkpoint={resume_from_checkpoint}`: {error} {advice}") from error
             return path
     raise ValueError(
         f"`resume_from_checkpoint={resume_from_checkpoint}` is not a checkpoint. Available in {str(output_dir)!r}:"
-        f" {[path.name for path in checkpoints]}."
+        f" {[path.name for path in list_checkpoints(output_dir)]}."
     )
+
+
+def _newest_whole(output_dir: Path) -> Path | None:
+    folders = _numbered_folders(output_dir)
+    for folder in reversed(folders):
+        damage = _damage(folder)
+        if damage is None:
+            return folder
+        logger.warning(f"{damage} Resuming from an earlier checkpoint.")
+    if any(map(is_checkpoint, folders)):
+        raise ValueError(
+            f"`resume_from_checkpoint=latest`: no checkpoint in {str(output_dir)!r} is whole. Pass"
+            " `overwrite_output_dir` to start again."
+        )
+    return None
+
+
+def _damage(folder: Path) -> DamagedCheckpointError | None:
+    try:
+        verify(folder)
+    except DamagedCheckpointError as error:
+        return error
+    return None
 
 
 def save_checkpoint(
@@ -165,31 +211,49 @@ def save_checkpoint(
             Number of most recent checkpoints to keep (default: all).
         keeps_best (`bool`, *optional*, defaults to `False`):
             Whether to keep the checkpoint of the best model in addition.
+
+    Raises:
+        DiskFullError: if the disk is full. Earlier checkpoints are unchanged.
     """
     folder = checkpoint_folder(output_dir, state.step)
     temporary = output_dir / (_TEMPORARY_PREFIX + folder.name)
-    if accelerator.is_main_process:
-        remove_temporary_folders(output_dir)
-        temporary.mkdir()
+    try:
+        with naming_a_full_disk(folder):
+            if accelerator.is_main_process:
+                remove_temporary_folders(output_dir)
+                temporary.mkdir()
+            accelerator.wait_for_everyone()
+            accelerator.save_state(str(temporary))
+            positions = accelerator.gather(torch.tensor([[state.epoch, state.batch]], device=accelerator.device))
+            if accelerator.is_main_process:
+                content = {
+                    "state": asdict(state),
+                    "arguments": arguments,
+                    "num_processes": accelerator.num_processes,
+                    "positions": positions.tolist(),  # epoch and batch of each process
+                }
+                write_state(temporary, content)
+                _publish(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # makes room
+        raise
+    if accelerator.is_main_process and total_limit is not None:
+        for old in list_checkpoints(output_dir)[:-total_limit]:
+            if not (keeps_best and _step_of(old) == state.best_step):
+                _delete(old)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(temporary))
-    positions = accelerator.gather(torch.tensor([[state.epoch, state.batch]], device=accelerator.device))
-    if accelerator.is_main_process:
-        content = {
-            "state": asdict(state),
-            "arguments": arguments,
-            "num_processes": accelerator.num_processes,
-            "positions": positions.tolist(),  # epoch and batch of each process
-        }
-        (temporary / _STATE_FILE).write_text(json.dumps(content, indent=2) + "\n")
-        if folder.exists():  # left by a run that was resumed from an earlier step
-            _delete(folder)
-        os.replace(temporary, folder)
-        if total_limit is not None:
-            for old in list_checkpoints(output_dir)[:-total_limit]:
-                if not (keeps_best and _step_of(old) == state.best_step):
-                    _delete(old)
-    accelerator.wait_for_everyone()
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    """Gives a checkpoint its name, once it is on the disk with the log up to its step."""
+    flush_tree(temporary)
+    log = folder.parent / LOG_FILE
+    if log.is_file():
+        flush(log)
+    if folder.exists():  # left by a run that was resumed from an earlier step, or by another program
+        _set_aside(folder)
+    os.replace(temporary, folder)
+    flush(folder.parent)
 
 
 def load_checkpoint(
@@ -211,9 +275,9 @@ def load_checkpoint(
             Arguments that may change without a warning.
 
     Raises:
-        ValueError: if an argument of `must_agree` differs.
+        ValueError: if an argument of `must_agree` differs, or if the checkpoint is damaged or could run code.
     """
-    content = json.loads((folder / _STATE_FILE).read_text())
+    content = read_state(folder)
     before = content["arguments"] | {"num_processes": content["num_processes"]}
     now = arguments | {"num_processes": accelerator.num_processes}
     for name in sorted(now.keys() - may_change):
@@ -228,46 +292,65 @@ def load_checkpoint(
                 f"Resuming with `{name}={now[name]}` from a checkpoint with {before.get(name)}: the result will differ"
                 " from that of an uninterrupted run."
             )
-    accelerator.load_state(str(folder))
-    state = TrainerState(**content["state"])
+    state = TrainerState.read(folder)
+    with safe_to_load(folder) as checked:
+        accelerator.load_state(str(checked))
     if content["num_processes"] == accelerator.num_processes:
         state.epoch, state.batch = content["positions"][accelerator.process_index]
     return state
 
 
-def set_aside_later_checkpoints(output_dir: Path, step: int) -> None:
-    """Renames checkpoints after `step` to `abandoned-checkpoint-*`, so that the resumed run does not mix with them."""
-    for folder in list_checkpoints(output_dir):
-        if _step_of(folder) > step:
-            abandoned = folder.with_name(f"abandoned-{folder.name}")
-            shutil.rmtree(abandoned, ignore_errors=True)
-            os.replace(folder, abandoned)
-            logger.warning(f"{folder} is later than the checkpoint to resume from; renamed to {abandoned.name}.")
+def load_best(accelerator: Accelerator, output_dir: Path, state: TrainerState) -> int:
+    """Loads the networks of the best step. Returns the step of the networks: the current one, with a warning, if the
+    checkpoint of the best one is damaged. All processes must call it."""
+    assert state.best_step is not None
+    try:
+        with safe_to_load(checkpoint_folder(output_dir, state.best_step)) as checked:
+            accelerator.load_state(str(checked))
+    except DamagedCheckpointError as error:
+        logger.warning(f"{error} The model of step {state.step} is saved instead of the best one.")
+        return state.step
+    return state.best_step
+
+
+def _set_aside(folder: Path) -> None:
+    """Renames a checkpoint to the first free name among `abandoned-checkpoint-8`, `abandoned-checkpoint-8-2`, ..."""
+    names = (f"abandoned-{folder.name}" + (f"-{number}" if number > 1 else "") for number in count(1))
+    place = next(place for place in map(folder.with_name, names) if not place.exists())
+    os.replace(folder, place)
+    logger.warning(f"{folder} is set aside: renamed to {place.name}.")
 
 
 def prepare_output_dir(output_dir: Path, step: int, overwrite: bool) -> None:
     r"""
-    Prepares the folder of a run.
+    Prepares the folder of a run, which is held for it. Files of other programs stay.
 
     Args:
         output_dir (`Path`):
             The folder, which is created if missing.
         step (`int`):
-            Step that the run starts from.
+            Step that the run starts from. Later samples are removed, and later checkpoints renamed, so that the
+            resumed run does not mix with them.
         overwrite (`bool`):
             Whether to delete an earlier run's checkpoints, samples and logs.
     """
-    if overwrite:
-        for folder in (*list_checkpoints(output_dir), output_dir / SAMPLES_FOLDER, output_dir / LOG_FOLDER):
-            shutil.rmtree(folder, ignore_errors=True)
     output_dir.mkdir(parents=True, exist_ok=True)
     remove_temporary_folders(output_dir)
-    set_aside_later_checkpoints(output_dir, step)
+    remove_parts(output_dir)
+    if overwrite:
+        for folder in list_checkpoints(output_dir):
+            _delete(folder)
+        remove_logs(output_dir)
+    remove_later_samples(output_dir / SAMPLES_FOLDER, -1 if overwrite else step)
+    for folder in list_checkpoints(output_dir):
+        if _step_of(folder) > step:
+            _set_aside(folder)
 
 
 def _delete(folder: Path) -> None:
     doomed = folder.with_name(f"{_TEMPORARY_PREFIX}{folder.name}-deleted")
     os.replace(folder, doomed)
+    flush(folder.parent)
     shutil.rmtree(doomed)
 
 

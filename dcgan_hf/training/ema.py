@@ -3,11 +3,17 @@
 """Exponential moving average of a generator."""
 
 import copy
+from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from safetensors.torch import load_model, save_model
 from torch import nn
 
+from ..processes import is_main_process
 
+
+EMA_FILE = "ema.safetensors"  # in a checkpoint
 _RAMP_UP = 0.05
 
 
@@ -30,7 +36,7 @@ class GeneratorEMA:
     """
 
     def __init__(self, generator: nn.Module, half_life: int):
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.generator = copy.deepcopy(generator).eval()
         self.half_life = half_life
 
     @torch.no_grad()
@@ -54,8 +60,16 @@ class GeneratorEMA:
         for name in target.keys() - set(averaged):
             target[name].copy_(source[name])
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return self.generator.state_dict()
+    def register_for_checkpointing(self, accelerator: Accelerator) -> None:
+        """Makes the average part of an accelerator's checkpoints, as safetensors. (Accelerate pickles the objects that
+        are registered with it, and loading them could run code.)"""
 
-    def load_state_dict(self, state_dict: dict[str, torch.Tensor]) -> None:
-        self.generator.load_state_dict(state_dict)
+        def save(models: list, weights: list, folder: str) -> None:
+            if is_main_process():
+                save_model(self.generator, str(Path(folder, EMA_FILE)))
+
+        def load(models: list, folder: str) -> None:
+            load_model(self.generator, str(Path(folder, EMA_FILE)))
+
+        accelerator.register_save_state_pre_hook(save)
+        accelerator.register_load_state_pre_hook(load)

@@ -100,7 +100,7 @@ class Engine:
             make = optimizers or self._adam
             self.optimizers = [make(network) for network in (generator, discriminator)]
         if optimizers is None:
-            self.optimizers[1].param_groups[0]["lr"] = args.discriminator_learning_rate or args.learning_rate
+            self.optimizers[1].param_groups[0]["lr"] = args.discriminator_learning_rate or args.learning_rate / 4
         self.learning_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         # The order is a contract: checkpoints number networks and optimizers by it.
         generator, discriminator, *prepared = accelerator.prepare(generator, discriminator, *self.optimizers)
@@ -120,7 +120,7 @@ class Engine:
         self.generator = accelerator.unwrap_model(generator)
         self.discriminator = accelerator.unwrap_model(discriminator)
         if self.ema is not None:
-            accelerator.register_for_checkpointing(self.ema)
+            self.ema.register_for_checkpointing(accelerator)
         self.schedulers: list[LambdaLR] = []
         self.learning_rate: float | torch.Tensor = args.learning_rate
         self.batches: list[Any] = []  # of the last update

@@ -151,7 +151,6 @@ class SuperResolutionEvaluation:
         # Needs packages that training alone does not need.
         from ..evaluation.upscaled_images import (
             Images,
-            check_pairs,
             decode_whole_images,
             join_if_of_one_size,
             make_small,
@@ -167,16 +166,18 @@ class SuperResolutionEvaluation:
         scale_factor, number = args.scale_factor, args.eval_num_images
         originals = choose_images(image_dataset, number, seed=0)
         self.real: Images
+        small = None
         if args.resize_mode != "random_crop":
             self.real, _ = decode_images(originals, decoder)
         else:
-            whole = decode_whole_images(originals, decoder.num_channels, 1 if small_dataset else scale_factor)
+            small_versions = small_dataset and choose_images(small_dataset, number, seed=0)
+            whole, small, _ = decode_whole_images(
+                originals, small_versions, decoder.num_channels, scale_factor, args.skip_bad_images
+            )
             self.real = join_if_of_one_size(whole)
-        if small_dataset is None:
+        if small is None:
             self.small = make_small(self.real, scale_factor, args.downsampling)
         else:
-            small = decode_whole_images(choose_images(small_dataset, number, seed=0), decoder.num_channels)
-            check_pairs(list(self.real), small, scale_factor)
             self.small = join_if_of_one_size(small)
         check_before_comparing(self.real, self.network)
 

@@ -2,18 +2,26 @@
 # Licensed under the Apache License, Version 2.0.
 """Diagnosis of failing training runs, from statistics that are logged anyway."""
 
+import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+
+logger = logging.getLogger(__name__)
 
 # Images of a micro-batch that are compared in pairs: enough, because only means over many steps are used.
 _COMPARED_IMAGES = 32
 # Updates after which the images of a healthy generator differ. (At 32x32, half as much as real ones after 100.)
 _UPDATES_TO_DIVERSITY = 500
+# Largest ratio of the amplitudes of generated and real images, at any scale. Good generators have 0.9 to 1.0; after 75
+# updates, digits had 0.5 and faces 0.25 at the coarsest scale.
+_LARGEST_RATIO = 1.5
 
 
 @torch.no_grad()
@@ -83,6 +91,56 @@ def diagnose(statistics: dict[str, float], step: int, is_saturating: bool = True
     return None
 
 
+@torch.no_grad()
+def band_energies(pixel_values: torch.Tensor) -> torch.Tensor:
+    r"""
+    Returns the mean squares of a Laplacian pyramid of images (Burt and Adelson, 1983): how much they vary at each
+    scale, from single pixels to an eighth of their width, and in what is left.
+
+    Args:
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Images in [-1, 1].
+
+    Returns:
+        `torch.Tensor` of shape `(num_bands,)`: energies from fine to coarse.
+    """
+    images = pixel_values.float()
+    energies: list[torch.Tensor] = []
+    while len(energies) < 3 and min(images.shape[2:]) >= 8:
+        smaller = F.avg_pool2d(images, 2, ceil_mode=True)
+        energies.append((images - F.interpolate(smaller, images.shape[2:], mode="bilinear")).square().mean())
+        images = smaller
+    return torch.stack([*energies, (images - images.mean(0)).square().mean()])
+
+
+def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Tensor, steps: int) -> str | None:
+    r"""
+    Diagnoses a generator that has learned too little, without a feature network: natural images vary mostly at coarse
+    scales, noise at fine ones.
+
+    Args:
+        real_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Real images in [-1, 1].
+        fake_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Generated images in [-1, 1].
+        steps (`int`):
+            Number of updates of the run.
+
+    Returns:
+        `str` or `None`: a sentence for the log, or `None` if the images vary as much as real ones at every scale.
+    """
+    real, fake = band_energies(real_pixel_values), band_energies(fake_pixel_values.to(real_pixel_values.device))
+    ratios = ((fake + 1e-6) / (real + 1e-6)).sqrt().tolist()
+    if all(1 / _LARGEST_RATIO < ratio < _LARGEST_RATIO for ratio in ratios):
+        return None
+    return (
+        f"After {steps:,} updates, the generated images are probably no good: their fine detail varies {ratios[0]:.1f}"
+        f" times as much as in real ones, their coarse shapes {ratios[-1]:.1f} times. Look at the samples. Good images"
+        " usually take 3,000 to 20,000 updates: resume with a higher `--max_train_steps`. If there were as many, the"
+        " warnings above say what went wrong."
+    )
+
+
 def diagnose_quality(value: float, best_value: float | None, best_step: int | None) -> str | None:
     r"""
     Diagnoses a loss of image quality.
@@ -104,6 +162,28 @@ def diagnose_quality(value: float, best_value: float | None, best_step: int | No
         f"The images are {value / best_value:.1f} times as far from real ones as those of step {best_step}. Use"
         " `--save_best` to keep the best model; try a lower learning rate or `--lr_scheduler linear`."
     )
+
+
+@contextmanager
+def keeping_progress(save: Callable[[], list[Path]]) -> Iterator[None]:
+    r"""
+    Context manager for the loading of images, in the middle of a run: saves the run if an error ends it, and logs how to
+    go on. Damaged images, lost connections and removed disks cost no update.
+
+    Args:
+        save (`Callable`):
+            Saves the run, and returns its checkpoints, the newest one last.
+    """
+    try:
+        yield
+    except Exception:
+        checkpoints = save()
+        if checkpoints:
+            logger.error(
+                f"The next images cannot be loaded. The run is kept in {checkpoints[-1]}. Go on with"
+                " `--resume_from_checkpoint latest` when the cause is removed."
+            )
+        raise
 
 
 def check_finite(

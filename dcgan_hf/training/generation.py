@@ -2,10 +2,13 @@
 # Licensed under the Apache License, Version 2.0.
 """Training of a DCGAN that generates images."""
 
+from itertools import islice
 from typing import Any
 
+import datasets
 import PIL.Image
 import torch
+from diffusers.image_processor import VaeImageProcessor
 from torch import nn
 
 from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments, rename_classes
@@ -13,16 +16,22 @@ from ..data.decoding import Decoder, choose_channels
 from ..data.loaders import Loader, Shard, make_loader
 from ..data.seeding import seeded_generator
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
+from ..pictures import to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine
 from .batches import LatentSampler, normal_latents, prepare_batches
 from .evaluation import GenerationEvaluation
+from .failures import diagnose_noise
 from .generation_arguments import DCGANTrainingArguments
 from .networks import Networks, fit_network, given_networks
 from .samples import SampleGrid
 from .task import Dataset, RawBatch
 from .trainer import Trainer
 from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
+
+
+# Real images that the samples of a trained generator are compared with.
+_COMPARED_IMAGES = 64
 
 
 class GenerationTask:
@@ -55,7 +64,7 @@ class GenerationTask:
         self.sample_latents = sample_latents
         self.discriminator_steps = args.discriminator_steps
         self.batches_per_update = args.gradient_accumulation_steps * args.discriminator_steps
-        self.augmentations: list[str] = list(args.diff_augment or [])
+        self.augmentations = args.augmentations_for(None)
         self.evaluation: GenerationEvaluation | None = None
         self.bad_images: set[str] = set()
 
@@ -82,6 +91,8 @@ class GenerationTask:
         if args.max_train_samples is not None:
             images = choose_images(images, args.max_train_samples, args.seed)
         self.image_dataset = images
+        number = None if isinstance(images.dataset, datasets.IterableDataset) else len(images.dataset)
+        self.augmentations = args.augmentations_for(number)
         return make_loader(images, decoder, shard, device, args.in_memory_gb)
 
     def _open(self, dataset: Dataset | None, split: str, with_labels: bool | None = None) -> ImageDataset:
@@ -135,9 +146,15 @@ class GenerationTask:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
         self.grid = SampleGrid(latents, self.generator_config.num_classes)
+        batches = islice(loader.batches(0), -(-_COMPARED_IMAGES // shard.batch_size))
+        self.some_images = to_pixel_values(torch.cat([batch["pixel_values"] for batch in batches]))
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         return self.grid.draw(generator)
+
+    def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
+        samples = VaeImageProcessor.normalize(self.grid.sample(generator))
+        return diagnose_noise(self.some_images, samples, steps)
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
         return DCGANPipeline(generator=generator, discriminator=discriminator)

@@ -57,7 +57,7 @@ def make_config(name: str, value: str | dict[str, Any], config_class: Any, commo
         _check_resolution(common["image_size"])
     try:
         return config_class(**(common | fields))
-    except StrictDataclassError as error:  # wraps the errors of the validators
+    except (StrictDataclassError, ValueError) as error:  # the former wraps the errors of the validators
         reason = str(error.__cause__ or error)
         raise ValueError(f"`{name}={json.dumps(fields)}`: {reason}" if fields else reason) from error
 

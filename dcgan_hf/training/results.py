@@ -5,6 +5,7 @@
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from .arguments import NETWORK_ARGUMENTS, TrainingArguments
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
+from .task import Task
 
 
 _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
@@ -59,14 +61,19 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
 
 
 def effective_arguments(
-    args: TrainingArguments, accelerator: Accelerator, num_channels: int, num_steps: int
+    args: TrainingArguments, accelerator: Accelerator, task: Task, num_steps: int
 ) -> dict[str, Any]:
-    """Returns the arguments of a run, with the properties of device and data that affect its result."""
-    return asdict(args) | {
+    """Returns the arguments of a run, with those that were chosen by device and data and affect its result."""
+    arguments = asdict(args)
+    if args.num_epochs is None:
+        arguments["max_train_steps"] = num_steps
+    if "diff_augment" in arguments:
+        arguments["diff_augment"] = task.augmentations or ["none"]
+    return arguments | {
         "mixed_precision": accelerator.mixed_precision,
         "device": accelerator.device.type,
         "num_cpu_threads": torch.get_num_threads(),
-        "num_channels": num_channels,
+        "num_channels": task.num_channels,
         # A resumed run must end at the step where the learning rates reach 0.
         "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
     }
@@ -99,7 +106,8 @@ def recipe_of(
         if name in names_where(arguments_class, on_card=True):
             recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
         elif name in names_where(arguments_class, on_card="name"):
-            recipe[name] = Path(value).name if Path(value).exists() else value
+            is_public = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", value) and not Path(value).exists()
+            recipe[name] = value if is_public else Path(value).name
     return recipe
 
 

@@ -3,13 +3,16 @@
 """Sample grids of a run, always from the same latents or low-resolution images."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import PIL.Image
 import torch
+from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
-from ..pictures import comparison_grid, image_grid, to_bytes, to_pil
+from ..model_folder import COMPARISON_FILE
+from ..pictures import comparison_grid, image_grid, save_picture, to_bytes, to_pil
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 
@@ -31,12 +34,17 @@ class SampleGrid:
         self.columns = min(num_images, num_classes or math.ceil(math.sqrt(num_images)))
         self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
 
-    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
-        """Returns the grid of a generator's samples."""
+    def sample(self, generator: torch.nn.Module) -> torch.Tensor:
+        """Returns a generator's samples: values in [0, 1], of shape `(num_images, num_channels, height, width)`."""
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
-        (images,) = pipe(latents=self.latents, class_labels=self.class_labels, return_dict=False)
-        return image_grid(images, self.columns)
+        labels = self.class_labels
+        (images,) = pipe(latents=self.latents, class_labels=labels, output_type="pt", return_dict=False)
+        return images
+
+    def draw(self, generator: torch.nn.Module) -> PIL.Image.Image:
+        """Returns the grid of a generator's samples."""
+        return image_grid(to_pil(to_bytes(self.sample(generator))), self.columns)
 
 
 class UpscaledGrid:
@@ -80,5 +88,28 @@ def sample_path(folder: Path, step: int) -> Path:
 def remove_later_samples(folder: Path, step: int) -> None:
     """Removes grids later than `step`, which are stale once a run resumes from there."""
     for path in folder.glob("step-*.png"):
-        if int(path.stem.removeprefix("step-")) > step:
+        number = path.stem.removeprefix("step-")
+        if number.isdecimal() and int(number) > step:
             path.unlink()
+
+
+def draw_for_card(pipe: DiffusionPipeline, draw: Callable[[], PIL.Image.Image], folder: Path) -> list[Path]:
+    r"""
+    Saves the model card's picture of a pipeline that cannot generate samples from seeds alone.
+
+    Args:
+        pipe (`DiffusionPipeline`):
+            The pipeline.
+        draw (`Callable`):
+            Draws the picture.
+        folder (`Path`):
+            Folder of the run.
+
+    Returns:
+        `list[Path]`: the path of the picture, if there is one.
+    """
+    if pipe.draws_from_seeds:
+        return []
+    path = folder / COMPARISON_FILE
+    save_picture(draw(), path)
+    return [path]

@@ -18,9 +18,10 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 from transformers.utils import logging as transformers_logging
 
+from ..folder_lock import alone_in
 from ..hardware import cores_of_a_process, default_mixed_precision
-from ..model_folder import LOG_FILE, LOG_FOLDER
-from ..processes import restored_globals
+from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_model
+from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState, list_checkpoints
 from .trackers import JSONLTracker, check_tracker
@@ -32,8 +33,8 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerator]:
     r"""
-    Connects the processes of a run and sets up its logs, without changing files of an earlier run. Restores the global
-    state of the process at the end.
+    Connects the processes of a run, holds its folder and sets up its logs, without changing files of an earlier run.
+    Restores the global state of the process at the end.
 
     Args:
         args ([`TrainingArguments`]):
@@ -45,15 +46,11 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
         `Accelerator`: connection of the processes.
 
     Raises:
-        ValueError: if this machine does not support the arguments, or if the folder contains another run.
+        ValueError: if this machine does not support the arguments, or if the folder contains another run
+            or one is writing there.
     """
     check_tracker(args.report_to)
     output_dir = Path(args.output_dir)
-    if list_checkpoints(output_dir) and resume is None and not args.overwrite_output_dir:
-        raise ValueError(
-            f"`output_dir={output_dir}` holds checkpoints of another run. Pass `resume_from_checkpoint=latest` to"
-            " resume it, `overwrite_output_dir` to delete it, or another folder."
-        )
     shows_progress = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # when saving the networks
     try:
@@ -61,7 +58,15 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             log = JSONLTracker(output_dir / LOG_FILE, TrainerState.read(resume).step if resume else 0)
             accelerator = _make_accelerator(args, output_dir, log)
             try:
-                yield accelerator
+                with alone_in(output_dir):
+                    check_place_for_model(output_dir)
+                    if list_checkpoints(output_dir) and resume is None and not args.overwrite_output_dir:
+                        raise ValueError(
+                            f"`output_dir={output_dir}` holds checkpoints of another run. Pass"
+                            " `resume_from_checkpoint=latest` to resume it, `overwrite_output_dir` to delete it, or"
+                            " another folder."
+                        )
+                    yield accelerator
             finally:
                 for tracker in accelerator.trackers:
                     tracker.finish()
@@ -105,8 +110,8 @@ def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTrack
 
 class StopSignals:
     """
-    Context manager that records SIGINT (Ctrl-C) and SIGTERM in `received` instead of ending the process. A second
-    signal ends it at once. Works in the main thread only: signals do not stop a run in another thread.
+    Context manager that records [`stop_signals`] in `received` instead of ending the process. A second signal ends it
+    at once. Works in the main thread only: signals do not stop a run in another thread.
     """
 
     def __init__(self) -> None:
@@ -115,7 +120,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stop_signals():
                 self._previous[number] = signal.signal(number, self._note)
         return self
 

@@ -33,6 +33,8 @@ from .trainer import Trainer
 from .updates import GAN, UpdateStrategy
 
 
+# Lower PSNR than bicubic interpolation that an adversarial loss, which adds detail, may cost.
+_LARGEST_LOSS_DB = 2.0
 # Images of a dataset and, if available, their low-resolution versions.
 Pair = tuple[ImageDataset, ImageDataset | None]
 
@@ -103,7 +105,18 @@ class SuperResolutionTask:
         if args.resize_mode != "random_crop":
             return make_loader(images, decoder, shard, device, args.in_memory_gb)
         crops = Crops(self.num_channels, args.resolution, args.scale_factor, args.crops_per_image)
-        return CropLoader(images, small_images, crops, shard, device, args.in_memory_gb, args.dataloader_num_workers)
+        loader = CropLoader(
+            images,
+            small_images,
+            crops,
+            shard,
+            device,
+            args.in_memory_gb,
+            args.dataloader_num_workers,
+            args.skip_bad_images,
+        )
+        self.bad_images = loader.bad_images
+        return loader
 
     def _open(self, dataset: Dataset | None, split: str) -> Pair:
         columns = [self.args.image_column]
@@ -156,6 +169,15 @@ class SuperResolutionTask:
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         return self.grid.draw(generator)
+
+    def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
+        difference = statistics.get("bicubic_psnr", 0) - statistics.get("psnr", 0)
+        if difference < _LARGEST_LOSS_DB:
+            return None
+        return (
+            f"The upscaled images are probably no good yet: their PSNR is {difference:.1f} dB below that of bicubic"
+            f" interpolation after {steps:,} updates. Resume with a higher `--max_train_steps`."
+        )
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANSuperResolutionPipeline:
         return DCGANSuperResolutionPipeline(generator, discriminator if self.args.is_adversarial else None)

@@ -129,6 +129,9 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
     adam_beta1: float = flag(
         0.9, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
     )
+    adam_beta2: float = flag(
+        0.999, "Adam's beta2.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
+    )
 
     eval_features: str | None = flag(
         None,
@@ -162,12 +165,8 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         self._check_weights()
 
     def _check_images(self) -> None:
-        if self.resize_mode == "random_crop":
-            for name in ("streaming", "skip_bad_images"):
-                if getattr(self, name):
-                    raise ValueError(
-                        f"`{name}` cannot be combined with `resize_mode=random_crop`. Use `crop` or `pad`."
-                    )
+        if self.resize_mode == "random_crop" and self.streaming:
+            raise ValueError("`streaming` cannot be combined with `resize_mode=random_crop`. Use `crop` or `pad`.")
         if self.low_resolution_column is None:
             return
         if self.resize_mode != "random_crop":

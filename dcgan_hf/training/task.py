@@ -72,5 +72,8 @@ class Task(Protocol):
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         """Returns a sample grid."""
 
+    def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
+        """Returns a sentence on a trained generator whose images are probably no good, or `None`."""
+
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DiffusionPipeline:
         """Makes the pipeline to save."""

@@ -4,6 +4,7 @@
 
 import importlib.util
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ import numpy as np
 import PIL.Image
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, on_main_process
+
+from ..files import naming_a_full_disk, write_text
+from ..model_folder import PROJECT
+
+
+logger = logging.getLogger(__name__)
 
 
 class JSONLTracker(GeneralTracker):
@@ -39,14 +46,8 @@ class JSONLTracker(GeneralTracker):
 
     @on_main_process
     def start(self) -> None:
-        kept = []
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                # A kill may have truncated the last line, but then it is past the last checkpoint.
-                if line.endswith("}") and json.loads(line)["step"] <= self.resume_step:
-                    kept.append(line + "\n")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(kept))
+        kept = [entry for entry in read_log(self.path) if entry["step"] <= self.resume_step]
+        write_text("".join(json.dumps(entry) + "\n" for entry in kept), self.path)
 
     @on_main_process
     def store_init_configuration(self, values: dict[str, Any]) -> None:
@@ -54,14 +55,31 @@ class JSONLTracker(GeneralTracker):
 
     @on_main_process
     def log(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
-        with self.path.open("a") as file:
+        with naming_a_full_disk(self.path), self.path.open("a") as file:
             file.write(json.dumps({"step": step} | values) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Returns the entries of a JSONL log, if it exists, without those that are incomplete: the last one while it is
+    being written, and any that a kill or a full disk has cut off."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    entries = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            entry = None
+        if isinstance(entry, dict) and "step" in entry:
+            entries.append(entry)
+        elif number < len(lines):
+            logger.warning(f"{path}: line {number} is damaged and is left out.")
+    return entries
 
 
 def start_trackers(accelerator: Accelerator, arguments: dict[str, Any]) -> None:
     """Starts the trackers of a run, with those of its arguments that trackers accept."""
     plain = {name: value for name, value in arguments.items() if isinstance(value, bool | int | float | str)}
-    accelerator.init_trackers("dcgan_hf", plain)
+    accelerator.init_trackers(PROJECT, plain)
 
 
 def log_image(trackers: list[GeneralTracker], name: str, image: PIL.Image.Image, step: int) -> None:

@@ -21,18 +21,17 @@ from diffusers import DiffusionPipeline
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data.loaders import endless_batches
-from ..evaluation.records import Metric, by_name, write_metrics
+from ..evaluation.records import Metric, by_name, check_place_for_metrics, write_metrics
 from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
-    COMPARISON_FILE,
     RESULTS_FILE,
     SAMPLES_FOLDER,
     remove_stale_files,
     write_json,
 )
-from ..pictures import save_animation
+from ..pictures import save_animation, save_picture
 from ..processes import connected_processes, is_main_process
 from ..publishing.upload import Publication, RunPublisher, publish_pipeline, update_card, write_model_page
 from .arguments import TrainingArguments
@@ -42,17 +41,19 @@ from .checkpointing import (
     checkpoint_folder,
     find_checkpoint,
     list_checkpoints,
+    load_best,
     load_checkpoint,
     prepare_output_dir,
     save_checkpoint,
 )
 from .diagnostics import collect_diagnostics
 from .engine import Engine, Loss, Optimizers, check_parts, own_shard
-from .failures import check_finite
+from .failures import check_finite, keeping_progress
+from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .results import describe_dataset, effective_arguments, recipe_of, write_results
 from .running_statistics import RunningStatistics
-from .samples import remove_later_samples, sample_path
+from .samples import draw_for_card, sample_path
 from .session import StopSignals, session
 from .task import Dataset, Task
 from .trackers import start_trackers
@@ -205,12 +206,10 @@ class Trainer:
         self.task = self.make_task(self.networks, self.update)
         shard = own_shard(args, accelerator)
         self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
-        num_steps = args.max_train_steps or args.num_epochs * len(self.loader) // self.task.batches_per_update
-        if num_steps == 0:
-            raise ValueError(f"`num_epochs={args.num_epochs}` gives fewer batches than one update takes. Increase it.")
+        num_steps = number_of_steps(args, self.task, self.loader, accelerator.num_processes)
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
 
-        self.arguments = effective_arguments(args, accelerator, self.task.num_channels, num_steps)
+        self.arguments = effective_arguments(args, accelerator, self.task, num_steps)
         if self.train_dataset is not None:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
@@ -231,10 +230,11 @@ class Trainer:
             "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
         }
 
+        if self.task.evaluation is not None:
+            check_place_for_metrics(self.output_dir)
         # All checks have passed. Only now may files of an earlier run be changed.
         if accelerator.is_main_process:
             prepare_output_dir(self.output_dir, self.state.step, args.overwrite_output_dir)
-            remove_later_samples(self.output_dir / SAMPLES_FOLDER, self.state.step)
             write_json(self.arguments, self.output_dir / ARGUMENTS_FILE)
         accelerator.wait_for_everyone()
         start_trackers(accelerator, self.arguments)
@@ -246,6 +246,7 @@ class Trainer:
         args, state, engine = self.args, self.state, self.engine
         self.statistics = RunningStatistics()
         self.metrics: list[Metric] = []
+        self.means: dict[str, float] = {}
         self.measured_step: int | None = None
         self.control, self.wants_stop = TrainerControl(), False
         self.started = time.perf_counter() - state.seconds
@@ -254,7 +255,7 @@ class Trainer:
         self._call("on_train_begin")
         batches = endless_batches(self.loader, state.epoch, state.batch)
         while not self.ends and not self.control.should_training_stop:
-            with self.statistics.waiting():
+            with self.statistics.waiting(), keeping_progress(self._save_progress):
                 taken = list(islice(batches, self.task.batches_per_update))
             state.epoch, state.batch, _ = taken[-1]
             statistics = engine.update([raw_batch for *_, raw_batch in taken], state.step)
@@ -273,6 +274,15 @@ class Trainer:
                 if self.control.should_save or self.control.should_training_stop:
                     self._save()
         batches.close()
+
+    def _save_progress(self) -> list[Path]:
+        """Saves updates since the last checkpoint, unless several processes had to agree on it. Returns all."""
+        is_saved = self.state.step == 0 or checkpoint_folder(self.output_dir, self.state.step).exists()
+        if not is_saved and self.accelerator.num_processes == 1:
+            if not self.control.should_log:
+                self._log()
+            self._save()
+        return list_checkpoints(self.output_dir)
 
     def _is_due(self, steps: int | None) -> bool:
         return steps is not None and self.state.step % steps == 0
@@ -324,10 +334,8 @@ class Trainer:
         control.should_save |= self.ends or (self.args.save_best and state.best_step == state.step)
 
     def _sample(self, step: int) -> None:
-        path = sample_path(self.output_dir / SAMPLES_FOLDER, step)
-        path.parent.mkdir(parents=True, exist_ok=True)
         image = self.task.draw(self.engine.sampled_generator)
-        image.save(path)
+        save_picture(image, sample_path(self.output_dir / SAMPLES_FOLDER, step))
         control = replace(self.control)
         self._call("on_sample", image=image)
         self.control = control  # ignores switches set here: the other processes do not see them
@@ -350,26 +358,17 @@ class Trainer:
         is_wanted = not args.save_best or state.best_step == state.step
         if self.publisher is not None and args.hub_strategy == "every_save" and is_wanted and not self.ends:
             pipe = self.task.make_pipeline(self.engine.sampled_generator, self.engine.discriminator)
-            files = [self.output_dir / ARGUMENTS_FILE, self.output_dir / RESULTS_FILE, *self._draw_for_card(pipe)]
+            files = [self.output_dir / name for name in (ARGUMENTS_FILE, RESULTS_FILE)]
+            files += draw_for_card(pipe, partial(self.task.draw, self.engine.sampled_generator), self.output_dir)
             self.publisher.publish_in_background(pipe, files, state.step)
-
-    def _draw_for_card(self, pipe: DiffusionPipeline) -> list[Path]:
-        """Saves the card's picture of a pipeline that cannot generate samples from seeds alone."""
-        if pipe.draws_from_seeds:
-            return []
-        path = self.output_dir / COMPARISON_FILE
-        path.parent.mkdir(exist_ok=True)
-        self.task.draw(self.engine.sampled_generator).save(path)
-        return [path]
 
     def _finish(self) -> None:
         """Saves the pipeline of the last or best step, reports, and publishes."""
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step is not None:
-            saved_step = self.saved_step = state.best_step
-            if saved_step != state.step:
-                accelerator.load_state(str(checkpoint_folder(self.output_dir, saved_step)))
+            if state.best_step != state.step:
+                saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
         evaluation = self.task.evaluation
         if evaluation is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)
@@ -387,7 +386,7 @@ class Trainer:
             remove_stale_files(self.output_dir)
             if self.metrics:
                 write_metrics(self.metrics, self.output_dir)
-            self._draw_for_card(self._pipeline)
+            draw_for_card(self._pipeline, partial(self.task.draw, engine.sampled_generator), self.output_dir)
             self.save_model()
         self._call("on_train_end")
         if self.publisher is not None:

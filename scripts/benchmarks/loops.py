@@ -117,14 +117,11 @@ def make_engine(args: DCGANTrainingArguments, num_channels: int) -> Engine:
 
 
 def our_loop(
-    resolution: int, num_channels: int, device: torch.device, recipe: str | None = None, **changes: Any
+    resolution: int, num_channels: int, device: torch.device, recipe: str = "celeba", **changes: Any
 ) -> tuple[nn.Module, Step]:
-    """Returns a trainer's update on a loader's uint8 images. Defaults to the paper's loss and learning rates."""
+    """Returns a trainer's update on a loader's uint8 images. The default recipe has the paper's values."""
     changes |= {"resolution": resolution, "use_cpu": device.type == "cpu"}
-    if recipe is None:
-        args = DCGANTrainingArguments(**changes)
-    else:
-        args = arguments_from_recipe(DCGANTrainingArguments, recipe, changes)
+    args = arguments_from_recipe(DCGANTrainingArguments, recipe, changes)
     engine, steps = make_engine(args, num_channels), count()
     engine.start(num_steps=1)  # any number: the learning rates are constant
     return engine.generator, lambda images: engine.update([{"pixel_values": images}], next(steps))

@@ -9,11 +9,12 @@ import sys
 
 import nbformat
 import pytest
+import torch
 import yaml
 
 import dcgan_hf
 from dcgan_hf.cli.command import COMMANDS
-from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality
+from dcgan_hf.training.failures import check_finite, diagnose, diagnose_noise, diagnose_quality
 
 from ..train_utils import RECIPES, ROOT, SCRIPTS
 from .pages import CARDS, DOCS, PAGES, blocks_of, prose_of
@@ -272,6 +273,8 @@ def test_warnings_are_quoted_word_for_word():
         diagnose(healthy | {"discriminator_loss": 0.0}, 1000),
         diagnose_quality(5.0, 2.0, 1000),
     ]
+    noise = torch.randn(64, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    messages.append(re.sub(r"\d\.\d", "N.N", diagnose_noise(noise, noise * 0.1, 75)))
     with pytest.raises(FloatingPointError) as diverged:
         check_finite({"discriminator_loss": math.nan}, 1000, find_checkpoints=lambda: [DOCS / "checkpoint-4000"])
     messages.append(str(diverged.value))

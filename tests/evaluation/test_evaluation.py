@@ -168,6 +168,18 @@ def test_features_are_kept_for_the_same_images_and_weights_only(tmp_path):
     assert network.asked == 1200 and len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize("size", [0, 20, 200, -1])
+def test_damaged_features_are_computed_again(tmp_path, size, caplog):
+    images, network = random_images(30), Means()
+    first = features_of(network, images, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:size])
+    again = features_of(network, images, tmp_path)
+    assert network.asked == 60 and (again.features == first.features).all()
+    assert f"{path} is damaged" in caplog.text and len(path.read_bytes()) == len(whole)
+
+
 @pytest.mark.parametrize("num_classes", [0, 3])
 def test_images_are_those_of_generated_files(tmp_path, num_classes):
     model = save_model(tmp_path / "model", **({"num_classes": num_classes} if num_classes else {}))
@@ -310,6 +322,20 @@ def test_a_model_of_the_hub_is_evaluated(hub, token, classifier, tmp_path, monke
     assert card.data.eval_results[0].dataset_name == "digits" and "## Training" in card.content
 
 
+def test_bad_real_images_are_named_or_skipped(classifier, tmp_path, caplog):
+    save_model(tmp_path / "model")
+    (tmp_path / "real").mkdir()
+    for i, pixels in enumerate(random_images(30)):
+        PIL.Image.fromarray(pixels[0].numpy()).save(tmp_path / "real" / f"{i}.png")
+    (tmp_path / "real" / "broken.png").write_bytes((tmp_path / "real" / "3.png").read_bytes()[:90])
+    flags = [tmp_path / "model", "--dataset_name", tmp_path / "real", "--features", classifier, "--num_images", 30]
+    with pytest.raises(ValueError, match=r"Image number 30 \(.*broken.png\) cannot be read: .*`--skip_bad_images`"):
+        evaluate(*flags, cache_dir=tmp_path / "cache")
+    evaluate(*flags, "--skip_bad_images", cache_dir=tmp_path / "cache")
+    assert read_metrics(tmp_path / "model")[0].num_real_images == 30
+    assert "Left out 1 of 31 images, which cannot be read: number 30 (" in caplog.text
+
+
 def test_wrong_use_is_told_before_work(classifier, tmp_path):
     model = save_model(tmp_path / "model")
     options = {"dataset_name": "digits", "features": classifier}
@@ -336,6 +362,21 @@ def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
     network = load_feature_network(str(folder), CPU)
     assert network.class_names == names
     assert network(random_images(2))[0].shape == (2, 128)
+
+
+def test_a_classifier_skips_bad_images(tmp_path, caplog):
+    """With their labels: otherwise, there would be more labels than images."""
+    for name in ("dark", "light"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(6):
+            PIL.Image.new("L", (16, 16), i).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "dark" / "0.png").write_bytes(b"no image")
+    options = {"dataset_name": tmp_path / "photos", "resolution": 16, "num_epochs": 1, "train_batch_size": 4}
+    flags = [f"--{name}={value}" for name, value in (options | {"output_dir": tmp_path / "out"}).items()]
+    with pytest.raises(ValueError, match=r"Image number 0 \(.*dark.0.png\) cannot be read: .*`--skip_bad_images`"):
+        run_command("train-classifier", *flags, "--use_cpu")
+    run_command("train-classifier", *flags, "--use_cpu", "--skip_bad_images")
+    assert "Left out 1 of 12 images" in caplog.text
 
 
 def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """Tests of PSNR, SSIM, baselines and the evaluation command of super-resolution."""
 
+import io
 import json
 import math
 
@@ -25,7 +26,6 @@ from dcgan_hf.evaluation.features import load_feature_network
 from dcgan_hf.evaluation.records import Metric, read_metrics
 from dcgan_hf.evaluation.upscaled_images import (
     BASELINES,
-    check_pairs,
     decode_whole_images,
     interpolate,
     join_if_of_one_size,
@@ -284,26 +284,35 @@ def encoded(*images):
 def test_whole_images_are_cut_where_the_scale_factor_ends():
     pixels = np.random.default_rng(0).integers(0, 256, (11, 14, 3), dtype=np.uint8)
     grey = PIL.Image.fromarray(pixels[..., 0])
-    first, second = decode_whole_images(encoded(PIL.Image.fromarray(pixels), grey), 3, scale_factor=4)
+    (first, second), small, indices = decode_whole_images(encoded(PIL.Image.fromarray(pixels), grey), None, 3, 4)
     assert (first.permute(1, 2, 0).numpy() == pixels[:8, :12]).all()
-    assert (second.permute(1, 2, 0).numpy() == pixels[:8, :12, :1]).all()
-    (whole,) = decode_whole_images(encoded(grey), 1)
+    assert (second.permute(1, 2, 0).numpy() == pixels[:8, :12, :1]).all() and small is None and indices == [0, 1]
+    (whole,), _, _ = decode_whole_images(encoded(grey), None, 1, 1)
     assert whole.shape == (1, 11, 14) and whole.dtype == torch.uint8
-    with pytest.raises(ValueError, match="Image number 1 is 14x11 pixels, smaller than the scale factor 12"):
-        decode_whole_images(encoded(PIL.Image.new("L", (12, 12)), grey), 1, scale_factor=12)
-    broken = ImageDataset([{"image": {"bytes": b"no image", "path": None}}], None)
-    with pytest.raises(ValueError, match="Image number 0 cannot be read: it is not an image of a known format"):
-        decode_whole_images(broken, 1)
 
 
-def test_pairs_must_fit():
-    real, small = list(random_images(2, 1, 12, 16)), list(random_images(2, 1, 3, 4))
-    check_pairs(real, small, 4)
-    small[1] = small[1][:, :, :3]
+def test_images_that_cannot_be_measured_are_named_or_skipped(caplog):
+    fits, flat = PIL.Image.new("L", (12, 8)), PIL.Image.new("L", (40, 7))
     with pytest.raises(
-        ValueError, match="Image number 1 is 16x12 pixels and its low-resolution version 3x3. .* 4 times as wide"
+        ValueError, match="1 of 2 images .*: number 1 is 40x7 pixels, too small to measure: at least 8"
     ):
-        check_pairs(real, small, 4)
+        decode_whole_images(encoded(fits, flat), None, 1, 4)
+    images, _, indices = decode_whole_images(encoded(flat, fits, flat, fits), None, 1, 4, skip_bad_images=True)
+    assert len(images) == 2 and indices == [1, 3] and "Left out 2 of 4 images" in caplog.text
+    # Pairs are left out together.
+    small = encoded(*(image.resize((3, 2)) for image in (fits, flat, fits)))
+    with pytest.raises(ValueError, match="number 1 is 40x7 pixels and its low-resolution version 3x2. .* 4 times as"):
+        decode_whole_images(encoded(fits, flat, fits), small, 1, 4)
+    large, small_images, indices = decode_whole_images(encoded(fits, flat, fits), small, 1, 4, skip_bad_images=True)
+    assert [tuple(image.shape) for image in (*large, *small_images)] == [(1, 8, 12)] * 2 + [(1, 2, 3)] * 2
+    assert indices == [0, 2]
+    file = io.BytesIO()
+    PIL.Image.effect_noise((40, 40), 50).save(file, "PNG")
+    cut = datasets.Dataset.from_dict({"image": [{"bytes": file.getvalue()[:900], "path": "a/cut.png"}]})
+    with pytest.raises(ValueError, match=r"Image number 0 \(a/cut.png\) cannot be read: .*skip it with"):
+        decode_whole_images(ImageDataset(cut, None), None, 1, 1)
+    with pytest.raises(ValueError, match="None of the 1 images can be read"):
+        decode_whole_images(ImageDataset(cut, None), None, 1, 1, skip_bad_images=True)
 
 
 def test_images_are_joined_if_they_can_be():
@@ -390,14 +399,23 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     evaluate(model, pairs, "--image_column=image", "--low_resolution_column=small")
     given = read_metrics(model)
     assert [metric.value for metric in given] == pytest.approx([metric.value for metric in own])
-    assert "(column `small`)" in (model / "evaluation" / "super_resolution.md").read_text()
+    report = (model / "evaluation" / "super_resolution.md").read_text()
+    assert "4 of pairs, split `train`. The low-resolution images are part of the dataset (column `small`)" in report
 
     kept = json.loads((model / "metrics.json").read_text())
     with pytest.raises(
-        ValueError, match="Image number 0 is 12x10 pixels and its low-resolution version 24x20. It must be 2"
+        ValueError, match="number 0 is 12x10 pixels and its low-resolution version 24x20. It must be 2"
     ):
         evaluate(model, pairs, "--image_column=small", "--low_resolution_column=image")
     assert json.loads((model / "metrics.json").read_text()) == kept
+
+    # Labels follow the images that are left.
+    images = [image if i % 3 else image[:, :4] for i, image in enumerate(photos(30, size=24))]
+    data = save_images(tmp_path / "odd", images, label=[i % 10 for i in range(30)])
+    with pytest.raises(ValueError, match="10 of 30 images cannot be used: number 0 is 24x4 pixels, too small"):
+        evaluate(model, data)
+    evaluate(model, data, "--skip_bad_images")
+    assert read_metrics(model)[0].num_images == 20
 
 
 @pytest.mark.parametrize(

@@ -2,27 +2,40 @@
 
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
 import sys
+from concurrent.futures import FIRST_EXCEPTION, wait
+from functools import partial
+from types import ModuleType, SimpleNamespace
 
+import httpx
 import numpy as np
 import PIL.Image
 import pytest
 import torch
 import yaml
 
+from dcgan_hf.cli.main import main
 from dcgan_hf.interpretability.attribution import attribute
+from dcgan_hf.interpretability.inversion import prepare_images
 from dcgan_hf.interpretability.latent_space import Directions, factorized_directions, interpolate
+from dcgan_hf.interpretability.visible_changes import describe_directions
 
 from ..pipelines.test_pipeline_dcgan import make_pipeline, seeds
 from ..train_utils import run_command
 
 
 gr = pytest.importorskip("gradio")
+from gradio_client import Client, handle_file  # noqa: E402
+from gradio_client.exceptions import AppError  # noqa: E402
+
+
 demo = pytest.importorskip("dcgan_hf.interpretability.demo.app")
 actions = pytest.importorskip("dcgan_hf.interpretability.demo.actions")
+uploads = pytest.importorskip("dcgan_hf.interpretability.demo.uploads")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing")
 
@@ -41,11 +54,13 @@ def same(images, others):
 
 @pytest.fixture(scope="module")
 def pipe():
+    torch.manual_seed(0)
     return make_pipeline()
 
 
 @pytest.fixture(scope="module")
 def conditional():
+    torch.manual_seed(1)
     return make_pipeline(num_channels=1, num_classes=3)
 
 
@@ -91,52 +106,90 @@ def test_move(conditional):
     ]
 
 
+def score_of(told):
+    return float(told.split(",")[0]), int(re.search(r"scores of (\d+)% of 256 images", told)[1])
+
+
 def test_explain(pipe, conditional):
-    probabilities, seen, colored = actions.explain(pipe, None, 2, "occlusion")
+    compared = partial(actions.scores_of_samples, pipe)
+    told, seen, colored = actions.explain(pipe, compared, None, 2, "occlusion")
     (image,) = pipe(generator=seeds(2)).images
     assert same([seen], [image]) and colored.size == (SIZE, SIZE) and colored.mode == "RGB"
     # The same image, uploaded.
-    dropped, seen, colored_again = actions.explain(pipe, image, None, "occlusion")
-    assert same([seen], [image]) and dropped["real"] == pytest.approx(probabilities["real"], abs=0.01)
-    assert sum(dropped.values()) == pytest.approx(1)
+    told_again, seen, colored_again = actions.explain(pipe, compared, image, None, "occlusion")
+    assert same([seen], [image]) and score_of(told_again)[0] == pytest.approx(score_of(told)[0], abs=0.011)
+    # Generated images lie among the generated ones, and nothing claims that one is real.
     pixel_values = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
-    assert dropped["real"] == pytest.approx(pipe.discriminator(pixel_values).logits.sigmoid().item(), abs=1e-5)
+    with torch.no_grad():
+        logit = pipe.discriminator(pixel_values).logits.item()
+        others = pipe(256, generator=torch.Generator().manual_seed(0), output_type="np").images
+        logits = pipe.discriminator(torch.from_numpy(others).permute(0, 3, 1, 2) * 2 - 1).logits
+    assert score_of(told_again) == (
+        pytest.approx(logit, abs=0.006),
+        round(100 * (logits < logit).float().mean().item()),
+    )
+    assert "real" not in told
     # Orange where the image looks more real, blue where it looks less real.
     strengths = attribute(pipe.discriminator, pixel_values, "occlusion")[0].sum(0).numpy()
     red, _, blue = pixels(colored_again).astype(int).transpose(2, 0, 1)
     clear = np.abs(strengths) > 0.1 * np.abs(strengths).max()
     assert clear.any() and np.array_equal((red > blue)[clear], (strengths > 0)[clear])
 
-    photo = PIL.Image.effect_noise((40, 20), 80).convert("RGBA")
-    labelled = {name: actions.explain(conditional, photo, 0, "guided_backprop", name)[0] for name in ("cat", "dog")}
-    assert labelled["cat"] != labelled["dog"]
+    photo, compared = (
+        PIL.Image.effect_noise((40, 20), 80).convert("RGBA"),
+        partial(actions.scores_of_samples, conditional),
+    )
+    labelled = {
+        name: actions.explain(conditional, compared, photo, 0, "guided_backprop", name)[0] for name in ("cat", "dog")
+    }
+    assert labelled["cat"] != labelled["dog"] and labelled["dog"].endswith("of class 'dog'")
 
 
-def test_find(conditional):
+def test_find(conditional, monkeypatch):
     (image,) = conditional(generator=seeds(3), class_labels="fish").images
-    seen, found, nearness = actions.find(conditional, image, 150, "fish")
-    assert same([seen], [image]) and seen.size == found.size == (SIZE, SIZE)
+    *_, (seen, found, nearness) = actions.find(conditional, image, 150, "fish")
+    assert same([seen], [image]) and seen.size == found.size == (SIZE, SIZE) and "Stopped" not in nearness
     psnr = float(nearness.split(" dB")[0])
     error = np.square((pixels(found).astype(float) - np.asarray(image)) / 255).mean()
     rounding = 1 / 12 / 255**2  # of 8-bit values, which the PSNR does not include
     assert psnr > 30 and -10 * np.log10(error) == pytest.approx(-10 * np.log10(10 ** (-psnr / 10) + rounding), abs=1)
+    # Results on the way are shown.
+    noise = PIL.Image.effect_noise((16, 16), 80)
+    psnrs = [float(told.split(" dB")[0]) for *_, told in actions.find(conditional, noise, 150, "fish")]
+    assert len(psnrs) == 9 and psnrs == sorted(psnrs)
+    # A search ends when its time is over, or when it is closed. The networks are as before.
+    monkeypatch.setattr(actions, "SEARCH_SECONDS", 0)
+    (only,) = actions.find(conditional, noise, 150, "fish")
+    assert only[2].endswith("Stopped after 0 seconds.")
+    search = actions.find(conditional, noise, 150, "fish")
+    next(search)
+    search.close()
+    assert same([image], conditional(generator=seeds(3), class_labels="fish").images)
+    conditional.generator.train().eval()  # a fused generator cannot be trained
+
+
+def test_new_seeds_are_random_and_allowed():
+    drawn = [actions.new_seeds(2) for _ in range(50)]
+    assert len({seed for pair in drawn for seed in pair}) > 90
+    assert all(0 <= seed <= actions.MAX_SEED for pair in drawn for seed in pair)
+    assert isinstance(actions.new_seeds(1), int)
 
 
 def test_mistakes_are_told_in_plain_words(pipe, conditional):
-    directions = factorized_directions(pipe.generator, 2)
+    directions, compared = factorized_directions(pipe.generator, 2), partial(actions.scores_of_samples, pipe)
     float_image = PIL.Image.fromarray(np.full((16, 16), 300, np.float32))
     for call, message in (
         (lambda: actions.sample(pipe, 2, None, 0.0), "Enter a seed: a whole number, such as 0."),
         (lambda: actions.walk(pipe, 0, None, 2, "linear", 0.0), "Enter a seed"),
         (lambda: actions.move(pipe, directions, "factor 0", 1.0, 2, None, 0.0), "Enter a seed"),
-        (lambda: actions.explain(pipe, None, None, "occlusion"), "Enter a seed"),
+        (lambda: actions.explain(pipe, compared, None, None, "occlusion"), "Enter a seed"),
         (
             lambda: actions.sample(conditional, 2, 0, 0.0, "bird"),
             "Unknown class 'bird'. Choose one of: cat, dog, fish",
         ),
         (lambda: actions.sample(conditional, 2, 0, 0.0), "Unknown class None"),
         (
-            lambda: actions.explain(pipe, float_image, 0, "occlusion"),
+            lambda: actions.explain(pipe, compared, float_image, 0, "occlusion"),
             "This picture cannot be used: a float image must lie",
         ),
     ):
@@ -157,6 +210,12 @@ def test_directions_are_those_beside_the_model(pipe, hub, token, tmp_path):
     assert demo.load_directions("org/dcgan", pipe).names == found.names
     Directions(torch.eye(8)[:1], ["smile"]).save_pretrained(tmp_path)
     assert demo.load_directions(tmp_path, pipe).names == ["smile"]
+    Directions(torch.ones(60, 8), [f"number {i}" for i in range(60)]).save_pretrained(tmp_path)
+    assert len(demo.load_directions(tmp_path, pipe).names) == 50
+    for vectors in (torch.eye(9)[:1], torch.empty(0, 8)):
+        Directions(vectors, ["smile"][: len(vectors)]).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match=r"directions.safetensors holds directions of shape \(\d, \d\)"):
+            demo.load_directions(tmp_path, pipe)
 
 
 def tabs_of(page):
@@ -183,52 +242,188 @@ def test_tabs(pipe, conditional):
     assert not page.analytics_enabled
 
 
-def test_files_that_are_no_pictures(pipe, tmp_path):
+class Blend(torch.nn.Module):
+    """Generator of grey squares whose top is as bright as the first latent, and whose red is the second one."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, latents):
+        images = torch.zeros(len(latents), 3, 12, 12)
+        images[:, :, :4] += latents[:, :1, None, None] / 10
+        images[:, 0] += latents[:, 1, None, None] / 20
+        return images
+
+
+def test_directions_are_named_by_what_changes(pipe):
+    def draw(latents, **options):
+        return (blend(latents) + 0.5,)
+
+    blend = Blend()
+    fake = SimpleNamespace(generator=pipe.generator, prepare_latents=pipe.prepare_latents)
+    drawing = type("Drawing", (SimpleNamespace,), {"__call__": lambda self, **options: draw(**options)})(**vars(fake))
+    directions = Directions(torch.eye(8)[:3], ["factor 0", "component 3", "smile: yes"])
+    assert describe_directions(drawing, directions) == [
+        "Direction 1: brighter at the top (80 %)",
+        "Direction 2: redder all over (20 %)",
+        "Towards smile: yes (0 %)",
+    ]
+    described = describe_directions(pipe, factorized_directions(pipe.generator, 5))
+    assert len(set(described)) == 5 and all(re.fullmatch(r"Direction \d: .+ \(\d+ %\)", name) for name in described)
+
+
+def test_files_that_are_no_pictures(pipe, tmp_path, monkeypatch):
     page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
     pictures = [block for block in page.blocks.values() if getattr(block, "label", None) == "Picture"]
-    (tmp_path / "notes.png").write_text("no picture")
-    PIL.Image.new("RGB", (30, 20), "red").save(tmp_path / "red.png")
     assert len(pictures) == 2
+    notes, large, bomb, cut = (tmp_path / name for name in ("notes.png", "large.bmp", "bomb.png", "cut.jpg"))
+    notes.write_text("no picture")
+    PIL.Image.new("RGB", (2000, 2000)).save(large)
+    PIL.Image.new("1", (20_000, 10_000)).save(bomb)  # some kilobytes
+    PIL.Image.effect_noise((64, 64), 50).save(cut)
+    cut.write_bytes(cut.read_bytes()[:1000])
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "drawing.eps")
+    decoded = []
+    monkeypatch.setattr(PIL.Image.Image, "load", lambda image: decoded.append(image))
     for picture in pictures:
-        assert picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "red.png"))).size == (30, 20)
-        with pytest.raises(gr.Error, match="This file cannot be read as an image."):
-            picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "notes.png")))
-    PIL.Image.effect_noise((64, 64), 50).save(tmp_path / "cut.jpg")
-    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:1000])
-    cut = pictures[0].preprocess(gr.data_classes.ImageData(path=str(tmp_path / "cut.jpg")))
-    with pytest.raises(gr.Error, match="This picture cannot be used"):
-        actions.find(pipe, cut, 5)
+        for path, message in (
+            (notes, "This file cannot be read as an image. Upload one of: JPEG"),
+            (tmp_path / "drawing.eps", "This file cannot be read as an image"),
+            (large, "This file is larger than 10 MB"),
+            (bomb, "This picture has .*50 million"),
+        ):
+            with pytest.raises(gr.Error, match=message):
+                picture.preprocess(gr.data_classes.ImageData(path=str(path), orig_name="photo.jpg"))
+        with pytest.raises(gr.Error, match="Pictures within a request are not read"):
+            picture.preprocess(gr.data_classes.ImageData(url="data:image/png;base64,AAAA"))
+    assert not decoded
+    monkeypatch.undo()
+    with pytest.raises(gr.Error, match="This file cannot be read as an image"):
+        pictures[0].preprocess(gr.data_classes.ImageData(path=str(cut)))
+    assert pictures[0].preprocess(None) is None
+
+
+def test_pictures_are_upright_and_keep_their_transparency(pipe, tmp_path):
+    picture = uploads.picture_upload()
+    photo = PIL.Image.new("RGB", (30, 20), "red")
+    photo.paste("blue", (0, 0, 15, 20))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees
+    photo.save(tmp_path / "photo.png", exif=exif)
+    seen = prepare_images(pipe, picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "photo.png"))))
+    assert seen[0, :, 0, 8].tolist() == [-1, -1, 1] and seen[0, :, 15, 8].tolist() == [1, -1, -1]  # blue above red
+    PIL.Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    clear = picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "clear.png")))
+    assert torch.equal(prepare_images(pipe, clear), torch.ones(1, 3, 16, 16))  # on white, as in training
+
+
+@pytest.fixture(scope="module")
+def address(conditional):
+    page = demo.build_demo(conditional, factorized_directions(conditional.generator, 2), "Three animals")
+    _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
+    yield local
+    page.close()
+
+
+def test_the_api_has_the_same_bounds_as_the_page(address, conditional, tmp_path):
+    client = Client(address, verbose=False, download_files=str(tmp_path))
+    names = client.view_api(return_format="dict")["named_endpoints"]
+    assert names.keys() == {"/sample", "/walk", "/move", "/find", "/explain"}
+    (first, _) = client.predict(2, 7, 0.0, "dog", api_name="/sample")
+    assert same([PIL.Image.open(first["image"])], conditional(generator=seeds(7), class_labels="dog").images)
+    for inputs, message in (
+        ((65, 0, 0.0, "cat"), "greater than maximum value 64"),
+        ((10**9, 0, 0.0, "cat"), "greater than maximum value 64"),
+        ((0, 0, 0.0, "cat"), "less than minimum value 1"),
+        ((2, -1, 0.0, "cat"), "less than minimum value 0"),
+        ((2, 2**31, 0.0, "cat"), "greater than maximum value 2147483647"),
+        ((2, None, 0.0, "cat"), "Enter a seed"),
+        ((2, 0, 0.001, "cat"), "not in the list of choices"),
+        ((2, 0, 0.0, "bird"), "not in the list of choices"),
+    ):
+        with pytest.raises(AppError, match=message):
+            client.predict(*inputs, api_name="/sample")
+    assert len(client.predict(2.4, 0.4, 0.0, "cat", api_name="/sample")) == 2  # rounded
+    with pytest.raises(AppError, match="greater than maximum"):
+        client.predict("factor 0", 1e9, 2, 0, 0.0, "cat", api_name="/move")
+    with pytest.raises(AppError, match="greater than maximum"):
+        client.predict(None, 10**9, "cat", api_name="/find")
+    with pytest.raises(AppError, match="Upload a picture first"):
+        client.predict(None, 50, "cat", api_name="/find")
+    with pytest.raises(AppError, match="Addresses are not fetched"):
+        elsewhere = {"path": f"{address}favicon.ico", "meta": {"_type": "gradio.FileData"}}
+        client.predict(elsewhere, 50, "cat", api_name="/find")
+    # No way around the queue.
+    answer = httpx.post(f"{address}gradio_api/run/sample", json={"data": [2, 0, 0.0, "cat"]})
+    assert answer.status_code in (404, 422)
+
+
+def test_a_search_keeps_nobody_waiting_and_can_be_stopped(address, tmp_path):
+    PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
+    client, other = (Client(address, verbose=False, download_files=str(tmp_path)) for _ in range(2))
+    search = client.submit(handle_file(tmp_path / "noise.png"), 1000, "cat", api_name="/find")
+    next(iter(search))  # it has begun
+    assert len(other.predict(2, 7, 0.0, "dog", api_name="/sample")) == 2
+    assert not search.done()
+    search.cancel()
+    *_, (_, _, nearness) = other.submit(handle_file(tmp_path / "noise.png"), 50, "cat", api_name="/find")
+    assert " dB" in nearness  # the next search has its turn
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_in_a_browser(conditional, tmp_path):
+def test_in_a_browser(conditional, address, tmp_path):
     sync_api = pytest.importorskip("playwright.sync_api")
-    page = demo.build_demo(conditional, factorized_directions(conditional.generator, 2), "Three animals")
-    _, address, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
     requested = []
-    try:
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-            tab = browser.new_page(viewport={"width": 390, "height": 844})
-            tab.on("request", lambda request: requested.append(request.url))
-            tab.goto(address)
-            tab.get_by_text("seed 15").wait_for()  # generated when the page opened
-            tab.get_by_label("Seed", exact=True).first.fill("100")
-            tab.get_by_role("button", name="Sample", exact=True).click()
-            tab.get_by_text("seed 115").wait_for()
-            shown = tab.locator(".pixels img:visible").first
-            (image,) = conditional(generator=seeds(100), class_labels="cat").images
-            (tmp_path / "shown.png").write_bytes(tab.request.get(shown.get_attribute("src")).body())
-            assert same([PIL.Image.open(tmp_path / "shown.png")], [image])
-            assert tab.evaluate("document.documentElement.scrollWidth") == 390
-            tab.get_by_label("Seed", exact=True).first.fill("")
-            tab.get_by_role("button", name="Sample", exact=True).click()
-            tab.get_by_text("Enter a seed: a whole number, such as 0.").wait_for()
-            browser.close()
-    finally:
-        page.close()
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        tab = browser.new_page(viewport={"width": 390, "height": 844})
+        tab.on("request", lambda request: requested.append(request.url))
+        tab.goto(address)
+        tab.get_by_text("seed 15").wait_for()  # generated when the page opened
+        seed = tab.get_by_label("Seed", exact=True).first
+        seed.fill("100")
+        tab.get_by_role("button", name="Sample", exact=True).click()
+        tab.get_by_text("seed 115").wait_for()
+        shown = tab.locator(".pixels img:visible").first
+        (image,) = conditional(generator=seeds(100), class_labels="cat").images
+        (tmp_path / "shown.png").write_bytes(tab.request.get(shown.get_attribute("src")).body())
+        assert same([PIL.Image.open(tmp_path / "shown.png")], [image])
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+        # On a laptop, all images are seen at once.
+        tab.set_viewport_size({"width": 1366, "height": 768})
+        last, gallery = (found.bounding_box() for found in (tab.get_by_text("seed 115"), tab.locator(".pixels").first))
+        assert last["y"] + last["height"] <= gallery["y"] + gallery["height"] <= 768
+        # Other images, from a seed that is shown.
+        tab.get_by_role("button", name="Surprise me").first.click()
+        tab.wait_for_function("!document.body.innerText.includes('seed 115')")
+        tab.get_by_text(f"seed {seed.input_value()}", exact=True).wait_for()
+        assert seed.input_value() != "100"
+        seed.fill("")
+        tab.get_by_role("button", name="Sample", exact=True).click()
+        tab.get_by_text("Enter a seed: a whole number, such as 0.").wait_for()
+        browser.close()
     local = (address, "data:", "blob:")
     assert len(requested) > 10 and not [url for url in requested if not url.startswith(local)]
+
+
+def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_MAX_WAITING", 1)
+    page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
+    _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
+    PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
+    try:
+        client = Client(local, verbose=False, download_files=str(tmp_path))
+        noise = handle_file(tmp_path / "noise.png")
+        running = client.submit(noise, 1000, api_name="/find")
+        next(iter(running))
+        more = [client.submit(noise, 50, api_name="/find") for _ in range(3)]  # one may wait
+        wait([job.future for job in more], return_when=FIRST_EXCEPTION)
+        running.cancel()
+        refused = [str(job.exception()) for job in more if job.exception() is not None]
+        assert 1 <= len(refused) <= 2 and all("Queue is full" in message for message in refused)
+    finally:
+        page.close()
 
 
 # ---- the Space ----
@@ -280,12 +475,20 @@ def test_a_space_is_published(hub, token, tmp_path, pipe):
     for name, content in files.items():
         (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clone" / name).write_bytes(content)
-    code = "import app, dcgan_hf; print(dcgan_hf.__file__, app.demo.title, len(app.demo.fns))"
+    code = "import app, dcgan_hf; names = [f.api_name for f in app.demo.fns.values() if f.api_visibility == 'public']; print(dcgan_hf.__file__, app.demo.title, *names)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "clone", env=environment, capture_output=True, text=True
     )
-    assert process.stdout.split() == [str(tmp_path / "clone/dcgan_hf/__init__.py"), "dcgan", "5"], process.stderr
+    assert process.stdout.split() == [
+        str(tmp_path / "clone/dcgan_hf/__init__.py"),
+        "dcgan",
+        "sample",
+        "walk",
+        "move",
+        "find",
+        "explain",
+    ], process.stderr
 
 
 def test_publishing_a_space_again(hub, token, tmp_path, pipe, monkeypatch):
@@ -302,6 +505,47 @@ def test_publishing_a_space_again(hub, token, tmp_path, pipe, monkeypatch):
     run_command("demo", *flags)
     files = hub.files("spaces/org/look")
     assert files["README.md"].endswith(b"My own") and "dcgan_hf/old.py" not in files and "app.py" in files
+
+
+def test_hardware_of_a_space(hub, token, tmp_path, pipe, capsys):
+    pipe.save_pretrained(tmp_path / "dcgan")
+    flags = ["demo", str(tmp_path / "dcgan"), "--push_to_hub", "--hub_model_id"]
+    assert main([*flags, "org/free"]) == 0 and hub.hardware["spaces/org/free"] == "zero-a10g"
+    assert main([*flags, "org/paid", "--space_hardware", "t4-small"]) == 0
+    assert hub.hardware["spaces/org/paid"] == "t4-small"
+    assert main([*flags, "org/none", "--space_hardware", "zero-gpu"]) == 2
+    assert re.search("--space_hardware zero-gpu must be one of cpu-basic, .*", capsys.readouterr().err)
+
+    said = "hosting Gradio and Docker Spaces on free cpu-basic requires a PRO subscription"
+    hub.fail("POST /api/repos/create", 402, {"X-Error-Message": said}, times=1)
+    assert main([*flags, "org/none", "--space_hardware", "cpu-basic"]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "--space_hardware cpu-basic: the Hub does not create the Space org/none" in message
+    assert f"(402 Payment Required: {said}" in message
+    assert "'zero-a10g' (ZeroGPU)" in message and "Traceback" not in message
+    assert main([*flags, "somebody/none"]) == 2  # no right to write there
+    assert "(403 Forbidden: You don't have the rights" in capsys.readouterr().err
+    assert not {"spaces/org/none", "spaces/somebody/none"} & {*hub.repos}
+    # An existing Space is updated even if a new one would be refused.
+    hub.fail("POST /api/repos/create", 402, times=1)
+    assert main([*flags, "org/free", "--space_hardware", "cpu-basic"]) == 0
+
+
+def test_searches_use_a_gpu_that_is_lent(tmp_path, conditional, monkeypatch):
+    # The package of ZeroGPU, reduced to what it records: functions, and for how long they want a GPU.
+    lent = {}
+    zero_gpu = ModuleType("spaces")
+    zero_gpu.GPU = lambda duration: lambda function: lent.setdefault(duration, function)
+    monkeypatch.setitem(sys.modules, "spaces", zero_gpu)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    conditional.save_pretrained(tmp_path / "model")
+    run_command("demo", tmp_path / "model", "--output_dir", tmp_path / "space")
+    page = runpy.run_path(str(tmp_path / "space" / "app.py"))["demo"]
+    ((duration, search),) = lent.items()
+    assert duration > actions.SEARCH_SECONDS
+    assert [function.api_name for function in page.fns.values() if function.fn is search] == ["find"]
+    *_, (_, _, nearness) = search(PIL.Image.effect_noise((16, 16), 80), 50, "cat")
+    assert " dB" in nearness
 
 
 def test_folders_with_other_things_are_left_alone(tmp_path, pipe):

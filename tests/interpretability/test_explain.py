@@ -2,21 +2,32 @@
 
 import json
 import re
+import signal
+from functools import partial
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from scipy.stats import spearmanr
+from tqdm.auto import tqdm
 from transformers import ResNetForImageClassification
 
 from dcgan_hf import DCGANPipeline
+from dcgan_hf.cli.main import main
 from dcgan_hf.data import procedural_faces
 from dcgan_hf.evaluation.features import ClassifierFeatures
+from dcgan_hf.interpretability.arguments import ExplanationArguments
 from dcgan_hf.interpretability.latent_space import Directions
 from dcgan_hf.interpretability.page.discriminator_sections import signed_maps
-from dcgan_hf.interpretability.page.generator_sections import directions_section, units_section
-from dcgan_hf.interpretability.page.html import Picture, Section, write_explanation
+from dcgan_hf.interpretability.page.generator_sections import (
+    arithmetic_section,
+    directions_section,
+    find_directions,
+    units_section,
+)
+from dcgan_hf.interpretability.page.html import Page, Picture, Section
 from dcgan_hf.interpretability.samples import Subject
 from dcgan_hf.interpretability.units import remaining_difference, switched_off
 
@@ -65,12 +76,34 @@ def test_the_subject_knows_its_samples(pipe, subject):
     assert subject.rank_correlation(direction, name) == pytest.approx(expected)
     conditional = Subject.of(make_pipeline(num_classes=3), 7, seed=0)
     assert conditional.labels_of(2, 5) == [2, 0, 1] and len(conditional.images) == 7
-    with pytest.raises(ValueError, match="`name` must be one of .* got 'glasses: yes'"):
-        Subject.of(pipe, 20, seed=0, network=subject.network, labels=["glasses: yes"])
+    with pytest.raises(
+        ValueError, match="`labels=shape: rund` is no label of .* Did you mean 'shape: round'.*Labels: "
+    ):
+        Subject.of(pipe, 20, seed=0, network=subject.network, labels=["shape: rund"])
+
+
+def test_labels_are_explained_for_a_model_with_classes(subject, tmp_path):
+    pipe = make_pipeline(num_classes=3)
+    folder = save_attribute_classifier(tmp_path / "attributes", pipe, ("shape: round", "shape: long"))
+    network = ClassifierFeatures(str(folder), torch.device("cpu"))
+    assert Subject.of(pipe, 20, seed=0, network=network).labels == []  # classes may determine the labels
+    of_classes = Subject.of(pipe, 200, seed=0, network=network, labels=["shape: round"])
+    directions = find_directions(of_classes)
+    assert directions.names[-1] == "shape: round"
+    assert directions_section(of_classes, directions).rows[-1][:2] == ["shape: round", "shape: round"]
+    # Samples that are moved or lose units keep their classes.
+    chosen = torch.tensor([4, 0, 7])
+    drawn = of_classes.draw(of_classes.latents[chosen], of_classes.classes_of(chosen))
+    assert torch.equal(drawn, of_classes.images[chosen])
+    assert (
+        "shape: round" in arithmetic_section(of_classes).numbers
+        and "shape: round" in units_section(of_classes, num_layers=1, num_latents=10).numbers
+    )
 
 
 def test_sections_say_what_was_measured(subject):
-    section, directions = directions_section(subject)
+    directions = find_directions(subject)
+    section = directions_section(subject, directions)
     assert directions.names[:2] == ["factor 0", "factor 1"] and "component 0" in directions.names
     for (name, label, shown), vector in zip(section.rows, directions.vectors):
         assert float(shown) == pytest.approx(subject.rank_correlation(vector, label), abs=0.005)
@@ -96,16 +129,31 @@ def test_signed_maps():
 
 def test_the_page_escapes_and_needs_no_other_file(tmp_path):
     picture = Picture.of_image(PIL.Image.new("L", (32, 32)), 'a "square" <b>', "caption & more")
-    section = Section("1 < 2", "text", [picture], ["a"], [["<i>"]], {"x": [1.5]})
-    page = write_explanation(tmp_path, "org/model", [section], 3.2).read_text()
+    section = Section("text", [picture], ["a"], [["<i>"]], {"x": [1.5, float("nan")]})
+    written = Page(tmp_path, "org/model", is_quick=True)
+    written.add("1 < 2", section, 3.2, to_come=["Units", "<u>"])
+    page = written.path.read_text()
     assert "1 &lt; 2" in page and "<i>" not in page and "<b>" not in page and "caption &amp; more" in page
     assert picture.width == 608 and 'width="608"' in page and 'alt="a &#34;square&#34; &lt;b&gt;"' in page
     assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
-    assert json.loads((tmp_path / "explanation.json").read_text()) == {"model": "org/model", "1 < 2": {"x": [1.5]}}
+    assert "A quick look" in page and "To come: Units, &lt;u&gt;." in page and page.rstrip().endswith("</html>")
+    numbers = {"1 < 2": {"x": [1.5, None]}}
+    facts = {"model": "org/model", "quick": True}
+    said = json.loads((tmp_path / "explanation.json").read_text(), parse_constant=pytest.fail)
+    assert said == facts | {"to come": ["Units", "<u>"]} | numbers
     assert PIL.Image.open(tmp_path / "images" / "1-2-1.png").size == (32, 32)
+    written.add("Units", Section("more"), 4.0)
+    assert "To come" not in written.path.read_text() and "1 &lt; 2" in written.path.read_text()
+    assert json.loads((tmp_path / "explanation.json").read_text()) == facts | numbers | {"Units": {}}
 
 
-def test_the_command_explains_a_run(tmp_path):
+@pytest.fixture
+def bars(monkeypatch):
+    """Undoes `TQDM_DISABLE`, which tests set."""
+    monkeypatch.setattr("dcgan_hf.interpretability.explain.tqdm", partial(tqdm, disable=False))
+
+
+def test_the_command_explains_a_run(tmp_path, capsys, bars):
     train_here(tmp_path / "run", max_train_steps=4)
     classifier = save_attribute_classifier(tmp_path / "classifier", DCGANPipeline.from_pretrained(tmp_path / "run"))
     flags = ["--dataset_name", "digits", "--max_real_images", 100, "--num_images", 200, "--use_cpu"]
@@ -133,13 +181,52 @@ def test_the_command_explains_a_run(tmp_path):
     assert set(numbers) == {"model", *titles} and len(numbers["Inversion"]["PSNR of generated images (dB)"]) == 64
     assert (folder / "walk.mp4").read_bytes()[4:8] == b"ftyp"
     assert len(Directions.from_pretrained(tmp_path / "run").names) >= 10
+    assert "To come" not in page and "A quick look" not in page
+    bar = capsys.readouterr().err
+    assert all(f"{title}: " in bar for title in titles) and "9/9" in bar
 
 
-def test_the_command_without_data_on_a_model_with_classes(tmp_path):
+def test_a_quick_look_at_a_model_with_classes_without_data(tmp_path, capsys, bars):
     make_pipeline(num_classes=3, with_discriminator=False).save_pretrained(tmp_path / "dcgan")
-    run_command("explain", tmp_path / "dcgan", "--num_images", 200, "--output_dir", tmp_path / "out", "--use_cpu")
-    titles = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "out" / "explanation.html").read_text())
+    disable_progress_bars()
+    try:
+        run_command("explain", tmp_path / "dcgan", "--quick", "--output_dir", tmp_path / "out", "--use_cpu")
+    finally:
+        enable_progress_bars()
+    assert "section" not in capsys.readouterr().err
+    page = (tmp_path / "out" / "explanation.html").read_text()
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == ["Samples", "Walks between samples", "Directions in latent space", "Inversion"]
+    assert "A quick look" in page and "Of 16 generated images" in page
+    assert ExplanationArguments().amounts.samples == 2000 and ExplanationArguments(quick=True).amounts.samples == 500
+    assert ExplanationArguments(quick=True, num_images=300).amounts.samples == 300
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_explanation_leaves_a_page_of_what_is_done(tmp_path, monkeypatch, capsys, number):
+    make_pipeline(with_discriminator=False).save_pretrained(tmp_path / "dcgan")
+    write, handlers = Page.add, (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+
+    def write_and_stop(self, title, *others):
+        write(self, title, *others)
+        if title == "Walks between samples":
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Page, "add", write_and_stop)
+    flags = ["--num_images", "200", "--output_dir", str(tmp_path / "out"), "--use_cpu"]
+    assert main(["explain", str(tmp_path / "dcgan"), *flags]) == 130
+    path = tmp_path / "out" / "explanation.html"
+    assert capsys.readouterr().err.splitlines()[-1] == f"Stopped. {path} has: Samples, Walks between samples."
+    assert re.findall(r"<h2>(.*?)</h2>", path.read_text()) == ["Samples", "Walks between samples"]
+    assert "To come: Directions in latent space, Inversion." in path.read_text()
+    numbers = json.loads((tmp_path / "out" / "explanation.json").read_text())
+    assert numbers["to come"] == ["Directions in latent space", "Inversion"] and "Samples" in numbers
+    written = {file.name for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert {name.rsplit("-", 1)[0] for name in written if name.endswith((".png", ".gif"))} == {
+        "samples",
+        "walks-between-samples",
+    }
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
 
 
 def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
@@ -174,5 +261,7 @@ def test_claims_about_faces_are_checked(tmp_path, monkeypatch, capsys):
 def test_wrong_use(tmp_path):
     with pytest.raises(ValueError, match="`output_dir` is required: org/dcgan is not a local folder"):
         run_command("explain", "org/dcgan")
+    with pytest.raises(ValueError, match="`labels=hat` requires `classifier`"):
+        run_command("explain", tmp_path, "--labels", "hat")
     with pytest.raises(ValueError, match="`num_images` must be at least 200, got 50"):
         run_command("explain", tmp_path, "--num_images", 50)

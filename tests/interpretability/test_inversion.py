@@ -205,7 +205,7 @@ def test_padding_is_that_of_training():
         ),
         ({}, {"initial_latents": torch.zeros(2, 6)}, r"must have shape \(1, 6\), got \(2, 6\)"),
         ({}, {"class_labels": 0}, "0 classes, so `class_labels` must not be given"),
-        ({"num_classes": 2}, {}, "2 classes, so `class_labels` must be given"),
+        ({"num_classes": 2}, {}, "so `class_labels` must be given"),
         ({"num_classes": 2}, {"class_labels": [0, 1]}, "got 2 for 1 images"),
         ({"num_classes": 2}, {"class_labels": "hat"}, "got 'hat'"),
     ],

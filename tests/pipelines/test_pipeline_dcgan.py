@@ -190,7 +190,7 @@ def test_bad_arguments(pipe, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({}, "The generator has 3 classes, so `class_labels` must be given"),
+        ({"latents": torch.randn(2, 8)}, "has 3 classes, so `class_labels` must be given with `latents`"),
         ({"class_labels": 3}, "ids from 0 to 2 or names among .*'cat', 'dog', 'fish'.*, got 3"),
         ({"class_labels": -1}, "got -1"),
         ({"class_labels": "bird"}, "got 'bird'"),
@@ -204,6 +204,24 @@ def test_bad_arguments(pipe, arguments, message):
 def test_bad_class_labels(conditional_pipe, arguments, message):
     with pytest.raises(ValueError, match=message):
         conditional_pipe(**arguments)
+
+
+def test_classes_are_drawn_with_the_generator(conditional_pipe):
+    def draw(generator, **arguments):
+        return conditional_pipe(generator=generator, output_type="pt", **arguments).images
+
+    drawn = conditional_pipe.draw_class_ids(300, torch.Generator().manual_seed(0))
+    assert min(drawn.count(class_id) for class_id in range(3)) > 70
+    assert torch.equal(*(draw(torch.Generator().manual_seed(1), batch_size=8) for _ in range(2)))
+    # With a generator for each image, an image depends on its own only.
+    pair = draw([torch.Generator().manual_seed(seed) for seed in (7, 8)])
+    torch.testing.assert_close(pair[1:], draw(torch.Generator().manual_seed(8)))
+    # The latents are those of the same seed with given classes.
+    seeds = [torch.Generator().manual_seed(2) for _ in range(2)]
+    assert torch.equal(
+        conditional_pipe(batch_size=4, generator=seeds[0], output_type="latent").images,
+        conditional_pipe(batch_size=4, generator=seeds[1], class_labels=1, output_type="latent").images,
+    )
 
 
 @pytest.mark.parametrize("with_discriminator", [True, False])

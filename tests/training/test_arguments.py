@@ -21,24 +21,29 @@ def from_file(path, **changes):
     return arguments_from_recipe(DCGANTrainingArguments, path, changes)
 
 
-def test_defaults_are_the_papers():
-    args = DCGANTrainingArguments()
-    assert (args.learning_rate, args.adam_beta1, args.train_batch_size) == (2e-4, 0.5, 128)
-    assert (args.update_strategy, args.loss, args.use_ema) == ("alternating", "bce", False)
+def test_defaults_are_those_of_the_strongest_recipe():
+    args, strong = DCGANTrainingArguments(), read_recipe("strong")
+    same = ("train_batch_size", "learning_rate", "lr_scheduler", "adam_beta2", "use_ema", "ema_half_life")
+    assert {name: getattr(args, name) for name in same} == {name: strong[name] for name in same}
+    assert args.learning_rate / 4 == strong["discriminator_learning_rate"]
+
+
+def test_the_papers_values_are_a_recipe():
+    args = from_file("celeba")
+    assert (args.learning_rate, args.discriminator_learning_rate, args.train_batch_size) == (2e-4, 2e-4, 128)
+    assert (args.adam_beta1, args.adam_beta2, args.lr_scheduler, args.use_ema) == (0.5, 0.999, "constant", False)
+    assert (args.update_strategy, args.loss) == ("alternating", "bce")
     assert (args.resolution, args.latent_dim, args.hidden_size) == (64, 100, 64)
 
 
-def test_without_a_dataset_the_digits_recipe_is_used(tmp_path, monkeypatch):
+@pytest.mark.parametrize("flags", [[], ["--dataset-name=digits"], ["--config=digits"]])
+def test_digits_are_trained_with_their_recipe(flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny = ("--hidden_size=4", "--latent_dim=4", "--max_train_steps=1", "--use_cpu")
-    run_command("train", *tiny, "--seed", 3, "--use_ema", "false")
-    run_command("train", *tiny, "--dataset-name=digits", "--num_epochs", 2)
-    from_recipe, from_flags = (
-        json.loads((tmp_path / name / "training_args.json").read_text()) for name in ("dcgan-digits", "dcgan-model")
-    )
-    assert (from_recipe["dataset_name"], from_recipe["resolution"], from_recipe["seed"]) == ("digits", 32, 3)
-    assert (from_recipe["num_epochs"], from_recipe["hidden_size"], from_recipe["use_ema"]) == (107, 4, False)
-    assert (from_flags["dataset_name"], from_flags["resolution"], from_flags["num_epochs"]) == ("digits", 64, 2)
+    run_command("train", *flags, *tiny, "--seed", 3, "--use_ema", "false")
+    args = json.loads((tmp_path / "dcgan-digits" / "training_args.json").read_text())
+    assert (args["dataset_name"], args["resolution"], args["seed"]) == ("digits", 32, 3)
+    assert (args["max_train_steps"], args["hidden_size"], args["use_ema"]) == (1, 4, False)
     assert from_file("digits", num_epochs=2).max_train_steps is None
     assert DCGANTrainingArguments(dataset_name="org/name").resolution == 64
 
@@ -49,6 +54,12 @@ def test_changes_override_the_file(tmp_path):
     args = from_file(file, resolution=32)
     assert (args.dataset_name, args.resolution, args.use_ema, args.learning_rate) == ("org/name", 32, True, 1e-4)
     assert from_file(file, use_ema=False).use_ema is False
+
+
+def test_epochs_override_the_steps_of_a_recipe():
+    assert read_recipe("digits")["max_train_steps"] == 6000
+    assert from_file("digits", num_epochs=3).max_train_steps is None
+    assert from_file("digits", num_epochs=3, max_train_steps=7).max_train_steps == 7
 
 
 def test_nested_and_empty_values_of_a_file(tmp_path):

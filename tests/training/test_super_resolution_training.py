@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_image
@@ -20,8 +23,10 @@ from sklearn.datasets import load_sample_image
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANSuperResolutionPipeline
 from dcgan_hf.data.crops import CropLoader, Crops
 from dcgan_hf.data.datasets import ImageDataset, load_image_dataset
+from dcgan_hf.data.decoding import decode_image
 from dcgan_hf.data.degradation import Degradation, degrade, gaussian_blur
 from dcgan_hf.data.loaders import Shard
+from dcgan_hf.data.whole_images import stored_size
 from dcgan_hf.evaluation.features import perceptual_features
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.recipes import arguments_from_recipe
@@ -125,9 +130,19 @@ def photos(*arrays):
     return ImageDataset(dataset.cast_column("image", datasets.Image(decode=False)), None)
 
 
-def crop_loader(large, small=None, batch_size=4, in_memory_gb=1.0, process_index=0, num_processes=1, resolution=16):
+def crop_loader(
+    large,
+    small=None,
+    batch_size=4,
+    in_memory_gb=1.0,
+    process_index=0,
+    num_processes=1,
+    resolution=16,
+    skip_bad_images=False,
+):
     shard = Shard(batch_size, 0, process_index, num_processes)
-    return CropLoader(large, small, Crops(3, resolution, 2, 8), shard, torch.device("cpu"), in_memory_gb, 2)
+    crops = Crops(3, resolution, 2, 8)
+    return CropLoader(large, small, crops, shard, torch.device("cpu"), in_memory_gb, 2, skip_bad_images)
 
 
 @pytest.mark.parametrize("in_memory_gb", [1.0, 0.0])
@@ -162,19 +177,96 @@ def test_squares_lie_in_the_photograph_and_pairs_fit(in_memory_gb):
         assert torch.equal(joined, batch["pixel_values"])
 
 
-def test_bad_photographs():
-    with pytest.raises(ValueError, match="Image number 0 is 120x96 pixels, too small for crops of `resolution=100`"):
-        next(crop_loader(photos(PHOTO), resolution=100).batches(0))
+def files(folder, **contents):
+    """Returns a dataset of files: Pillow images, bytes, or nothing."""
+    encoded: list = []
+    folder.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        path = folder / f"{name}.jpg"
+        if isinstance(content, PIL.Image.Image):
+            content.save(path)
+        elif content is not None:
+            path.write_bytes(content)
+        encoded.append(None if content is None else {"bytes": None, "path": str(path)})
+    features = datasets.Features({"image": datasets.Image(decode=False)})
+    return ImageDataset(datasets.Dataset.from_dict({"image": encoded}, features=features), None)
+
+
+def as_jpeg(image, **options):
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_bad_photographs(tmp_path):
+    photo = PIL.Image.fromarray(PHOTO)
+    with pytest.raises(
+        ValueError,
+        match=r"1 of 2 images cannot be used: number 1 \(.*low.jpg\) is 120x96 pixels, too small for crops of"
+        " `resolution=100`. Remove .*, or skip them with `--skip_bad_images`",
+    ):
+        crop_loader(files(tmp_path / "low", high=photo.resize((100, 100)), low=photo), resolution=100)
     with pytest.raises(
         ValueError, match="is 120x96 pixels and its low-resolution version 120x96. It must be 2 times as wide"
     ):
-        next(crop_loader(photos(PHOTO), photos(PHOTO)).batches(0))
-    broken = ImageDataset(datasets.Dataset.from_dict({"image": [{"bytes": b"no image", "path": None}]}), None)
-    with pytest.raises(ValueError, match="Image number 0 cannot be read: it is not an image of a known format"):
-        next(crop_loader(broken).batches(0))
+        crop_loader(photos(PHOTO), photos(PHOTO))
+    with pytest.raises(ValueError, match="1 of 1 images cannot be used: number 0 cannot be read: it is not an image"):
+        crop_loader(ImageDataset(datasets.Dataset.from_dict({"image": [{"bytes": b"no image", "path": None}]}), None))
     assert load_image_dataset("photos", split="test").dataset[0]["image"]["bytes"]
     with pytest.raises(ValueError, match=r"'photos' has no split 'valid', only \['train', 'test'\]"):
         load_image_dataset("photos", split="valid")
+
+
+def test_bad_photographs_are_left_out(tmp_path, caplog):
+    photo, half = (PIL.Image.fromarray(array) for array in (PHOTO, PHOTO[::2, ::2]))
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    bad = {"tiny": photo.resize((15, 90)), "none": b"no image", "empty": None, "cut": as_jpeg(photo)[:2000]}
+    large = files(tmp_path, a=photo, **bad, b=photo)
+    loader = crop_loader(large, skip_bad_images=True)
+    told = "Left out 3 of 6 images, which cannot be used: number 1 (.*tiny.jpg) is 15x90 pixels, too small"
+    assert re.search(re.escape(told).replace(re.escape(".*"), ".*"), caplog.text)
+    assert "none.jpg) cannot be read: it is not an image" in caplog.text and "number 3 cannot be read" in caplog.text
+    assert len(loader) == 3 * 8 // 4 and loader.indices == [0, 4, 5]
+    epoch = [batch["pixel_values"] for batch in loader.batches(0)]
+    assert len(epoch) == 6 and {batch.shape for batch in epoch} == {(4, 3, 16, 16)}
+    assert re.search(r"Skipped: Image number 4 \(.*cut.jpg\) cannot be read: .*truncated", caplog.text)
+    assert len(loader.bad_images) == 4
+    # The same batches again, from the middle, and in a new process.
+    again = crop_loader(large, skip_bad_images=True, in_memory_gb=0)
+    assert torch.equal(torch.stack([batch["pixel_values"] for batch in again.batches(0, 2)]), torch.stack(epoch[2:]))
+    with pytest.raises(ValueError, match=r"Image number 4 .*cut.jpg\) cannot be read: .*Remove it, or skip it with"):
+        list(crop_loader(files(tmp_path / "cut", **{str(i): photo for i in range(4)}, cut=bad["cut"])).batches(0))
+    # No batch is without an image, and they are the same for any number of processes.
+    single = [
+        next(crop_loader(large, batch_size=1, process_index=i, num_processes=4, skip_bad_images=True).batches(0))
+        for i in range(4)
+    ]
+    assert torch.equal(torch.cat([batch["pixel_values"] for batch in single]), epoch[0])
+    with pytest.raises(ValueError, match="None of the 2 images can be read"):
+        next(crop_loader(files(tmp_path / "all", a=bad["cut"], b=bad["cut"]), skip_bad_images=True).batches(0))
+    with pytest.raises(ValueError, match="2 of 2 images cannot be used: .* cannot be read: it is empty.$"):
+        crop_loader(files(tmp_path / "none", a=b"", b=None), skip_bad_images=True)
+
+    # Pairs: one of other size, one without its version, one whose version is upright by EXIF only.
+    caplog.clear()
+    small = files(tmp_path / "small", a=half, b=photo, c=None, d=as_jpeg(half.rotate(90, expand=True), exif=turned))
+    pairs = crop_loader(photos(PHOTO, PHOTO, PHOTO, PHOTO), small, skip_bad_images=True)
+    assert pairs.indices == [0, 3] and "Left out 2 of 4 pairs" in caplog.text
+    assert "number 2: its low-resolution version number 2 cannot be read: it is empty" in caplog.text
+    assert len(list(pairs.batches(0))) == 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 8), st.sampled_from(["JPEG", "PNG", "TIFF", "WEBP"]))
+def test_sizes_in_headers_are_those_of_decoded_images(width, height, orientation, image_format):
+    exif = PIL.Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (width, height)).save(file, image_format, exif=exif)
+    encoded = {"bytes": file.getvalue(), "path": None}
+    assert stored_size(encoded) == decode_image(encoded).size
 
 
 # ---- updates ----
@@ -328,6 +420,7 @@ TINY = {
     "hidden_size": 8,
     "generator_config": '{"num_blocks": 1}',
     "train_batch_size": 16,
+    "lr_scheduler": "constant",  # a shorter run is the beginning of a longer one
     "max_train_steps": 6,
     "warmup_steps": 3,
     "adversarial_loss_weight": 0.1,
@@ -429,8 +522,8 @@ def test_given_pairs(tmp_path):
         ({"resolution": 15}, "`resolution` must be a multiple of `scale_factor=2`, got 15"),
         ({"min_jpeg_quality": 99}, r"`min_jpeg_quality` must lie in \[1, 95\], got 99"),
         (
-            {"resize_mode": "random_crop", "skip_bad_images": True},
-            "`skip_bad_images` cannot be combined with `resize_mode=random",
+            {"resize_mode": "random_crop", "streaming": True},
+            "`streaming` cannot be combined with `resize_mode=random",
         ),
         ({"low_resolution_column": "small"}, "`low_resolution_column` requires `resize_mode=random_crop`, got `crop`"),
         (
@@ -504,7 +597,44 @@ def test_images_that_cannot_be_read_are_counted(tmp_path, caplog):
         image.save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"no image")
     train(tmp_path / "out", dataset_name=folder, skip_bad_images=True, max_train_steps=2)
-    assert "Unreadable images skipped: 1" in caplog.text
+    assert "Bad images skipped: 1, number 20 (" in caplog.text
+
+
+def test_a_damaged_photograph_costs_no_update(tmp_path, caplog):
+    """A truncated file is not noticed before it is read. The run is saved then, and goes on without it or with it
+    repaired."""
+    folder = tmp_path / "photos"
+    photo = PIL.Image.fromarray(PHOTO)
+    files(folder, **{f"a{i}": photo for i in range(11)}, broken=as_jpeg(photo)[:3000])
+    options = {"dataset_name": folder, "resize_mode": "random_crop", "train_batch_size": 2, "crops_per_image": 1}
+    options |= {
+        "max_train_steps": 6,
+        "checkpointing_steps": 100,
+        "logging_steps": 100,
+        "seed": 2,
+    }  # in the fifth batch
+    with pytest.raises(ValueError, match=r"Image number 11 \(.*broken.jpg\) cannot be read: .*`--skip_bad_images`"):
+        train(tmp_path / "out", **options)
+    (kept,) = (tmp_path / "out").glob("checkpoint-*")
+    steps = int(kept.name.removeprefix("checkpoint-"))
+    assert steps == 4 and f"The run is kept in {kept}. Go on with `--resume_from_checkpoint latest`" in caplog.text
+    train(tmp_path / "out", **options, resume_from_checkpoint="latest", skip_bad_images=True)
+    assert "broken.jpg" in caplog.text and "Bad images skipped: 1" in caplog.text
+    # As if it had been skipped from the start.
+    train(tmp_path / "skipped", **options, skip_bad_images=True)
+    resumed, whole = (load_file(tmp_path / name / "generator" / "model.safetensors") for name in ("out", "skipped"))
+    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+
+
+def test_bad_photographs_are_not_measured_either(tmp_path, caplog):
+    photo = PIL.Image.fromarray(PHOTO)
+    files(tmp_path / "photos", a=photo, b=photo, tiny=photo.resize((4, 4)), cut=as_jpeg(photo)[:3000])
+    options = {"dataset_name": tmp_path / "photos", "resize_mode": "random_crop", "eval_steps": 1}
+    with pytest.raises(ValueError, match=r"1 of 4 images cannot be used: .*tiny.jpg\) is 4x4 pixels"):
+        train(tmp_path / "out", **options, max_train_steps=1)
+    train(tmp_path / "out", **options, max_train_steps=1, skip_bad_images=True)
+    (metrics,) = {metric["num_images"] for metric in json.loads((tmp_path / "out" / "metrics.json").read_text())}
+    assert metrics == 2
 
 
 def test_another_scale_cannot_be_resumed(run, tmp_path):

@@ -31,7 +31,7 @@ def test_launched_as_in_the_readme(tmp_path):
     result = subprocess.run([*launch, *tiny_flags(output_dir)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "Hardware: 1 process on 1 CPU thread" in result.stderr
-    assert "Training speed:" in result.stderr and "Loader speed:" in result.stderr
+    assert "Training speed:" in result.stderr
     assert f"Samples:  {output_dir}/samples/step-0000012.png" in result.stderr
     assert f'DCGANPipeline.from_pretrained("{output_dir}")' in result.stderr
     assert len(DCGANPipeline.from_pretrained(output_dir)(batch_size=3).images) == 3
@@ -68,7 +68,7 @@ def test_what_a_run_leaves_behind(reference):
 
 def test_the_saved_pipeline_is_the_average_of_the_last_step(reference):
     saved = load_file(reference / "generator" / "model.safetensors")
-    ema = torch.load(reference / "checkpoint-12" / "custom_checkpoint_0.pkl", weights_only=True)
+    ema = load_file(reference / "checkpoint-12" / "ema.safetensors")
     raw = load_file(reference / "checkpoint-12" / "model.safetensors")
     assert all(torch.equal(saved[name], ema[name]) for name in saved)
     assert any(not torch.equal(saved[name], raw[name]) for name in saved)
@@ -219,7 +219,7 @@ def test_changed_arguments_are_named_on_resume(tmp_path, caplog):
     train_here(tmp_path, max_train_steps=4)
     train_here(tmp_path, max_train_steps=6, learning_rate=1e-3, resume_from_checkpoint="latest")
     assert "Resuming with `learning_rate=0.001` from a checkpoint with 0.0002" in caplog.text
-    assert "max_train_steps" not in caplog.text
+    assert "Resuming with `max_train_steps" not in caplog.text
 
 
 def test_paper_loop_without_average(tmp_path):
@@ -263,7 +263,7 @@ def test_skipped_images_are_counted(tmp_path, caplog):
     with pytest.raises(ValueError, match=r"Image number 7 \(.*07\.png\) cannot be read: .*--skip_bad_images"):
         train_here(tmp_path / "out", **options)
     train_here(tmp_path / "out", **options, skip_bad_images=True)
-    assert "Unreadable images skipped: 1" in caplog.text
+    assert "Bad images skipped: 1, number 7 (" in caplog.text
 
 
 def test_losses_and_learning_rates_are_those_of_the_flags(tmp_path):
@@ -296,8 +296,6 @@ NO_NORM = {"discriminator_config": '{"norm_type": "none"}'}
             "loss": "wasserstein",
             "gradient_penalty": 10,
             "lr_scheduler": "linear",
-            "num_epochs": 1,
-            "max_train_steps": None,
         }
         | NO_NORM,
         {"loss": "relativistic", "r1_penalty": 0.1, "r2_penalty": 0.1, "lr_scheduler": "cosine"} | NO_NORM,
@@ -387,6 +385,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"eval_steps": 0}, "`eval_steps` must be a positive integer or lie between 0 and 1, got 0"),
         ({"save_best": True}, "have no effect without `eval_steps`"),
         ({"early_stopping_patience": 1}, "have no effect without `eval_steps`"),
+        ({"num_epochs": 3, "max_train_steps": None, "streaming": True}, "the length of an epoch is unknown"),
         ({"eval_steps": 2, "streaming": True}, "`eval_steps=2.0` is not supported with `streaming`"),
         ({"max_train_samples": 9, "streaming": True}, "`max_train_samples=9` is not supported with `streaming`"),
         ({"max_train_samples": 40}, "The dataset has 40 images, which do not fill a batch of 64"),
@@ -416,14 +415,6 @@ def test_bad_arguments(tmp_path, changes, message):
     with pytest.raises(Exception, match=message):
         train_here(tmp_path / "out", **changes)
     assert checkpoints(tmp_path / "out") == []
-
-
-def test_streaming_needs_a_number_of_steps(tmp_path):
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), "--dataset_name=digits", "--streaming"], capture_output=True, text=True
-    )
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("error: --streaming requires --max_train_steps:")
 
 
 def test_dataset_saved_on_disk(tmp_path):

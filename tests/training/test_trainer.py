@@ -34,6 +34,7 @@ TINY = {
     "latent_dim": 8,
     "hidden_size": 8,
     "train_batch_size": 8,
+    "lr_scheduler": "constant",  # a shorter run is the beginning of a longer one
     "max_train_steps": 4,
     "eval_batch_size": 4,
     "use_cpu": True,

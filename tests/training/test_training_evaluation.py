@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.evaluation.records import read_metrics
+from dcgan_hf.training.checkpoint_files import write_state
 
 from ..train_utils import checkpoints, fingerprint, read_log, run_command, save_classifier, train_elsewhere, train_here
 
@@ -63,7 +64,7 @@ def test_the_best_model_is_kept_and_saved(tmp_path, evaluating):
     assert best < 12, distances
     assert checkpoints(tmp_path) == sorted(["checkpoint-12", f"checkpoint-{best}"])
     saved = load_file(tmp_path / "generator" / "model.safetensors")
-    ema = torch.load(tmp_path / f"checkpoint-{best}" / "custom_checkpoint_0.pkl", weights_only=True)
+    ema = load_file(tmp_path / f"checkpoint-{best}" / "ema.safetensors")
     assert all(torch.equal(saved[name], ema[name]) for name in saved)
     assert read_metrics(tmp_path)[0].value == distances[best]
     assert json.loads((tmp_path / "training_results.json").read_text())["best_step"] == best
@@ -73,7 +74,7 @@ def test_the_best_model_is_kept_and_saved(tmp_path, evaluating):
 def test_without_save_best_the_last_model_is_saved(tmp_path, evaluating):
     train_here(tmp_path, **evaluating, **SPOILED)
     saved = load_file(tmp_path / "generator" / "model.safetensors")
-    ema = torch.load(tmp_path / "checkpoint-12" / "custom_checkpoint_0.pkl", weights_only=True)
+    ema = load_file(tmp_path / "checkpoint-12" / "ema.safetensors")
     assert all(torch.equal(saved[name], ema[name]) for name in saved)
     assert "is kept" not in (tmp_path / "README.md").read_text()
 
@@ -120,8 +121,11 @@ def test_a_lost_best_checkpoint_is_sought_anew(tmp_path, evaluating, caplog):
     train_here(tmp_path, **options | {"max_train_steps": 8})
     best = state_of(tmp_path / "checkpoint-8")["best_step"]
     train_here(tmp_path, **options | {"max_train_steps": 8}, overwrite_output_dir=True, eval_batch_size=9)
-    path = tmp_path / "checkpoint-8" / "trainer_state.json"
-    path.write_text(path.read_text().replace(f'"best_step": {best}', '"best_step": 3'))
+    content = json.loads((tmp_path / "checkpoint-8" / "trainer_state.json").read_text())
+    assert content["state"]["best_step"] == best
+    content["state"]["best_step"] = 3
+    names = ("state", "arguments", "num_processes", "positions")
+    write_state(tmp_path / "checkpoint-8", {name: content[name] for name in names})
     train_here(tmp_path, **options, resume_from_checkpoint="latest")
     assert "The checkpoint of the best model (step 3) is missing" in caplog.text
     assert state_of(tmp_path / "checkpoint-12")["best_step"] == 12

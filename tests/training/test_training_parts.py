@@ -18,6 +18,7 @@ from dcgan_hf.data.loaders import Shard
 from dcgan_hf.data.seeding import PURPOSES, seeded_generator
 from dcgan_hf.pictures import MAX_GIF_FRAMES, save_animation
 from dcgan_hf.training.batches import normal_latents, prepare_batches
+from dcgan_hf.training.checkpoint_files import write_state
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
 from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality, diversity
 from dcgan_hf.training.losses import LOSSES
@@ -247,7 +248,7 @@ def test_animation(tmp_path, num_files, num_frames):
 def test_finding_checkpoints(tmp_path):
     for name in ("checkpoint-9", "checkpoint-10", "checkpoint-best", ".tmp-checkpoint-11"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "trainer_state.json").write_text("{}")
+        write_state(tmp_path / name, {"state": {}, "arguments": {}, "num_processes": 1, "positions": [[0, 0]]})
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10"]
     assert find_checkpoint(tmp_path, "latest").name == "checkpoint-10"
     assert find_checkpoint(tmp_path, "checkpoint-9") == tmp_path / "checkpoint-9"

@@ -6,9 +6,12 @@ Actions of the demo's buttons. The functions take and return values of Gradio co
 """
 
 import io
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Literal
 
-import gradio as gr
 import numpy as np
 import PIL.Image
 import torch
@@ -17,8 +20,9 @@ from gradio.utils import get_upload_folder
 
 from ...pipeline_dcgan import DCGANPipeline
 from ..attribution import Method, attribute
-from ..inversion import SearchArguments, invert, prepare_images
+from ..inversion import SearchArguments, follow_inversion, prepare_images
 from ..latent_space import Directions, interpolate
+from .errors import refuse
 
 
 # Approximate width of displayed images, in pixels.
@@ -26,7 +30,11 @@ _SHOWN_SIZE = 256
 _MILLISECONDS_PER_FRAME = 80
 # PSNR in dB at which a search stops: the remaining difference is invisible.
 _GOOD_PSNR = 40.0
-_PROGRESS = gr.Progress(track_tqdm=True)
+# Seconds after which a search stops, so that other visitors have their turn.
+SEARCH_SECONDS = 30
+_STEPS_BETWEEN_RESULTS = 20
+MAX_SEED = 2**31 - 1
+_NUM_COMPARED = 256  # generated images whose scores a score is compared with
 
 
 def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -35,9 +43,10 @@ def enlarge(image: PIL.Image.Image) -> PIL.Image.Image:
     return image.resize((image.width * factor, image.height * factor), PIL.Image.Resampling.NEAREST)
 
 
-def refuse(message: str) -> gr.Error:
-    """Returns an error to raise on invalid input, shown on the page but not in the log."""
-    return gr.Error(message, print_exception=False)
+def new_seeds(number: int) -> int | list[int]:
+    """Returns random seeds, or a single one if `number` is 1."""
+    seeds = [secrets.randbelow(MAX_SEED + 1) for _ in range(number)]
+    return seeds if number > 1 else seeds[0]
 
 
 def _class_id(pipe: DCGANPipeline, class_name: str | None) -> int | None:
@@ -198,25 +207,23 @@ def find(
     picture: PIL.Image.Image | None,
     num_steps: int,
     class_name: str | None = None,
-    progress: gr.Progress = _PROGRESS,
-) -> tuple[PIL.Image.Image, PIL.Image.Image, str]:
+) -> Iterator[tuple[PIL.Image.Image, PIL.Image.Image, str]]:
     r"""
-    Finds the generated image that is closest to a picture.
+    Searches for the generated image that is closest to a picture, for at most `SEARCH_SECONDS`. Closing the iterator
+    stops the search.
 
     Args:
         pipe ([`DCGANPipeline`]):
-            The model.
+            The model. Its networks are in use until the search ends.
         picture (`PIL.Image.Image`, *optional*):
             Picture of any size.
         num_steps (`int`):
             Maximum number of search steps, see [`SearchArguments`].
         class_name (`str`, *optional*):
             Class of the picture, if the model has classes.
-        progress (`gr.Progress`, *optional*):
-            Progress bar on the page.
 
-    Returns:
-        `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the image that was found,
+    Yields:
+        `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the closest image so far,
         and the PSNR between them.
 
     Raises:
@@ -224,27 +231,62 @@ def find(
     """
     if picture is None:
         raise refuse("Upload a picture first.")
-    class_id, given = _class_id(pipe, class_name), _prepare_picture(pipe, picture)
+    class_id, given = _class_id(pipe, class_name), _to_image(pipe, _prepare_picture(pipe, picture))
     start = torch.Generator().manual_seed(0)  # identical results for all visitors
     search = SearchArguments(num_steps=num_steps, target_psnr=_GOOD_PSNR)
-    found = invert(pipe, picture, class_id, search, generator=start)
-    nearness = f"{found.psnr.item():.1f} dB (30 dB corresponds to an error of 3 % of the value range)"
-    return _to_image(pipe, given), _to_image(pipe, found.pixel_values), nearness
+    stops_at = time.monotonic() + SEARCH_SECONDS
+    with closing(follow_inversion(pipe, picture, class_id, search, start, _STEPS_BETWEEN_RESULTS)) as results:
+        for found in results:
+            nearness = f"{found.psnr.item():.1f} dB (30 dB corresponds to an error of 3 % of the value range)"
+            is_late = time.monotonic() > stops_at
+            nearness += f". Stopped after {SEARCH_SECONDS} seconds." if is_late else ""
+            yield given, _to_image(pipe, found.pixel_values), nearness
+            if is_late:
+                return
+
+
+def search_on_accelerator(
+    pipe: DCGANPipeline, picture: PIL.Image.Image | None, num_steps: int, class_name: str | None = None
+) -> Iterator[tuple[PIL.Image.Image, PIL.Image.Image, str]]:
+    """Searches like [`find`] on an accelerator, if there is one, where the networks stay."""
+    if torch.accelerator.is_available():
+        pipe.to(torch.accelerator.current_accelerator())
+    yield from find(pipe, picture, num_steps, class_name)
+
+
+@torch.no_grad()
+def scores_of_samples(pipe: DCGANPipeline, class_id: int | None) -> torch.Tensor:
+    """Returns the discriminator's scores of 256 images that a model generates, of one class if it has classes."""
+    start = torch.Generator().manual_seed(0)
+    images = pipe(_NUM_COMPARED, class_labels=class_id, generator=start, output_type="pt", return_dict=False)[0]
+    return _scores(pipe, pipe.image_processor.normalize(images), class_id)
+
+
+def _scores(pipe: DCGANPipeline, pixel_values: torch.Tensor, class_id: int | None) -> torch.Tensor:
+    class_labels = None if class_id is None else torch.full((len(pixel_values),), class_id, device=pixel_values.device)
+    with torch.no_grad():
+        logits = pipe.discriminator(pixel_values, class_labels).logits
+    return logits.float().flatten(1).mean(1).cpu() if logits.ndim > 1 else logits.float().cpu()  # mean over patches
 
 
 def explain(
     pipe: DCGANPipeline,
+    compared: Callable[[int | None], torch.Tensor],
     picture: PIL.Image.Image | None,
     seed: int | None,
     method: Method,
     class_name: str | None = None,
-) -> tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]:
+) -> tuple[str, PIL.Image.Image, PIL.Image.Image]:
     r"""
-    Explains the discriminator's score of an image by attributing it to pixels.
+    Explains the discriminator's score of an image by attributing it to pixels. What a score means depends on the loss
+    of the training: it is a logarithm of odds for some losses and a distance for others. So it is told beside those of
+    the model's own images, and not as a probability.
 
     Args:
         pipe ([`DCGANPipeline`]):
             The model, which must have a discriminator.
+        compared (`Callable`):
+            Function that returns the scores of samples of a class, see [`scores_of_samples`].
         picture (`PIL.Image.Image`, *optional*):
             Picture to judge. Defaults to the image generated from `seed`.
         seed (`int`, *optional*):
@@ -255,9 +297,8 @@ def explain(
             Class of the picture, if the model has classes.
 
     Returns:
-        `tuple[dict[str, float], PIL.Image.Image, PIL.Image.Image]`: probabilities of "real" and "generated"; the
-        picture as the discriminator sees it; the same picture with pixels that raise the score in orange and pixels
-        that lower it in blue.
+        `tuple[str, PIL.Image.Image, PIL.Image.Image]`: the score; the picture as the discriminator sees it; the same
+        picture with pixels that raise the score in orange and pixels that lower it in blue.
 
     Raises:
         gr.Error: if picture and seed are both missing, if the picture cannot be used, or if the class is unknown.
@@ -269,13 +310,13 @@ def explain(
         pixel_values = pipe.image_processor.normalize(images)
     else:
         pixel_values = _prepare_picture(pipe, picture)
+    (score,) = _scores(pipe, pixel_values, class_id).tolist()
+    lower = (compared(class_id) < score).float().mean().item()
+    told = f"{score:+.2f}, higher than the scores of {lower:.0%} of {_NUM_COMPARED} images that this model generates"
     class_labels = None if class_id is None else torch.tensor([class_id], device=pixel_values.device)
-    with torch.no_grad():
-        logits = pipe.discriminator(pixel_values, class_labels).logits
-    real = logits.float().sigmoid().mean().item()  # mean over patches, for a patchwise discriminator
     attributions = attribute(pipe.discriminator, pixel_values, method, class_labels)
     return (
-        {"real": real, "generated": 1 - real},
+        told if class_name is None else f"{told} of class {class_name!r}",
         _to_image(pipe, pixel_values),
         enlarge(_color(pixel_values[0], attributions[0])),
     )

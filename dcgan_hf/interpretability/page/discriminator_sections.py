@@ -56,7 +56,6 @@ def attribution_section(subject: Subject) -> Section:
         numbers[f"mean logit of {kind} images"] = float(logits.mean())
     means = ", ".join(f"{name.removeprefix('mean logit of ')} {value:+.2f}" for name, value in numbers.items())
     return Section(
-        "What the discriminator looks at",
         "Guided backpropagation shows the pixels that raise the score. Integrated gradients and occlusion also show"
         f" those that lower it. A frame marks the region that looks least real. Mean score (logit): {means}.",
         pictures,
@@ -85,7 +84,6 @@ def filters_section(subject: Subject) -> Section:
             )
             numbers[f"layer {layer + 1}, {name}: filters"] = patches.filters
     return Section(
-        "Filters of the discriminator",
         "Each row shows the patches on which one filter is most active, at most one per image, out of"
         f" {len(pixel_values):,} {'generated' if subject.real_images is None else 'real'} images. The guided gradients"
         " show the pattern that the filter responds to. Filters with random weights are shown for comparison, as in"
@@ -100,7 +98,6 @@ def training_section(folder: Path) -> Section:
     history = load_history(folder)
     troubles = [f"{trouble.start}-{trouble.end}: {trouble.diagnosis}" for trouble in history.troubles]
     return Section(
-        "Training",
         "Statistics from the training log. " + ("Steps with a warning are marked." if troubles else "No warnings."),
         [
             Picture.of_figure(

@@ -33,11 +33,9 @@ _FRAMES = 12  # of an animation, from one sample to the next
 _NUM_DIRECTIONS = 5
 _DISTANCES = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
 _NUM_UNITS = 20
-_NUM_LAYERS = 2  # units of later layers affect the whole image
 # 1 leads to the mean of the samples with a label, which is too little for many samples.
 _STRENGTH = 2
 _NUM_CHANGED = 500
-_NUM_LATENTS_FOR_UNITS = 100
 _RECOVERED = 30.0  # PSNR in dB from which an image counts as recovered
 _NEAR_ENOUGH = 35.0  # PSNR in dB at which a search stops
 
@@ -53,7 +51,6 @@ def samples_section(subject: Subject) -> Section:
         for name, images in rows.items()
     }
     return Section(
-        "Samples",
         "Random samples, not cherry-picked. Below, the latents are truncated: a smaller bound gives more typical and"
         " less varied images.",
         [
@@ -113,7 +110,6 @@ def walks_section(subject: Subject) -> Section:
         rows = {name: rows[name] for name in ("spherical", "nearest real", "linear")}
     frames = walk_frames(subject, 5)
     return Section(
-        "Walks between samples",
         text,
         [
             Picture.of_image(
@@ -125,23 +121,26 @@ def walks_section(subject: Subject) -> Section:
     )
 
 
-def directions_section(subject: Subject) -> tuple[Section, Directions]:
-    """Shows samples moved along directions in latent space. The directions are also returned, to be saved."""
+def find_directions(subject: Subject) -> Directions:
+    """Finds directions in latent space: some without labels, and one for each label to explain."""
     generator = subject.pipe.generator
     class_label = None if subject.class_labels is None else subject.class_labels[0]
     number = min(_NUM_DIRECTIONS, generator.config.latent_dim)
     factors = factorized_directions(generator, number)
     components = principal_directions(generator, number, class_label=class_label)
-    vectors, names = [factors.vectors, components.vectors], [*factors.names, *components.names]
+    vectors = [factors.vectors, components.vectors, *(subject.boundary(name)[None] for name in subject.labels)]
+    return Directions(torch.cat(vectors), [*factors.names, *components.names, *subject.labels])
+
+
+def directions_section(subject: Subject, directions: Directions) -> Section:
+    """Shows samples moved along the directions of [`find_directions`]."""
     explained = subject.labels
-    if explained:
-        vectors += [subject.boundary(name)[None] for name in explained]
-        names += explained
-    directions = Directions(torch.cat(vectors), names)
+    unlabelled = [name for name in directions.names if name not in explained]
+    factors, components = unlabelled[: len(unlabelled) // 2], unlabelled[len(unlabelled) // 2 :]
     columns, rows, numbers = [], [], {}
     if subject.attributes is not None and explained:
         columns = ["direction", "label", "rank correlation"]
-        for name, vector in zip(names, directions.vectors):
+        for name, vector in zip(directions.names, directions.vectors):
             correlations = {label: subject.rank_correlation(vector, label) for label in subject.attributes.names}
             best = name if name in explained else max(correlations, key=lambda label: abs(correlations[label]))
             rows.append([name, best, f"{correlations[best]:+.2f}"])
@@ -162,8 +161,8 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
             strips(found), f"One sample moved along the directions {', '.join(found)}", f"{caption} {distances}."
         )
         for found, caption in (
-            (factors.names, "Closed-form factors (SeFa), moved by"),
-            (components.names, "Principal components of the first feature map (GANSpace), moved by"),
+            (factors, "Closed-form factors (SeFa), moved by"),
+            (components, "Principal components of the first feature map (GANSpace), moved by"),
             (explained, "Across the boundary between samples without and with a label (InterFaceGAN), moved by"),
         )
         if found
@@ -179,8 +178,7 @@ def directions_section(subject: Subject) -> tuple[Section, Directions]:
             " measured on the other half. Factors and components are listed with the label that they correlate with"
             " most."
         )
-    section = Section("Directions in latent space", text, pictures, columns, rows, {"rank correlations": numbers})
-    return section, directions
+    return Section(text, pictures, columns, rows, {"rank correlations": numbers})
 
 
 def arithmetic_section(subject: Subject) -> Section:
@@ -197,7 +195,8 @@ def arithmetic_section(subject: Subject) -> Section:
         others = torch.nonzero(~has).flatten()[:_NUM_CHANGED]
         difference = mean_difference(subject.latents, has, present[:, torch.tensor(held_equal)])
         coordinate = float((subject.latents[has] @ nn.functional.normalize(difference, dim=0)).mean())
-        images = subject.draw(set_coordinate(subject.latents[others], difference, _STRENGTH * coordinate))
+        moved = set_coordinate(subject.latents[others], difference, _STRENGTH * coordinate)
+        images = subject.draw(moved, subject.classes_of(others))
         after = describe_attributes(subject.network, images)
         kept = {}
         for other in attributes.groups:
@@ -219,7 +218,6 @@ def arithmetic_section(subject: Subject) -> Section:
             )
         )
     return Section(
-        "Arithmetic with latents",
         "The mean latent of samples with a label minus that of samples without it, with other attributes held equal,"
         f" is a direction. Up to {_NUM_CHANGED} samples without the label are moved along it, {_STRENGTH} times as far"
         " as the mean of samples with it. The table lists the share that then has the label, and the shares that keep"
@@ -231,14 +229,15 @@ def arithmetic_section(subject: Subject) -> Section:
     )
 
 
-def inversion_section(subject: Subject, num_images: int = 64) -> Section:
+def inversion_section(subject: Subject, num_images: int = 64, num_steps: int = 1000) -> Section:
     """Shows reconstructions of generated images, which have an exact latent, and of real images."""
     labels: Any = subject.labels_of(0, num_images)
     own = invert(
         subject.pipe,
         subject.images[:num_images].float() / 255,
         class_labels=labels,
-        search=SearchArguments(target_psnr=_NEAR_ENOUGH),
+        search=SearchArguments(num_steps=num_steps, target_psnr=_NEAR_ENOUGH),
+        generator=torch.Generator().manual_seed(0),
     )
     recovered = float((own.psnr >= _RECOVERED).float().mean())
     numbers = {
@@ -255,7 +254,9 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
     )
     if subject.real_images is not None and subject.class_labels is None:
         real = subject.real_images[:_COLUMNS]
-        found = invert(subject.pipe, real.float() / 255)
+        search = SearchArguments(num_steps=num_steps)
+        start = torch.Generator().manual_seed(0)
+        found = invert(subject.pipe, real.float() / 255, search=search, generator=start)
         numbers["PSNR of real images (dB)"] = found.psnr.tolist()
         text += (
             " Real images have no exact latent: the closest images found have a PSNR of"
@@ -268,11 +269,11 @@ def inversion_section(subject: Subject, num_images: int = 64) -> Section:
                 "Real images.",
             )
         )
-    return Section("Inversion", text, pictures, numbers=numbers)
+    return Section(text, pictures, numbers=numbers)
 
 
-def units_section(subject: Subject) -> Section:
-    """Shows samples with the units that matter most for a label switched off."""
+def units_section(subject: Subject, num_layers: int = 2, num_latents: int = 100) -> Section:
+    """Shows samples with the units that matter most for a label switched off, in the layers where they are local."""
     assert subject.attributes is not None and subject.network is not None
     attributes = subject.attributes
     before = np.stack([attributes.has(name) for name in attributes.names], axis=1)
@@ -281,12 +282,13 @@ def units_section(subject: Subject) -> Section:
     numbers: dict[str, Any] = {name: {} for name in subject.labels}
     for name in subject.labels:
         column = attributes.names.index(name)
-        chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:_NUM_LATENTS_FOR_UNITS])
+        chosen = torch.from_numpy(np.flatnonzero(before[:, column])[:num_latents])
         shown = {"all units": to_pil(subject.images[chosen[:_COLUMNS]])}
-        for layer, width in enumerate(subject.pipe.generator.config.hidden_sizes[:_NUM_LAYERS]):
+        for layer, width in enumerate(subject.pipe.generator.config.hidden_sizes[:num_layers]):
             number = min(_NUM_UNITS, width // 2)
+            score = label_log_odds(subject.network, name)
             units = most_effective_units(
-                subject.pipe, subject.latents[chosen], layer, label_log_odds(subject.network, name), number
+                subject.pipe, subject.latents[chosen], layer, score, number, subject.classes_of(chosen)
             )
             random_units = torch.randperm(width, generator=torch.Generator().manual_seed(0))[:number]
             images = _without(subject, layer, units)
@@ -331,7 +333,6 @@ def units_section(subject: Subject) -> Section:
             )
         )
     return Section(
-        "Units of the generator",
         f"Up to {_NUM_UNITS} units of a feature map are switched off: those on which the classifier's confidence in a"
         " label depends most or, for comparison, as many random ones. The table lists the share of samples with the"
         " label, the pixel difference left between the mean images with and without it (independent of the"

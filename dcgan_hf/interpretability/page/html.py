@@ -4,15 +4,17 @@
 
 import base64
 import io
-import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 
+from ...files import replacing, write_text
+from ...model_folder import write_json
 from ...templates import render_template
 from ...version import __version__
 
@@ -84,8 +86,6 @@ class Section:
     Section of the page.
 
     Args:
-        title (`str`):
-            Heading.
         text (`str`):
             Method and results.
         pictures (`list[Picture]`):
@@ -98,7 +98,6 @@ class Section:
             All numbers of the section, for `explanation.json`.
     """
 
-    title: str
     text: str
     pictures: list[Picture] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
@@ -106,38 +105,74 @@ class Section:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def write_explanation(folder: Path, model_name: str, sections: list[Section], seconds: float) -> Path:
+@dataclass
+class Page:
     r"""
-    Writes the self-contained page `explanation.html`, its numbers to `explanation.json`, and its pictures to
-    `images/`, named after their sections ("arithmetic-with-latents-1.png").
+    Explanation page of a model, written anew after each section, so that it is whole at any time: the self-contained
+    `explanation.html`, its numbers in `explanation.json`, and its pictures in `images/`, named after their sections
+    ("arithmetic-with-latents-1.png").
 
     Args:
         folder (`Path`):
             Output folder, created if necessary.
         model_name (`str`):
             Name of the model.
-        sections (`list[Section]`):
-            Sections of the page.
-        seconds (`float`):
-            Time that the computation took, for the footer.
-
-    Returns:
-        `Path`: path of the page.
+        is_quick (`bool`, *optional*, defaults to `False`):
+            Whether the numbers are those of a quick look, which the page says.
     """
-    images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for section in sections:
-        name = re.sub(r"\W+", "-", section.title.lower()).strip("-")
+
+    folder: Path
+    model_name: str
+    is_quick: bool = False
+    sections: dict[str, Section] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The HTML file."""
+        return self.folder / "explanation.html"
+
+    def add(self, title: str, section: Section, seconds: float, to_come: Sequence[str] = ()) -> None:
+        r"""
+        Adds a section and writes the page.
+
+        Args:
+            title (`str`):
+                Heading of the section.
+            section ([`Section`]):
+                The section.
+            seconds (`float`):
+                Time that the computation has taken so far, for the footer.
+            to_come (`Sequence[str]`, *optional*):
+                Headings of the missing sections, which the page lists.
+        """
+        self.sections[title] = section
+        name = re.sub(r"\W+", "-", title.lower()).strip("-")
         for number, picture in enumerate(section.pictures, 1):
-            (images / f"{name}-{number}.{picture.kind}").write_bytes(picture.content)
-    page = render_template(
-        "explanation.html", model_name=model_name, sections=sections, seconds=seconds, version=__version__
-    )
-    numbers = {section.title: section.numbers for section in sections}
-    (folder / "explanation.json").write_text(json.dumps({"model": model_name} | numbers, indent=2) + "\n")
-    path = folder / "explanation.html"
-    path.write_text(page)
-    return path
+            with replacing(self.folder / "images" / f"{name}-{number}.{picture.kind}") as path:
+                path.write_bytes(picture.content)
+        facts: dict[str, Any] = {"model": self.model_name}
+        facts |= ({"quick": True} if self.is_quick else {}) | ({"to come": list(to_come)} if to_come else {})
+        numbers = {title: section.numbers for title, section in self.sections.items()}
+        write_json(_without_nan(facts | numbers), self.folder / "explanation.json")
+        content = render_template(
+            "explanation.html",
+            model_name=self.model_name,
+            is_quick=self.is_quick,
+            sections=self.sections,
+            to_come=to_come,
+            seconds=seconds,
+            version=__version__,
+        )
+        write_text(content, self.path)
+
+
+def _without_nan(numbers: Any) -> Any:
+    """Replaces numbers that are undefined, such as a share of no images, by `None`: JSON has no NaN."""
+    if isinstance(numbers, dict):
+        return {name: _without_nan(value) for name, value in numbers.items()}
+    if isinstance(numbers, list):
+        return [_without_nan(value) for value in numbers]
+    return None if isinstance(numbers, float) and not math.isfinite(numbers) else numbers
 
 
 def _enlarged(width: int) -> int:

@@ -1,0 +1,236 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""Durable, atomic writing: whatever interrupts the program, a file is the old or the new one, and so is a folder."""
+
+# Part of the networks' code in model repositories, so it needs nothing but the standard library.
+import errno
+import math
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+_PART = ".part-"
+_STAGING, _SAVED = ".saving", ".saved"
+# Loaders read these files first. Without them, no loader takes a folder for a model.
+_READ_FIRST = ("config.json", "model_index.json")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# The same in the words of libraries that do not pass on the number of the error. PyTorch's only say that writing failed.
+_FULL_IN_WORDS = ("No space left on device", "StorageFull", "Disk quota exceeded", "QuotaExceeded")
+_FAILED_WRITING = ("inline_container", "iostream error")
+_LITTLE_SPACE = 2**20
+
+
+class DiskFullError(OSError):
+    """Raised when the disk is full. Files written before are unchanged."""
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or the list of files in a folder, is on the disk, so that it survives a power cut."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and overlay file systems cannot flush a folder.
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(folder: Path) -> None:
+    """Waits until a folder and everything in it is on the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # a folder after its files
+        flush(path)
+    flush(folder)
+
+
+@contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Raises a [`DiskFullError`] that names `path` instead of any error that a full disk has caused."""
+    try:
+        yield
+    except Exception as error:
+        full = full_disk_error(error, path)
+        if full is None:
+            raise
+        raise full from error
+
+
+def full_disk_error(error: BaseException, path: Path | None = None) -> DiskFullError | None:
+    r"""
+    Returns a [`DiskFullError`] for an error that a full disk or an exhausted quota has caused.
+
+    Args:
+        error (`BaseException`):
+            Error of any library.
+        path (`Path`, *optional*):
+            File or folder that was being written, unless the error names it.
+
+    Returns:
+        [`DiskFullError`] or `None`: the error with path, free space and advice, or `None` for other errors.
+    """
+    if isinstance(error, DiskFullError):
+        return error
+    causes = [error]
+    while causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)  # type: ignore[arg-type]
+    named = [cause.filename for cause in causes if isinstance(cause, OSError) and isinstance(cause.filename, str)]
+    path = Path(named[0]) if named else path
+    free = math.inf if path is None else _free_bytes(path)
+    if not any(_is_of_full_disk(cause, free) for cause in causes):
+        return None
+    what = (
+        "a file could not be written" if path is None else f"{path} could not be written ({free / 1e6:,.1f} MB free)"
+    )
+    return DiskFullError(
+        f"The disk is full: {what}. Files written before are unchanged. Make room, then repeat the command."
+    )
+
+
+def _free_bytes(path: Path) -> int:
+    """Returns the free space where a path lies or would lie."""
+    place = path.absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+
+
+def _is_of_full_disk(error: BaseException, free: float) -> bool:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    said = _FULL_IN_WORDS + (_FAILED_WRITING if free < _LITTLE_SPACE else ())
+    return any(words in str(error) for words in said)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    r"""
+    Context manager that replaces a file with a new one, or leaves it as it is if an error or a kill comes in between.
+    Creates the folder of the file if necessary.
+
+    Args:
+        path (`Path`):
+            The file.
+        durable (`bool`, *optional*, defaults to `True`):
+            Whether to wait until the file is on the disk. Without, it may be empty after a power cut.
+
+    Yields:
+        `Path`: temporary file to write, in the same folder and with the same suffix.
+
+    Raises:
+        DiskFullError: if the disk is full.
+    """
+    # Short, whatever the length of the name, and different for processes and threads that write the same file.
+    temporary = path.with_name(f"{_PART}{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    try:
+        with naming_a_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            if durable:
+                flush(temporary)
+            os.replace(temporary, path)
+            if durable:
+                flush(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(text: str, path: Path) -> None:
+    """Replaces a text file, see [`replacing`]."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes left of files that they were writing to a folder. Nobody else may write there."""
+    for path in folder.glob(f"{_PART}*"):
+        path.unlink()
+
+
+@contextmanager
+def replacing_files(folder: Path) -> Iterator[Path]:
+    r"""
+    Context manager that replaces files of a folder together: after a kill, too, all are the old ones or all the new
+    ones. The next [`finish_replacing`] completes an interrupted replacement. Until then the files that loaders read
+    first are missing, so that no library loads a mixture. Other files of the folder stay.
+
+    Args:
+        folder (`Path`):
+            The folder, which is created if missing.
+
+    Yields:
+        `Path`: folder to write the files to. Within a replacement of a parent folder, `folder` itself.
+
+    Raises:
+        DiskFullError: if the disk is full.
+    """
+    if _STAGING in folder.parts:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    staging = folder / _STAGING
+    try:
+        with naming_a_full_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            finish_replacing(folder)
+            if staging.exists():  # left by a kill
+                shutil.rmtree(staging)
+            staging.mkdir()
+            yield staging
+            flush_tree(staging)
+            os.replace(staging, folder / _SAVED)  # from here on the new files count
+            flush(folder)
+            finish_replacing(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def finish_replacing(folder: Path) -> None:
+    """Completes an interrupted replacement of a folder's files, see [`replacing_files`]. Raises a `ValueError` if a
+    symbolic link leads out of the folder."""
+    saved = folder / _SAVED
+    if saved.is_symlink() or not saved.is_dir():
+        return
+    names = [path.relative_to(saved) for path in sorted(saved.rglob("*")) if path.is_file()]
+    for name in names:
+        if (folder / name.parent).resolve() != folder.resolve() / name.parent:
+            raise ValueError(f"{folder / name.parent} is a symbolic link. Nothing is saved outside of {folder}.")
+    # The index of a pipeline comes after the configurations of its networks.
+    first_read = sorted((name for name in names if name.name in _READ_FIRST), key=lambda name: name.name)
+    others = [name for name in names if name.name not in _READ_FIRST]
+    for name in reversed(first_read):
+        (folder / name).unlink(missing_ok=True)
+    _flush_folders(folder, first_read)
+    for moved in (others, first_read):
+        for name in moved:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(saved / name, folder / name)
+        _flush_folders(folder, moved)
+    shutil.rmtree(saved)
+
+
+def _flush_folders(folder: Path, names: list[Path]) -> None:
+    for parent in {(folder / name).parent for name in names}:
+        if parent.is_dir():
+            flush(parent)
+
+
+__all__ = [
+    "DiskFullError",
+    "finish_replacing",
+    "flush",
+    "flush_tree",
+    "full_disk_error",
+    "naming_a_full_disk",
+    "remove_parts",
+    "replacing",
+    "replacing_files",
+    "write_text",
+]
