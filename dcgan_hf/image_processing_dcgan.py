@@ -161,6 +161,15 @@ def sixteen_bit_pixels(image: PIL.Image.Image) -> np.ndarray:
     return values.astype(np.uint16)
 
 
+def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Turns a photograph as its EXIF says. Damaged EXIF says nothing."""
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:  # Pillow raises many types
+        return image
+    return PIL.ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+
+
 def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Image:
     r"""
     Converts an image of any mode to 8-bit grey, RGB or RGBA.
@@ -287,7 +296,7 @@ class DCGANImageProcessor(PilBackend):
         if resize_mode not in ("crop", "pad"):
             raise ValueError(f'`resize_mode` must be "crop" or "pad", got {resize_mode!r}.')
         if isinstance(image, PIL.Image.Image):
-            image = PIL.ImageOps.exif_transpose(image)
+            image = turn_upright(image)
         else:
             image = array_to_image(image, data_format=input_data_format)
         image = convert_channels(image, num_channels)

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Decoding of images of any kind to uint8 arrays for training, in threads."""
 
+import io
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,14 @@ import datasets
 import numpy as np
 import PIL.Image
 
-from ..image_processing_dcgan import ResizeMode, array_to_image, convert_channels, fit_image, rows_to_array
+from ..image_processing_dcgan import (
+    ResizeMode,
+    array_to_image,
+    convert_channels,
+    fit_image,
+    rows_to_array,
+    turn_upright,
+)
 from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
 
@@ -32,11 +40,20 @@ def infer_num_channels(image: PIL.Image.Image) -> int:
 def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
     """Decodes `{"bytes": ..., "path": ...}`, the storage of a [`datasets.Image`] column, and turns it upright. Also
     converts `{"array": ..., "dtype": ...}`, see [`array_to_image`]."""
-    if encoded is None:  # a row without an image
-        raise ValueError("it is empty")
+    encoded = encoded or {}  # a row without an image
     if "array" in encoded:
         return array_to_image(rows_to_array(encoded["array"], encoded["dtype"]))
-    return _DECODER.decode_example(encoded)
+    path, content = encoded.get("path"), encoded.get("bytes")
+    if path is None and content is None:
+        raise ValueError("it is empty")
+    try:
+        if content is None and "://" in str(path):  # on the Hub
+            return _DECODER.decode_example(encoded)
+        image = PIL.Image.open(str(path) if content is None else io.BytesIO(content))
+        image.load()  # also closes the file
+    except PIL.UnidentifiedImageError:  # its message would show a memory address
+        raise ValueError("it is not an image of a known format") from None
+    return turn_upright(image)
 
 
 def encoded_to_array(
@@ -127,6 +144,8 @@ def choose_channels(image_dataset: ImageDataset) -> int:
     elif 0 < len(colour) < len(images):
         reason += "; grey ones are trained on as RGB"
     logger.info(f"Channels: {3 if colour else 1}, because {reason}")
+    if all(map(_is_black, images)):
+        logger.warning(f"All {len(images)} images looked at are black. Do 16-bit images hold bytes?")
     return 3 if colour else 1
 
 
@@ -141,3 +160,10 @@ def _readable(examples: Iterable[dict[str, Any]]) -> Iterator[PIL.Image.Image]:
 def _shows_colour(image: PIL.Image.Image) -> bool:
     pixels = np.asarray(image.convert("RGB"))
     return bool((pixels != pixels[..., :1]).any())
+
+
+def _is_black(image: PIL.Image.Image) -> bool:
+    try:
+        return bool(np.asarray(convert_channels(image, 1)).max() <= 1)  # bytes divided by 257
+    except ValueError:  # as in Decoder, which reports it
+        return False

@@ -24,10 +24,18 @@ ARCHIVES = (".zip", ".npz", ".npy")
 # Usual extensions, which need no look into the file. A set of 200,000 images is listed in seconds.
 _IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jp2", ".tga"}
 _IMAGES |= {".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"}
+# Images that Pillow does not know, or of which it would read the small preview.
+_UNREADABLE = dict.fromkeys(
+    (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"), "raw files of cameras"
+)
+_UNREADABLE |= {".svg": "vector graphics", ".jxl": "JPEG XL"}
+# Previews and remains of operating systems.
+_SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
 _HEIC = "HEIC needs `pip install pillow-heif`"
 _CUT_NAMES = 3  # of files in a message
+_PAGED = (".gif", ".tif", ".tiff", ".webp", ".apng")
 # Pages are counted in so many files at most: it means opening them.
 _MAX_COUNTED = 1000
 # More bytes than any image that Pillow decodes: a compressed file that declares so many is a bomb.
@@ -95,12 +103,14 @@ class FileListing:
         """Sorts a file in by its extension, or else by its content."""
         base = name.rpartition("/")[2]
         extension = os.path.splitext(base)[1].lower()
-        if any(part == "__MACOSX" or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
+        if any(part in _SYSTEM_FOLDERS or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
             self.set_aside(_HIDDEN, name)
         elif extension in (".heic", ".heif") and not CAN_READ_HEIC:
             self.unusable.setdefault(_HEIC, []).append(name)
         elif extension == ".avif" and not PIL.features.check("avif"):
             self.unusable.setdefault("AVIF cannot be read by this build of Pillow", []).append(name)
+        elif extension in _UNREADABLE:
+            self.unusable.setdefault(_UNREADABLE[extension], []).append(name)
         elif extension in _IMAGES:
             self.images.append(name)
         elif base in (*METADATA_FILES, STYLEGAN_FILE):
@@ -143,7 +153,7 @@ class FileListing:
     def describe_pages(self) -> list[str]:
         """Returns a line if images have several pages, of which the first is used. Only some files are opened."""
         several = []
-        for name in [name for name in self.images if name.lower().endswith((".gif", ".tif", ".tiff"))][:_MAX_COUNTED]:
+        for name in [name for name in self.images if name.lower().endswith(_PAGED)][:_MAX_COUNTED]:
             try:
                 with self.open(name) as file, PIL.Image.open(file) as image:
                     if getattr(image, "n_frames", 1) > 1:
@@ -189,7 +199,7 @@ def list_folder(folder: Path) -> FileListing:
             name = parent + entry.name
             if entry.is_dir():
                 identity = _identity(entry.stat())
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
                     listing.others.setdefault(_HIDDEN, []).append(name)
                 elif identity in seen:
                     listing.others.setdefault("links to folders listed already", []).append(name)

@@ -118,7 +118,9 @@ def _open_saved(folder: Path, split: str) -> datasets.Dataset:
 def _open_folder(
     folder: Path, config_name: str | None, split: str, cache_dir: str | None, streaming: bool
 ) -> AnyDataset:
-    if config_name is None and not _has_configurations(folder):
+    if not _has_configurations(folder):
+        if config_name is not None:
+            raise ValueError(f"`dataset_config_name={config_name}`: {str(folder)!r} has no configurations.")
         listing = list_folder(folder)
         tables = [name for name in listing.of_kind("other files") if Path(name).suffix.lower() in _BUILDERS]
         # What is more counts, as in `datasets`: there may be a picture beside tables.

@@ -143,15 +143,18 @@ def test_the_log_counts_what_is_left_out(tmp_path, caplog):
     pages = [PIL.Image.new("L", (2, 2))] * 2
     make(folder, "pages.tif", content=encoded(format="TIFF", save_all=True, append_images=pages))
     make(folder, "b.heic", "c", content=HEIC)
+    make(folder, "raw.NEF", content=encoded(format="TIFF"))  # the preview of a photograph
+    make(folder, "@eaDir/00.png")
     (folder / "link.png").symlink_to("nowhere.png")
     (folder / "loop").symlink_to(folder)
     make(folder, "run/samples/1.png", "run/training_args.json")
     assert len(used(folder)) == 14 + 2 * CAN_READ_HEIC
     text = caplog.text
-    assert CAN_READ_HEIC or f"{folder}: 18 image files found, 14 used, 4 left out" in text
+    assert CAN_READ_HEIC or f"{folder}: 19 image files found, 14 used, 5 left out" in text
     assert CAN_READ_HEIC or "Left out: HEIC needs `pip install pillow-heif`: 2 (b.heic, c)" in text
     for line in (
         "Left out: hidden files: 1 (._00.png)",
+        "Left out: raw files of cameras: 1 (raw.NEF)",
         "Left out: broken links and devices: 1 (link.png)",
         "Not images: texts: 20 (00.json, 00.txt, 01.json, ...)",
         "Not images: other files: 1 (Thumbs.db)",
@@ -160,6 +163,15 @@ def test_the_log_counts_what_is_left_out(tmp_path, caplog):
         "Images of several pages, of which the first is used: 1 (pages.tif: 3)",
     ):
         assert line in text
+
+
+def test_a_folder_has_no_configurations_unless_its_card_has_some(tmp_path):
+    folder = make(tmp_path / "set", "steam train.png", "b.png", "README.md", content=PNG)
+    (folder / "README.md").write_text("# My photographs")
+    with pytest.raises(ValueError, match="`dataset_config_name=default`: .*set' has no configurations"):
+        load_image_dataset(str(folder), "default")
+    (folder / "README.md").write_text("---\nconfigs:\n- config_name: one\n  data_files: b.png\n---\n")
+    assert used(folder, dataset_config_name="one") == ["b.png"]
 
 
 def test_images_beside_several_splits_are_left_out_aloud(tmp_path, caplog):

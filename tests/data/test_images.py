@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgan_hf.data.decoding import decode_image, encoded_to_array, infer_num_channels
-from dcgan_hf.image_processing_dcgan import convert_channels, fit_image
+from dcgan_hf.image_processing_dcgan import convert_channels, fit_image, turn_upright
 
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -259,6 +259,15 @@ def test_rotated_photos_are_upright(orientation, turned):
     exif[0x0112] = orientation
     image = decode_image(encode(PIL.Image.fromarray(pixels), "JPEG", exif=exif, quality=100))
     assert np.abs(np.asarray(image).astype(int) - np.rot90(pixels, turned)).max() < 10
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "JPEG"])
+def test_damaged_exif_says_nothing(format):
+    image = random_image(5, 4, "RGB")
+    encoded = encode(image, format, exif=b"Exif\0\0no TIFF header", lossless=True, quality=100)
+    decoded = decode_image(encoded)
+    assert decoded.size == (5, 4) and (format == "JPEG" or np.array_equal(np.asarray(decoded), np.asarray(image)))
+    assert turn_upright(PIL.Image.open(io.BytesIO(encoded["bytes"]))).size == (5, 4)
 
 
 def test_decode_image_from_path(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, IterableDataset, Value
 
-from dcgan_hf.data.datasets import ImageDataset
+from dcgan_hf.data.datasets import ImageDataset, find_images
 from dcgan_hf.data.decoding import Decoder, choose_channels
 from dcgan_hf.data.loaders import (
     DecodingLoader,
@@ -378,6 +378,17 @@ def test_channels_are_chosen_from_a_sample(caplog):
     assert "Channels: 3, because 1 of 64 images looked at are stored in colour; grey ones are trained" in caplog.text
     assert choose_channels(images_of([png((7, 7, 7), "RGB")] * 3)) == 3
     assert "3 of 3 images looked at are stored in colour, although they show none: `--num_channels 1`" in caplog.text
+
+
+def test_a_set_of_black_images_is_told(caplog):
+    arrays = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint16)  # bytes, stored in 16 bits
+    features = Features({"image": Image()})
+    dataset = Dataset.from_dict({"image": list(arrays)}, features=features)
+    choose_channels(find_images(dataset))
+    assert "All 3 images looked at are black. Do 16-bit images hold bytes?" in caplog.text
+    caplog.clear()
+    choose_channels(find_images(Dataset.from_dict({"image": list(arrays * 257)}, features=features)))
+    assert "black" not in caplog.text
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES.values(), ids=BAD_IMAGES)
