@@ -133,6 +133,15 @@ def test_an_error_leaves_the_old_files_and_nothing_else(tmp_path):
     assert contents(tmp_path) == {"config.json": "old"}
 
 
+def test_of_several_processes_that_save_one_writes(tmp_path):
+    """As in Accelerate's documentation: all of them call `save_pretrained`."""
+    generator = DCGANGenerator(DCGANGeneratorConfig(image_size=16, hidden_size=4))
+    generator.save_pretrained(tmp_path / "model", is_main_process=False)
+    assert not (tmp_path / "model").exists()
+    generator.save_pretrained(tmp_path / "model", is_main_process=True)
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
 def test_links_do_not_lead_out_of_a_model_folder(tmp_path):
     """The folder of a stranger, prepared to move files of ours."""
     (tmp_path / "mine").mkdir()
