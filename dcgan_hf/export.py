@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -61,11 +61,24 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
         shapes = {name: {0: any_number["batch"]} for name in inputs}
     with _quiet():
         exported = OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))
-    # The metadata of nodes contains local paths of source files.
     for component in exported.components.values():
-        for node in component.program.graph.all_nodes():
-            node.metadata_props.clear()
+        _remove_traces(component.program)
     return exported
+
+
+def _remove_traces(program: Any) -> None:
+    """Removes metadata and comments of an `onnx_ir.Model`, which contain stack traces with paths of this machine."""
+    program.doc_string = None
+    program.metadata_props.clear()
+    for graph in (program.graph, *(function.graph for function in program.functions.values())):
+        values = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
+        for node in graph.all_nodes():
+            values += node.outputs
+            node.doc_string = None
+            node.metadata_props.clear()
+        for described in (graph, *values):
+            described.doc_string = None
+            described.metadata_props.clear()
 
 
 @contextmanager

@@ -118,7 +118,8 @@ def check_license(name: str, license: str | None) -> None:
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     expected = [kind for kind in kinds if kind in _KINDS]
-    if not expected or isinstance(value, dict) or type(value) in expected:
+    takes_fields = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
+    if not expected or takes_fields or type(value) in expected:
         return
     if type(value) is not int or float not in expected:
         raise ValueError(f"`{name}={value}` must be {' or '.join(_KINDS[kind] for kind in expected)}.")
@@ -197,6 +198,13 @@ class DatasetArguments:
     dataset_split: str = flag("train", "Split of the dataset.", group="Data", on_card=True)
     image_column: str | None = flag(
         None, "Column that contains the images (default: the only one of type `Image`).", group="Data", on_card=True
+    )
+    skip_bad_images: bool = flag(
+        False,
+        "Skip and count images that cannot be read and, for super-resolution, that are too small or do not fit their"
+        " low-resolution versions.",
+        group="Data",
+        on_card=True,
     )
     cache_dir: str | None = flag(
         None, "Cache folder for downloaded and prepared datasets.", group="Data", on_resume="free"

@@ -4,6 +4,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,25 @@ _REPORTS = {
 _NUMBERED_PICTURE = r"[\w-]+-\d+\.(png|gif)"  # of a section of the explanation
 # Files written by `PortableConfig.save_code`.
 _CODE_OF_NETWORKS = ["modeling_dcgan.py", "modeling_dcgan_super_resolution.py"]
+# Variants of weights whose files are published.
+VARIANTS = ("fp32", "bf16", "fp16", "fp8", "int8", "ema", "non_ema")
+_SHARD = f"{'[0-9]' * 5}-of-{'[0-9]' * 5}"
+_WEIGHTS = [
+    name
+    for variant in ("", *(f".{word}" for word in VARIANTS))
+    for name in (
+        f"model{variant}.safetensors",
+        f"model{variant}-{_SHARD}.safetensors",
+        f"model.safetensors.index{variant}.json",
+    )
+]
 # Only these files are uploaded, whatever else the folder contains.
 PUBLISHED_FILES = [
     CARD_FILE,
     "config.json",
     COMPARISON_FILE,
     GRID_FILE,
-    f"{IMAGES_FOLDER}/seed-[0-9].png",
+    *(f"{IMAGES_FOLDER}/seed-{seed}.png" for seed in range(4)),
     METRICS_FILE,
     DIRECTIONS_FILE,
     *_ONNX_FILES,
@@ -63,7 +76,7 @@ PUBLISHED_FILES = [
     *(
         f"{network}/{name}"
         for network in ("generator", "discriminator")
-        for name in ("config.json", "model.*safetensors*", "model-*-of-*.safetensors", *_CODE_OF_NETWORKS)
+        for name in ("config.json", *_WEIGHTS, *_CODE_OF_NETWORKS)
     ),
     "discriminator/preprocessor_config.json",
 ]
@@ -81,6 +94,29 @@ def check_place_for_model(folder: Path) -> None:
                 f"`output_dir={folder}`: {path} was not written by this program and would be overwritten. Move it, or"
                 " use another folder."
             )
+
+
+def check_no_links(folder: Path, patterns: Sequence[str] = PUBLISHED_FILES) -> None:
+    r"""
+    Checks that files are not read or written through symbolic links, which can lead anywhere on this machine.
+
+    Args:
+        folder (`Path`):
+            The folder. It may be a link itself.
+        patterns (`Sequence[str]`, *optional*, defaults to `PUBLISHED_FILES`):
+            Names of the files.
+
+    Raises:
+        ValueError: if one of the files, or a folder that it lies in, is a link.
+    """
+    for pattern in patterns:
+        parents = [folder / parent for parent in Path(pattern).parents if parent != Path(".")]
+        # A glob leaves out links to nothing, unless the pattern has a wildcard.
+        for path in (*parents, folder / pattern, *folder.glob(pattern)):
+            if path.is_symlink():
+                raise ValueError(
+                    f"{path} is a symbolic link, which is neither published nor written to. Copy the file."
+                )
 
 
 def remove_stale_files(folder: Path) -> None:

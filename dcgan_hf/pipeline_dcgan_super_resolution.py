@@ -311,8 +311,12 @@ def _correction(pixels: torch.Tensor, weighted: torch.Tensor, scale: int) -> tor
 def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str, dict[str, Any]]:
     """Returns the channels in [0, 1], alpha last, the mode of the result (L, LA, RGB, RGBA, I;16 or F), and the `info`
     of the result."""
-    is_on_its_side = image.getexif().get(0x0112, 1) > 4  # EXIF orientation
-    image = PIL.ImageOps.exif_transpose(image)
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF, for which Pillow raises many types
+        orientation = 1
+    if orientation != 1:
+        image = PIL.ImageOps.exif_transpose(image)
     if image.mode == "CMYK" and "icc_profile" in image.info:
         image = to_srgb(image)
     hidden = image.info.get("transparency")
@@ -328,7 +332,7 @@ def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str, dict[str, Any]
         mode = ("L" if is_grey else "RGB") + ("A" if image.has_transparency_data else "")
         values = np.atleast_3d(np.array(image.convert(mode))).astype(np.float32) / 255
     info = _kept_info(image, b"RGB " if mode.startswith("R") else b"GRAY")
-    if "dpi" in info and is_on_its_side:
+    if "dpi" in info and orientation in (5, 6, 7, 8):  # the image was on its side
         info["dpi"] = info["dpi"][::-1]
     return torch.from_numpy(values.transpose(2, 0, 1)), mode, info
 

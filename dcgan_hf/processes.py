@@ -4,6 +4,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.util import Finalize
@@ -40,6 +41,14 @@ def bar_options() -> dict[str, Any]:
     switched off. `disable=False` would override `TQDM_DISABLE`.
     """
     return {} if is_main_process() and not are_progress_bars_disabled() else {"disable": True}
+
+
+def stop_signals() -> list[int]:
+    """Returns the signals that ask a program to stop: SIGINT (Ctrl-C), SIGTERM, and SIGHUP (a closed terminal, unless
+    `nohup` ignores it)."""
+    if os.name == "nt" or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def wait_for_everyone() -> None:

@@ -68,13 +68,14 @@ def explain(given: dict[str, Any]) -> None:
 
 @contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP (a closed terminal) interrupt the program as SIGINT (Ctrl-C) does."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    """Lets every signal that asks the program to stop interrupt it as SIGINT (Ctrl-C) does."""
+    from ..processes import stop_signals
+
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in stop_signals()}
     try:
         yield
     finally:
-        for number, handler in zip(numbers, previous):
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 

@@ -70,12 +70,14 @@ def export(given: dict[str, Any]) -> None:
     from ..export import export_onnx
     from ..files import replacing_files
     from ..inference.pipelines import load_any_pipeline
-    from ..model_folder import ONNX_FOLDER
+    from ..model_folder import ONNX_FOLDER, check_no_links
     from ..publishing.upload import update_card
     from ..training.results import complete_results
 
-    pipe = load_any_pipeline(model.model, model.revision, args.dtype)
     output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
+    if args.output_dir is None:
+        check_no_links(folder)
+    pipe = load_any_pipeline(model.model, model.revision, args.dtype)
     exported = export_onnx(pipe.generator)
     with replacing_files(output_dir) as staging:
         exported.save_pretrained(staging)
@@ -94,6 +96,7 @@ def push(given: dict[str, Any]) -> None:
     if not folder.is_dir():
         raise ValueError(f"`folder={folder}`: no such folder.")
     from ..inference.pipelines import load_any_pipeline, quiet
+    from ..model_folder import check_no_links
     from ..publishing.upload import Publication, publish_pipeline, write_model_page
     from ..training.results import complete_results
 
@@ -104,6 +107,7 @@ def push(given: dict[str, Any]) -> None:
         license=args.license,
         base_model=args.base_model,
     )
+    check_no_links(folder)  # before anything is written
     pipe = quiet(load_any_pipeline(args.folder))
     pipe.save_pretrained(folder)  # adds the modeling code to folders saved by an earlier version
     complete_results(folder)

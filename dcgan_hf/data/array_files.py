@@ -76,7 +76,8 @@ def open_arrays(path: Path, split: str, cache_dir: str | None) -> datasets.Datas
             "labels": None if own is None else tuple(ids[label] for label in own),
             "stamp": (stamp.st_size, stamp.st_mtime_ns),
         }
-        return prepare(_examples, datasets.Features(features), arguments, cache_dir)
+        num_bytes = math.prod(images.shape) * images.dtype.itemsize
+        return prepare(_examples, datasets.Features(features), arguments, cache_dir, num_bytes)
 
     return open_split({name: images.shape[0] for name, (images, _) in sorted(pairs.items())}, split, str(path), load)
 

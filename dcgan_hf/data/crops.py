@@ -112,26 +112,17 @@ class CropLoader:
         """Yields `pixel_values` (uint8) and, for pairs, `small_pixel_values`."""
         positions = torch.rand(self._num_crops, 2, generator=seeded_generator(self.shard.seed, "crops", epoch))
 
-        def crop(number: int) -> list[np.ndarray] | None:
-            return self._crop(self.indices[number // self.crops.per_image], *positions[number].tolist())
+        def crop(number: int) -> list[np.ndarray]:
+            return self._crop(number // self.crops.per_image, *positions[number].tolist())
 
         batches = self.shard.batch_indices(self._num_crops, epoch, start)
         for futures in in_background(batches, lambda numbers: [self._pool.submit(crop, n) for n in numbers.tolist()]):
-            found = [future.result() for future in futures]
-            good = [images for images in found if images is not None]
-            if not good:
-                raise BadImageError(f"None of the {len(found)} images of a batch can be read.")
-            # A crop of a damaged image is replaced by another one of the batch.
-            chosen = [images or good[i % len(good)] for i, images in enumerate(found)]
-            tensors = [torch.from_numpy(np.stack(images)).to(self.device) for images in zip(*chosen)]
+            crops = zip(*(future.result() for future in futures))
+            tensors = [torch.from_numpy(np.stack(images)).to(self.device) for images in crops]
             yield dict(zip(("pixel_values", "small_pixel_values"), tensors))
 
-    def _crop(self, index: int, down: float, right: float) -> list[np.ndarray] | None:
-        """Returns a crop and, of a pair, that of the low-resolution version, or `None` for an image to skip."""
-        images = self._kept.get(index) or self._read(index)
-        if images is None:
-            return None
-        large, small = images
+    def _crop(self, place: int, down: float, right: float) -> list[np.ndarray]:
+        large, small = self._readable(place)
         side, scale = self.crops.resolution, self.crops.scale_factor
         if small is None:
             top, left = (int(share * (size - side + 1)) for share, size in zip((down, right), large.shape[1:]))
@@ -143,6 +134,15 @@ class CropLoader:
             large[:, scale * top : scale * top + side, scale * left : scale * left + side],
             small[:, top : top + side // scale, left : left + side // scale],
         ]
+
+    def _readable(self, place: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the image at a place of `indices`, or the next one instead of a damaged one that is to be skipped."""
+        for step in range(len(self.indices)):
+            index = self.indices[(place + step) % len(self.indices)]
+            images = self._kept.get(index) or self._read(index)
+            if images is not None:
+                return images
+        raise BadImageError(f"None of the {len(self.indices):,} images can be read.")
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None] | None:
         if index in self._damaged:

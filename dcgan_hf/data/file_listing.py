@@ -219,7 +219,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def list_zip(path: Path) -> FileListing:
-    """Lists the files of a zip archive, which are read in place. Raises a `ValueError` if it is damaged."""
+    """Lists the files of a zip archive, which is never extracted. Raises a `ValueError` if it is damaged."""
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:

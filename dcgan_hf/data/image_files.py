@@ -251,7 +251,9 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
         "image_columns": tuple(table.image_columns),
         "stamp": (stamp.st_size, stamp.st_mtime_ns),
     }
-    return prepare(_zip_examples, dataset.features, arguments, cache_dir)
+    with zipfile.ZipFile(listing.source) as archive:
+        num_bytes = sum(archive.getinfo(name).file_size for name in listing.images)
+    return prepare(_zip_examples, dataset.features, arguments, cache_dir, num_bytes)
 
 
 def _zip_examples(

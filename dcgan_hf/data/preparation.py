@@ -3,7 +3,9 @@
 """Choice of a split, and preparation of generated examples as a dataset on the disk."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -56,6 +58,7 @@ def prepare(
     features: datasets.Features,
     arguments: dict[str, Any],
     cache_dir: str | None,
+    num_bytes: int = 0,
 ) -> datasets.Dataset:
     r"""
     Writes examples to the cache of `datasets`, once for the same arguments, and opens them there.
@@ -70,10 +73,20 @@ def prepare(
             `datasets` would pass parts of them.
         cache_dir (`str`, *optional*):
             The cache folder.
+        num_bytes (`int`, *optional*, defaults to 0):
+            Bytes that the source declares. A small archive can declare more than any disk holds.
 
     Raises:
-        ValueError: if an example cannot be read.
+        ValueError: if an example cannot be read, or if the disk has not enough space.
     """
+    folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if num_bytes > free:
+        raise ValueError(
+            f"The images take {num_bytes:,} bytes, but {free:,} are free in the cache folder {str(folder)!r}. Choose"
+            " another one with `cache_dir`."
+        )
     try:
         return datasets.Dataset.from_generator(generate, features=features, cache_dir=cache_dir, gen_kwargs=arguments)
     except DatasetGenerationError as error:

@@ -14,7 +14,7 @@ import PIL.Image
 from tqdm.auto import tqdm
 
 from ..image_processing_dcgan import convert_channels
-from ..processes import bar_options, from_main_process
+from ..processes import bar_options, from_main_process, is_main_process
 from .bad_images import ADVICE, BadImageError, first_reasons, image_name, reason_of
 from .datasets import ImageDataset
 from .decoding import decode_image
@@ -23,7 +23,7 @@ from .decoding import decode_image
 logger = logging.getLogger(__name__)
 
 _EXIF_ORIENTATION = 0x0112
-_LOOKED_AT_ONCE = 256
+_LOOKED_AT_ONCE = 32  # may be whole photographs in memory
 _NUM_THREADS = 8  # to wait for files
 
 Size = tuple[int, int]
@@ -118,7 +118,7 @@ def usable_images(
     if bad and not (skip_bad_images and good):
         advice = "Remove or replace them, or skip them with `--skip_bad_images`." if good else ""
         raise BadImageError(f"{told} cannot be used: {first_reasons(bad)}. {advice}".rstrip())
-    if bad:
+    if bad and is_main_process():
         logger.warning(f"Left out {told}, which cannot be used: {first_reasons(bad)}")
     return good, bad
 

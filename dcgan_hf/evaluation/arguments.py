@@ -20,9 +20,6 @@ class _MeasuringArguments(DatasetArguments):
         " 'procedural_faces'.",
         group="Common",
     )
-    skip_bad_images: bool = flag(
-        False, "Skip and count images that cannot be read and, for super-resolution, that are too small.", group="Data"
-    )
     output_dir: str | None = flag(
         None,
         "Folder for the report (default: the folder of a local model, else the model's name followed by"

@@ -5,6 +5,7 @@
 from pathlib import Path
 
 import torch
+from markupsafe import Markup
 
 from ..data.datasets import ImageDataset, choose_images, load_from_arguments
 from ..data.decoding import Decoder
@@ -13,6 +14,7 @@ from ..inference.pipelines import quiet
 from ..model_folder import REPORT_FOLDER
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import first_on_its_machine, is_main_process
+from ..templates.escaping import code, escape_markdown
 from .arguments import SuperResolutionEvaluationArguments
 from .features import FeatureNetwork, load_feature_network
 from .images import FEATURE_CACHE, decode_images
@@ -98,7 +100,7 @@ def evaluate_super_resolution(
     picture = comparison_picture({title: methods[name] for title, name in shown.items()} | {"original": real})
     dataset_name = dataset.hub_id or Path(args.dataset_name).name
     facts = {
-        "dataset": f"{dataset_name}, split `{args.dataset_split}`",
+        "dataset": Markup(f"{escape_markdown(dataset_name)}, split {code(args.dataset_split)}"),
         "scale_factor": config.scale_factor,
         "num_images": len(real),
         "small_images": small_from,
@@ -146,8 +148,9 @@ def _images(
         real = join_if_of_one_size(originals)
         labels = None if dataset.class_names is None else torch.tensor(dataset.dataset["label"][:])[indices]
         if small is not None:
-            told = f"The low-resolution images are part of the dataset (column `{args.low_resolution_column}`)."
-            return real, join_if_of_one_size(small), labels, told
+            column = code(args.low_resolution_column or "")
+            given = Markup(f"The low-resolution images are part of the dataset (column {column}).")
+            return real, join_if_of_one_size(small), labels, given
         size = f"cropped at the right and bottom to multiples of {scale_factor} pixels"
     else:
         resize_mode: ResizeMode = args.resize_mode

@@ -36,7 +36,7 @@ def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.
     height, width)`, and its labels, if it was loaded with labels. Logs how many images were skipped."""
     shard = Shard(1, seed=0, process_index=process_index())
     decoded = ResidentLoader.decode(image_dataset, decoder, shard, torch.device("cpu"))
-    if decoder.bad_images:
+    if decoder.bad_images and is_main_process():
         number = len(image_dataset.dataset)
         bad = first_reasons(sorted(decoder.bad_images))
         logger.warning(f"Left out {len(decoder.bad_images):,} of {number:,} images, which cannot be read: {bad}")

@@ -137,7 +137,7 @@ def _losses(image: PIL.Image.Image) -> list[str]:
     """Returns what an opened image has and the upscaled image will not have."""
     losses = []
     num_frames = getattr(image, "n_frames", 1)  # only some formats have it
-    if num_frames > 1:
+    if num_frames > 1 and image.format != "MPO":  # photographs of phones with a preview
         losses.append(f"only the first of {num_frames} frames is upscaled")
     if image.mode.startswith("I"):
         if "transparency" in image.info:

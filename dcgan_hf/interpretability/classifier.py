@@ -6,14 +6,14 @@ its labels to name its findings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import transformers
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
-from ..data.datasets import load_from_arguments, rename_classes
+from ..data.datasets import ImageDataset, load_from_arguments, rename_classes
 from ..data.decoding import Decoder, choose_channels
 from ..evaluation.images import decode_images
 from ..files import replacing_files
@@ -116,12 +116,16 @@ def _load_split(args: ClassifierArguments, split: str) -> LabelledImages:
     datasets = [load_from_arguments(args, split, label_column=column, with_labels=True) for column in columns]
     if args.class_names:
         datasets = [rename_classes(dataset, args.class_names) for dataset in datasets]
-    decoder = Decoder(
-        choose_channels(datasets[0]), args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False
-    )
-    images, _ = decode_images(datasets[0], decoder)
+    decoder = Decoder(choose_channels(datasets[0]), args.resolution, args.resize_mode, 4, args.skip_bad_images)
+    images, used = decode_images(_numbered(datasets[0]), decoder)
     labels = torch.tensor([dataset.dataset["label"][:] for dataset in datasets]).T
-    return LabelledImages(images, labels, [dataset.class_names or [] for dataset in datasets])
+    return LabelledImages(images, labels[used], [dataset.class_names or [] for dataset in datasets])
+
+
+def _numbered(image_dataset: ImageDataset) -> ImageDataset:
+    """Returns the same images with their numbers as labels, which tell those that are skipped."""
+    images = image_dataset.dataset.remove_columns("label")
+    return replace(image_dataset, dataset=images.add_column("label", list(range(len(images)))))
 
 
 def _make_network(label_names: list[str], is_multi_label: bool) -> ResNetForImageClassification:

@@ -127,6 +127,6 @@ def _real_images(pipe: DCGANPipeline, args: ExplanationArguments) -> torch.Tenso
     dataset = choose_images(load_from_arguments(args), args.amounts.real_images, args.seed)
     config = pipe.generator.config
     resize_mode: ResizeMode = "crop" if pipe.discriminator is None else pipe.discriminator.config.resize_mode
-    decoder = Decoder(config.num_channels, config.image_size, resize_mode, num_workers=4, skip_bad_images=False)
+    decoder = Decoder(config.num_channels, config.image_size, resize_mode, 4, args.skip_bad_images)
     images, _ = decode_images(dataset, decoder)
     return images

@@ -13,7 +13,7 @@ from .latent_space import Directions
 
 # Names that tell the method and the rank, but not the effect.
 _UNTOLD = re.compile(r"(factor|component) \d+")
-_NUM_SAMPLES = 16
+_NUM_SAMPLES = 8
 _DISTANCE = 2.0  # coordinates of latents have a standard deviation of 1
 _PLACES = (
     ("at the top left", "at the top", "at the top right"),

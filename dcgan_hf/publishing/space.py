@@ -14,11 +14,12 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from ..files import write_text
 from ..flags import did_you_mean
-from ..model_folder import DIRECTIONS_FILE, PUBLISHED_FILES
+from ..model_folder import CARD_FILE, DIRECTIONS_FILE, PUBLISHED_FILES, check_no_links
 from ..templates import render_card
 from ..templates.escaping import one_line, python_literal
 from ..version import __version__
 from .card import GENERATED, card_is_generated
+from .privacy import files_to_publish
 from .upload import persistently
 
 
@@ -112,6 +113,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         )
     if folder.absolute() in Path(model).absolute().parents:
         raise ValueError(f"`output_dir={folder}` must not contain the model, {model}. Pass another folder.")
+    check_no_links(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*")])
     _remove_earlier(folder)
 
     package = folder / "dcgan_hf"
@@ -123,6 +125,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
 
     is_local = Path(model).is_dir()
     if is_local:
+        check_no_links(Path(model), [DIRECTIONS_FILE, CARD_FILE])
         pipe.save_pretrained(folder / "model")
         for name in (DIRECTIONS_FILE, "README.md"):
             if (Path(model) / name).is_file():
@@ -201,6 +204,9 @@ def publish_space(
         ValueError: if the hardware is unknown, or if the Hub does not create a Space with this hardware for the user.
     """
     check_space_hardware(space_hardware)
+
+    check_no_links(folder, [path.relative_to(folder).as_posix() for path in folder.rglob("*")])
+    files_to_publish(folder, SPACE_FILES)
 
     def upload() -> str:
         space = _create_space(repo_id, private, token, space_hardware)

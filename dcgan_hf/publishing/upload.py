@@ -30,9 +30,10 @@ from huggingface_hub.utils import validate_repo_id
 from ..evaluation.records import read_metrics
 from ..files import write_text
 from ..flags import check_license
-from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, PUBLISHED_FILES, read_json
+from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, VARIANTS, check_no_links, read_json
 from .card import card_is_generated, eval_results, render_model_card
 from .examples import save_examples
+from .privacy import files_to_publish
 
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ def write_model_page(
         base_model (`str`, *optional*):
             Repository of the model that this one is derived from.
     """
+    check_no_links(folder)
     if pipe.draws_from_seeds:
         save_examples(pipe, folder)
     _write_card(pipe, folder, repo_id, license, base_model)
@@ -123,6 +125,7 @@ def _write_card(
 
 def update_card(pipe: DiffusionPipeline, folder: Path) -> None:
     """Rewrites the card of a saved pipeline, for example after measurements. A customised card is kept."""
+    check_no_links(folder)
     path = folder / CARD_FILE
     told = ModelCard.load(path).data.to_dict() if path.is_file() else {}
     repo_id = read_json(folder / ARGUMENTS_FILE).get("hub_model_id") or folder.absolute().name
@@ -147,6 +150,7 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
     Returns:
         `str`: URL of the commit.
     """
+    files_to_publish(folder, [METRICS_FILE])
     results = eval_results(read_metrics(folder), pipe.task)
 
     def upload() -> str:
@@ -182,12 +186,18 @@ def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:
         `str`: URL of the commit or pull request.
     """
 
+    files = files_to_publish(folder)
+    if not any(name.startswith("generator/model") and name.endswith(".safetensors") for name in files):
+        raise ValueError(
+            f"{folder}/generator has no weights to publish: `model.safetensors`, or a variant among {VARIANTS}."
+        )
+
     def upload() -> str:
         stays = _has_card(repo_id, publication.token, of_its_own=not publication.keep_card)
         commit = upload_folder(
             repo_id=repo_id,
             folder_path=folder,
-            allow_patterns=[name for name in PUBLISHED_FILES if not (stays and name == CARD_FILE)],
+            allow_patterns=[name for name in files if not (stays and name == CARD_FILE)],
             commit_message=publication.commit_message or "Upload DCGAN",
             token=publication.token,
             create_pr=publication.create_pr,

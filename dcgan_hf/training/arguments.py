@@ -101,13 +101,6 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         on_card=True,
     )
     random_flip: bool = flag(False, "Flip half of the images horizontally, at random.", group="Data", on_card=True)
-    skip_bad_images: bool = flag(
-        False,
-        "Skip and count images that cannot be read and, for super-resolution, that are too small or do not fit their"
-        " low-resolution versions.",
-        group="Data",
-        on_card=True,
-    )
     in_memory_gb: float = flag(
         4.0,
         "Decode the dataset once and keep it on the device, in each process, if it takes at most this many GB.",

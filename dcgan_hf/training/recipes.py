@@ -3,15 +3,14 @@
 """Recipes: YAML files of tested training arguments, with the hardware and time they need."""
 
 import dataclasses
-import re
+import typing
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from ..flags import did_you_mean
 from .arguments import NETWORK_ARGUMENTS, TrainingArguments
 from .network_configs import parse_object
+from .yaml_files import as_type, read_yaml, resolve
 
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -19,15 +18,6 @@ FOLDER = Path(__file__).parents[1] / "recipes"
 DESCRIPTION = ("description", "hardware", "time")
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
-
-
-class _Loader(yaml.SafeLoader):
-    """Loader that reads 1e-4 as a number, as YAML 1.2 does. YAML 1.1 requires 1.0e-4."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def recipe_names() -> list[str]:
@@ -49,6 +39,10 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if the recipe does not exist, or if the file is not a recipe.
     """
+    return resolve(_read(recipe))
+
+
+def _read(recipe: str | Path) -> dict[str, Any]:
     path = FOLDER / f"{recipe}.yaml" if str(recipe) in recipe_names() else Path(recipe)
     if not path.is_file():
         names = recipe_names()
@@ -57,11 +51,11 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
             f" Recipes: {', '.join(names)}."
         )
     try:
-        content = yaml.load(path.read_text(), _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"`config={recipe}` is not valid YAML: {error}") from error
+        content = read_yaml(path)
+    except ValueError as error:
+        raise ValueError(f"`config={recipe}`: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"`config={recipe}` must contain `argument: value` lines, got {content!r}.")
+        raise ValueError(f"`config={recipe}` must contain `argument: value` lines, got {str(content)[:80]!r}.")
     return content
 
 
@@ -94,12 +88,14 @@ def arguments_from_recipe(
     Raises:
         ValueError: if the recipe has an unknown argument, or one that is out of range.
     """
-    values = {name: value for name, value in read_recipe(recipe).items() if name not in DESCRIPTION}
+    values = {name: value for name, value in _read(recipe).items() if name not in DESCRIPTION}
     known = [argument.name for argument in dataclasses.fields(arguments_class)]
     for unknown in values.keys() - set(known):
         raise ValueError(
             f"`config={recipe}` sets {unknown!r}, which is not a training argument.{did_you_mean(unknown, known)}"
         )
+    hints = typing.get_type_hints(arguments_class)
+    values = {name: as_type(value, hints[name]) for name, value in values.items()}
     changes = changes or {}
     networks = {
         name: parse_object(name, values.get(name) or {}) | parse_object(name, changes.get(name, {}))

@@ -5,6 +5,7 @@
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -105,7 +106,8 @@ def recipe_of(
         if name in names_where(arguments_class, on_card=True):
             recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
         elif name in names_where(arguments_class, on_card="name"):
-            recipe[name] = Path(value).name if Path(value).exists() else value
+            is_public = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", value) and not Path(value).exists()
+            recipe[name] = value if is_public else Path(value).name
     return recipe
 
 

@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 from ..folder_lock import alone_in
 from ..hardware import cores_of_a_process, default_mixed_precision
 from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_model
-from ..processes import restored_globals
+from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState, list_checkpoints
 from .trackers import JSONLTracker, check_tracker
@@ -110,8 +110,8 @@ def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTrack
 
 class StopSignals:
     """
-    Context manager that records SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal, unless `nohup` ignores it) in
-    `received` instead of ending the process. A second signal ends it at once. Works in the main thread only: signals do not stop a run in another thread.
+    Context manager that records [`stop_signals`] in `received` instead of ending the process. A second signal ends it
+    at once. Works in the main thread only: signals do not stop a run in another thread.
     """
 
     def __init__(self) -> None:
@@ -120,10 +120,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            numbers = [signal.SIGINT, signal.SIGTERM]
-            if os.name != "nt" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-                numbers.append(signal.SIGHUP)
-            for number in numbers:
+            for number in stop_signals():
                 self._previous[number] = signal.signal(number, self._note)
         return self
 

@@ -44,7 +44,7 @@ def test_help_shows_each_flag_once_in_groups(capsys, monkeypatch):
     titles = re.findall(r"^╭─ (\w+)", text, flags=re.MULTILINE)
     assert titles[0] == "Common" and titles[-1] == "Machine" and len(titles) == len(set(titles)) >= 9
     assert text.index("--dataset_name") < text.index("--train_batch_size") < text.index("--adam_beta1")
-    assert "[default: 128]" in text and "hinge" in text
+    assert "[default: 16]" in text and "hinge" in text
     for name in COMMANDS:
         assert name in help_of(capsys)
 

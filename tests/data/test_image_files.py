@@ -8,6 +8,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import PIL.Image
@@ -311,6 +312,16 @@ def test_what_a_zip_must_not_do(tmp_path, caplog):
     assert "Left out: more than 536,870,912 bytes: 1 (big.png)" in caplog.text
     assert "damaged.png is damaged: Bad CRC-32" in caplog.text
     assert not (tmp_path.parent / "out.png").exists()
+
+
+def test_an_archive_larger_than_the_disk(tmp_path, monkeypatch):
+    """A small archive can declare terabytes."""
+    path = make_zip(tmp_path / "set.zip", {f"{i}.png": PNG for i in range(3)})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3 * len(PNG) - 1))
+    with pytest.raises(
+        ValueError, match=rf"The images take {3 * len(PNG)} bytes, but .* are free in the cache folder"
+    ):
+        load_image_dataset(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])

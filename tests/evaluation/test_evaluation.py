@@ -364,6 +364,21 @@ def test_a_classifier_learns_and_gives_features(tmp_path, capsys):
     assert network(random_images(2))[0].shape == (2, 128)
 
 
+def test_a_classifier_skips_bad_images(tmp_path, caplog):
+    """With their labels: otherwise, there would be more labels than images."""
+    for name in ("dark", "light"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(6):
+            PIL.Image.new("L", (16, 16), i).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "dark" / "0.png").write_bytes(b"no image")
+    options = {"dataset_name": tmp_path / "photos", "resolution": 16, "num_epochs": 1, "train_batch_size": 4}
+    flags = [f"--{name}={value}" for name, value in (options | {"output_dir": tmp_path / "out"}).items()]
+    with pytest.raises(ValueError, match=r"Image number 0 \(.*dark.0.png\) cannot be read: .*`--skip_bad_images`"):
+        run_command("train-classifier", *flags, "--use_cpu")
+    run_command("train-classifier", *flags, "--use_cpu", "--skip_bad_images")
+    assert "Left out 1 of 12 images" in caplog.text
+
+
 def test_a_classifier_learns_several_attributes_at_once(tmp_path, capsys, monkeypatch):
     for split, number in (("train", 256), ("test", 50)):
         monkeypatch.setitem(procedural_faces.NUM_IMAGES, split, number)

@@ -399,7 +399,8 @@ def test_images_of_any_size_and_pairs_are_measured(model, tmp_path):
     evaluate(model, pairs, "--image_column=image", "--low_resolution_column=small")
     given = read_metrics(model)
     assert [metric.value for metric in given] == pytest.approx([metric.value for metric in own])
-    assert "(column `small`)" in (model / "evaluation" / "super_resolution.md").read_text()
+    report = (model / "evaluation" / "super_resolution.md").read_text()
+    assert "4 of pairs, split `train`. The low-resolution images are part of the dataset (column `small`)" in report
 
     kept = json.loads((model / "metrics.json").read_text())
     with pytest.raises(

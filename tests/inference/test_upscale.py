@@ -37,13 +37,13 @@ def photos(tmp_path):
     """A file, and a folder with images of several formats, modes and sizes, subfolders and other files."""
     rng = np.random.default_rng(0)
 
-    def save(path, mode="RGB", size=(12, 9)):
+    def save(path, mode="RGB", size=(12, 9), **options):
         path.parent.mkdir(parents=True, exist_ok=True)
         channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
         pixels = rng.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8).squeeze()
-        PIL.Image.fromarray(pixels).save(path)
+        PIL.Image.fromarray(pixels).save(path, **options)
 
-    save(tmp_path / "photo.jpg")
+    save(tmp_path / "photo.jpg", exif=b"Exif\0\0damaged")
     save(tmp_path / "folder" / "a.png", "RGBA")
     save(tmp_path / "folder" / "b.webp", size=(20, 31))
     save(tmp_path / "folder" / "deep" / "a.png", "L")
@@ -172,6 +172,7 @@ def test_what_is_lost_is_told(model, tmp_path, caplog):
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     PIL.Image.fromarray(np.full((5, 5), 40_000, np.uint16)).save(tmp_path / "hole.png", transparency=0)
     PIL.Image.new("CMYK", (5, 5)).save(tmp_path / "ink.jpg")
+    PIL.Image.new("RGB", (5, 5)).save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[frames[0]])
     # A PNG of 16 bits per channel, which Pillow does not write.
     header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + bytes(range(12)) for _ in range(2)))
@@ -181,7 +182,7 @@ def test_what_is_lost_is_told(model, tmp_path, caplog):
         + b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
     )
     done = upscale(pipe, [tmp_path], UpscalingArguments(output_dir=str(tmp_path / "out")))
-    assert done.num_made == 4 and not done.unreadable
+    assert done.num_made == 5 and not done.unreadable
     for told in (
         "moving.gif: only the first of 3 frames is upscaled",
         "hole.png: 8 of its 16 bits are kept, because of its transparency",

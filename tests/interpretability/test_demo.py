@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from concurrent.futures import FIRST_EXCEPTION, wait
 from functools import partial
 from types import ModuleType, SimpleNamespace
 
@@ -53,11 +54,13 @@ def same(images, others):
 
 @pytest.fixture(scope="module")
 def pipe():
+    torch.manual_seed(0)
     return make_pipeline()
 
 
 @pytest.fixture(scope="module")
 def conditional():
+    torch.manual_seed(1)
     return make_pipeline(num_channels=1, num_classes=3)
 
 
@@ -207,6 +210,12 @@ def test_directions_are_those_beside_the_model(pipe, hub, token, tmp_path):
     assert demo.load_directions("org/dcgan", pipe).names == found.names
     Directions(torch.eye(8)[:1], ["smile"]).save_pretrained(tmp_path)
     assert demo.load_directions(tmp_path, pipe).names == ["smile"]
+    Directions(torch.ones(60, 8), [f"number {i}" for i in range(60)]).save_pretrained(tmp_path)
+    assert len(demo.load_directions(tmp_path, pipe).names) == 50
+    for vectors in (torch.eye(9)[:1], torch.empty(0, 8)):
+        Directions(vectors, ["smile"][: len(vectors)]).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match=r"directions.safetensors holds directions of shape \(\d, \d\)"):
+            demo.load_directions(tmp_path, pipe)
 
 
 def tabs_of(page):
@@ -302,9 +311,8 @@ def test_pictures_are_upright_and_keep_their_transparency(pipe, tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees
     photo.save(tmp_path / "photo.png", exif=exif)
-    upright = picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "photo.png")))
-    assert upright.size == (20, 30) and upright.getpixel((10, 0)) == (0, 0, 255)
-    assert upright.getpixel((10, 29)) == (255, 0, 0)
+    seen = prepare_images(pipe, picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "photo.png"))))
+    assert seen[0, :, 0, 8].tolist() == [-1, -1, 1] and seen[0, :, 15, 8].tolist() == [1, -1, -1]  # blue above red
     PIL.Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     clear = picture.preprocess(gr.data_classes.ImageData(path=str(tmp_path / "clear.png")))
     assert torch.equal(prepare_images(pipe, clear), torch.ones(1, 3, 16, 16))  # on white, as in training
@@ -397,6 +405,25 @@ def test_in_a_browser(conditional, address, tmp_path):
         browser.close()
     local = (address, "data:", "blob:")
     assert len(requested) > 10 and not [url for url in requested if not url.startswith(local)]
+
+
+def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_MAX_WAITING", 1)
+    page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
+    _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
+    PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
+    try:
+        client = Client(local, verbose=False, download_files=str(tmp_path))
+        noise = handle_file(tmp_path / "noise.png")
+        running = client.submit(noise, 1000, api_name="/find")
+        next(iter(running))
+        more = [client.submit(noise, 50, api_name="/find") for _ in range(3)]  # one may wait
+        wait([job.future for job in more], return_when=FIRST_EXCEPTION)
+        running.cancel()
+        refused = [str(job.exception()) for job in more if job.exception() is not None]
+        assert 1 <= len(refused) <= 2 and all("Queue is full" in message for message in refused)
+    finally:
+        page.close()
 
 
 # ---- the Space ----

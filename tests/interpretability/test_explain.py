@@ -202,7 +202,7 @@ def test_a_quick_look_at_a_model_with_classes_without_data(tmp_path, capsys, bar
     assert ExplanationArguments(quick=True, num_images=300).amounts.samples == 300
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_explanation_leaves_a_page_of_what_is_done(tmp_path, monkeypatch, capsys, number):
     make_pipeline(with_discriminator=False).save_pretrained(tmp_path / "dcgan")
     write, handlers = Page.add, (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))

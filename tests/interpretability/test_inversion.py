@@ -177,6 +177,12 @@ def test_images_of_all_kinds_are_the_same():
         [tensor],
     ):
         torch.testing.assert_close(prepare_images(pipe, images), expected, atol=1e-6, rtol=0)
+    turned = PIL.Image.fromarray(np.rot90(array).copy())
+    turned.getexif()[0x0112] = 6  # by a camera on its side
+    torch.testing.assert_close(prepare_images(pipe, turned), expected, atol=1e-6, rtol=0)
+    for dtype in (np.int64, np.int32, bool):
+        with pytest.raises(ValueError, match="Allowed are uint8, uint16, and floats"):
+            prepare_images(pipe, array.astype(dtype))
     assert prepare_images(pipe, [array, PIL.Image.new("L", (40, 30))]).shape == (2, 3, 16, 16)
     assert prepare_images(make_pipe(with_discriminator=False), PIL.Image.new("RGBA", (9, 40))).shape == (1, 1, 16, 16)
 
@@ -199,7 +205,7 @@ def test_padding_is_that_of_training():
         ),
         ({}, {"initial_latents": torch.zeros(2, 6)}, r"must have shape \(1, 6\), got \(2, 6\)"),
         ({}, {"class_labels": 0}, "0 classes, so `class_labels` must not be given"),
-        ({"num_classes": 2}, {}, "2 classes, so `class_labels` must be given"),
+        ({"num_classes": 2}, {}, "so `class_labels` must be given"),
         ({"num_classes": 2}, {"class_labels": [0, 1]}, "got 2 for 1 images"),
         ({"num_classes": 2}, {"class_labels": "hat"}, "got 'hat'"),
     ],
@@ -245,8 +251,10 @@ def test_command(tmp_path, capsys):
     picture = PIL.Image.open(tmp_path / "out" / "inverted.png")
     assert picture.height == 2 * 16 + 3 * 2 and picture.getpixel((picture.width - 2 * 16, 8)) == 255
 
+    (tmp_path / "text.png").write_text("no image")
     for wrong, message in (
         ((tmp_path / "none.png",), "`photos=.*none.png`: no such file"),
+        ((tmp_path / "text.png",), "`photos=.*text.png` cannot be read: it is not an image of a known format"),
         ((photos[0],), "`class_labels` must be given"),
         ((photos[0], "--class_labels", "2"), "ids from 0 to 1"),
     ):

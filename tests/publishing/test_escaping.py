@@ -166,7 +166,7 @@ def test_no_name_changes_the_structure_of_a_report(tmp_path_factory, name):
 def test_the_title_of_a_space_is_only_a_title(saved, tmp_path, title):
     save_space(saved[0], "org/model", tmp_path / "space", title)
     tree = ast.parse((tmp_path / "space" / "app.py").read_bytes())
-    (call,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    call = [node.value for node in tree.body if isinstance(node, ast.Assign)][-1]
     assert call.keywords[0].value.value == title and call.args[0].value == "org/model"
     text, keys = front_matter((tmp_path / "space" / "README.md").read_text())
     assert list(keys)[0] == "title" and len(keys) == 11, keys

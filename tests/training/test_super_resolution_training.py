@@ -237,6 +237,14 @@ def test_bad_photographs_are_left_out(tmp_path, caplog):
     assert torch.equal(torch.stack([batch["pixel_values"] for batch in again.batches(0, 2)]), torch.stack(epoch[2:]))
     with pytest.raises(ValueError, match=r"Image number 4 .*cut.jpg\) cannot be read: .*Remove it, or skip it with"):
         list(crop_loader(files(tmp_path / "cut", **{str(i): photo for i in range(4)}, cut=bad["cut"])).batches(0))
+    # No batch is without an image, and they are the same for any number of processes.
+    single = [
+        next(crop_loader(large, batch_size=1, process_index=i, num_processes=4, skip_bad_images=True).batches(0))
+        for i in range(4)
+    ]
+    assert torch.equal(torch.cat([batch["pixel_values"] for batch in single]), epoch[0])
+    with pytest.raises(ValueError, match="None of the 2 images can be read"):
+        next(crop_loader(files(tmp_path / "all", a=bad["cut"], b=bad["cut"]), skip_bad_images=True).batches(0))
     with pytest.raises(ValueError, match="2 of 2 images cannot be used: .* cannot be read: it is empty.$"):
         crop_loader(files(tmp_path / "none", a=b"", b=None), skip_bad_images=True)
 

@@ -14,6 +14,7 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError
 
 from ...inference.pipelines import quiet
+from ...model_folder import DIRECTIONS_FILE
 from ...pipeline_dcgan import DCGANPipeline
 from ..attribution import METHODS
 from ..latent_space import Directions, factorized_directions
@@ -48,6 +49,7 @@ LAUNCH_OPTIONS = {
     "ssr_mode": False,
 }
 _NUM_DIRECTIONS = 10
+_MOST_DIRECTIONS = 50  # each takes some images to describe
 _MAX_WAITING = 32  # calls of all visitors together; further ones are refused
 
 
@@ -60,11 +62,21 @@ def load_directions(model: str | Path, pipe: DCGANPipeline) -> Directions:
             Folder of the model, or its repository on the Hub.
         pipe ([`DCGANPipeline`]):
             The model.
+
+    Raises:
+        ValueError: if the saved directions are none of this model.
     """
+    latent_dim = pipe.generator.config.latent_dim
     try:
-        return Directions.from_pretrained(model)
+        saved = Directions.from_pretrained(model)
     except (EntryNotFoundError, FileNotFoundError):
-        return factorized_directions(pipe.generator, min(_NUM_DIRECTIONS, pipe.generator.config.latent_dim))
+        return factorized_directions(pipe.generator, min(_NUM_DIRECTIONS, latent_dim))
+    if saved.vectors.ndim != 2 or saved.vectors.shape[1] != latent_dim or not len(saved.vectors):
+        raise ValueError(
+            f"`model={model}`: {DIRECTIONS_FILE} holds directions of shape {tuple(saved.vectors.shape)}, but the"
+            f" latents of the model have {latent_dim} numbers. Remove the file, or write it with `dcgan explain`."
+        )
+    return Directions(saved.vectors[:_MOST_DIRECTIONS], saved.names[:_MOST_DIRECTIONS])
 
 
 def load_demo(model: str | Path, title: str, gpu: Callable | None = None) -> gr.Blocks:

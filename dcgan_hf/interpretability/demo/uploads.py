@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 import PIL.Image
-import PIL.ImageOps
 from gradio_client.utils import is_http_url_like
 
 from .errors import refuse
@@ -47,8 +46,7 @@ def picture_upload() -> gr.Image:
 
 def open_picture(path: Path) -> PIL.Image.Image:
     r"""
-    Reads an image file after checking its size in bytes and, in its header, format and size in pixels. Turns it
-    upright as its EXIF says.
+    Reads an image file after checking its size in bytes and, in its header, format and size in pixels.
 
     Args:
         path (`Path`):
@@ -65,7 +63,8 @@ def open_picture(path: Path) -> PIL.Image.Image:
             raise refuse(
                 f"This picture has {image.width} x {image.height} pixels, more than {_MAX_MEGAPIXELS} million."
             )
-        return PIL.ImageOps.exif_transpose(image)
+        image.load()
+        return image
     except PIL.Image.DecompressionBombError as error:
         raise refuse(f"This picture has more than {_MAX_MEGAPIXELS} million pixels.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # of Pillow's readers, for damaged files
