@@ -104,11 +104,13 @@ class DCGANPreTrainedModel(PreTrainedModel):
         return loaded
 
     @functools.wraps(PreTrainedModel.save_pretrained)  # diffusers inspects the argument names
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: Any, is_main_process: bool = True, *args: Any, **kwargs: Any) -> None:
+        if not is_main_process:  # of several processes that save together, one writes
+            return
         if kwargs.get("push_to_hub"):
             kwargs.setdefault("repo_id", Path(save_directory).absolute().name)
         with self.config.replacing_files(Path(save_directory)) as folder:
-            super().save_pretrained(folder, *args, **kwargs)
+            super().save_pretrained(folder, True, *args, **kwargs)
 
     @staticmethod
     def _load_pretrained_model(
