@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             message = entry.in_words_of_flags(str(error)) + _missing_extra(error)
         else:  # from a library that was given a damaged file, or a bug
             message = f"{type(error).__name__}: {error} (`--debug` shows the traceback)"
+        # Names in messages may be strangers': without control characters for the terminal.
+        message = "".join(letter if letter.isprintable() else " " for letter in message)
         print("error:", *message.split(), file=sys.stderr, flush=True)
         return 2
 

@@ -140,6 +140,7 @@ MISTAKES = [
     ("train --latent_dim 10000000000", "--latent_dim must be at most 2147483647, got 10000000000"),
     ("train –resolution 64", "unexpected argument '–resolution 64'. Write --resolution with two hyphens"),
     ("train —-resolution 64", "unexpected argument .*Write --resolution with two hyphens"),
+    ("train --loss \x1b[2Jhinge", r"--loss ' \[2Jhinge': must be one of"),
     ("train --loss=", "--loss '': must be one of bce, .*, wasserstein.$"),
     ("train --diff_augment", "missing value for --diff_augment"),
     ("train --resolution 64 --resolution", "missing value for --resolution"),
