@@ -57,9 +57,10 @@ def check_finite(model: nn.Module, place: str) -> None:
     for name, tensor in model.state_dict().items():
         if tensor.is_meta or not tensor.is_floating_point():
             continue
-        if not torch.isfinite(tensor).all():
+        smallest, largest = torch.aminmax(tensor)  # NaN if there is one; several times faster than `isfinite`
+        if not (smallest.isfinite() and largest.isfinite()):
             raise ValueError(f"{place} contains NaN or infinite values in `{name}`: the network computes nothing.")
-        if name.endswith("running_var") and tensor.min() < 0:
+        if name.endswith("running_var") and smallest < 0:
             raise ValueError(f"{place} contains a negative variance in `{name}`: the network computes nothing.")
 
 
