@@ -121,6 +121,9 @@ class PortableConfig(PreTrainedConfig):
         model_type = config_dict.get("model_type", cls.model_type)
         if model_type != cls.model_type:
             raise ValueError(f"the config is that of a {model_type!r}, not of a {cls.model_type!r}.")
+        for name in ("attn_implementation", "experts_implementation", "transformers_weights"):  # read without a check
+            if not isinstance(config_dict.get(name), str | None):
+                raise ValueError(f"`{name}` must be a string, got {config_dict[name]!r}.")
         try:
             return super().from_dict(config_dict, **kwargs)
         except Exception as error:  # of many types: the fields are a stranger's, and become attributes

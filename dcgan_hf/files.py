@@ -6,6 +6,7 @@
 import errno
 import math
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 
 _PART = ".part-"
 _STAGING, _SAVED = ".saving", ".saved"
+_WEIGHTS = "model*.safetensors*"  # and their index
+_STALE = ".stale"  # list of files that go with the replaced ones
 # Loaders read these files first. Without them, no loader takes a folder for a model.
 _READ_FIRST = ("config.json", "model_index.json")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -183,6 +186,7 @@ def replacing_files(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(staging)
             staging.mkdir()
             yield staging
+            (staging / _STALE).write_text("\n".join(_stale_weights(staging, folder)))
             flush_tree(staging)
             os.replace(staging, folder / _SAVED)  # from here on the new files count
             flush(folder)
@@ -198,14 +202,18 @@ def finish_replacing(folder: Path) -> None:
     saved = folder / _SAVED
     if saved.is_symlink() or not saved.is_dir():
         return
-    names = [path.relative_to(saved) for path in sorted(saved.rglob("*")) if path.is_file()]
-    for name in names:
-        if (folder / name.parent).resolve() != folder.resolve() / name.parent:
-            raise ValueError(f"{folder / name.parent} is a symbolic link. Nothing is saved outside of {folder}.")
+    names = [path.relative_to(saved) for path in sorted(saved.rglob("*")) if path.is_file() and path.name != _STALE]
+    listed = (saved / _STALE).read_text().splitlines() if (saved / _STALE).is_file() else []
+    stale = [Path(name) for name in listed if Path(name).match(_WEIGHTS)]
+    for name in (*names, *stale):  # the folder may be a stranger's
+        if not (folder / name.parent).resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"{folder / name.parent} leads out of {folder}, where nothing is saved.")
     # The index of a pipeline comes after the configurations of its networks.
     first_read = sorted((name for name in names if name.name in _READ_FIRST), key=lambda name: name.name)
     others = [name for name in names if name.name not in _READ_FIRST]
     for name in reversed(first_read):
+        (folder / name).unlink(missing_ok=True)
+    for name in stale:
         (folder / name).unlink(missing_ok=True)
     _flush_folders(folder, first_read)
     for moved in (others, first_read):
@@ -214,6 +222,23 @@ def finish_replacing(folder: Path) -> None:
             os.replace(saved / name, folder / name)
         _flush_folders(folder, moved)
     shutil.rmtree(saved)
+
+
+def _stale_weights(staging: Path, folder: Path) -> list[str]:
+    """Returns the weights in a folder that new ones of the same variant replace under other names: in one file instead
+    of several, or the other way round. Loaders would prefer the old file."""
+    stale: list[str] = []
+    for part in {path.parent.relative_to(staging) for path in staging.rglob(_WEIGHTS)}:
+        new = {path.name for path in (staging / part).glob(_WEIGHTS)}
+        variants = {_variant_of(name) for name in new}
+        old = [path.name for path in (folder / part).glob(_WEIGHTS)]
+        stale += [(part / name).as_posix() for name in old if name not in new and _variant_of(name) in variants]
+    return stale
+
+
+def _variant_of(name: str) -> str:
+    """Returns the variant of weights or of their index: "fp16" for `model.fp16-00001-of-00002.safetensors`."""
+    return re.sub(r"^model|-\d+-of-\d+|\.safetensors|\.index|\.json$|\.", "", name)
 
 
 def _flush_folders(folder: Path, names: list[Path]) -> None:

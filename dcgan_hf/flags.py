@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+# Random number generators, files and tensors do not take larger ones.
+MAX_INTEGER = 2**31 - 1
 _KINDS = {bool: "true or false", float: "a number", int: "an integer", str: "a string"}
 
 
@@ -95,7 +97,7 @@ def check_values(args: Any) -> None:
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
             setattr(args, name, value)
-        if value == "":
+        if isinstance(value, str) and not value.strip():
             raise ValueError(f"`{name}` must not be empty.")
         choices = choices_of(hints[name])
         for word in value if isinstance(value, list) else [value]:
@@ -103,6 +105,8 @@ def check_values(args: Any) -> None:
                 allowed = ", ".join(map(repr, choices))
                 raise ValueError(f"`{name}={word}` must be one of {allowed}.{did_you_mean(word, choices)}")
         _check_type(name, value, hints[name])
+        if type(value) is int and abs(value) > MAX_INTEGER:
+            raise ValueError(f"`{name}` must be at most {MAX_INTEGER}, got {value}.")
         if argument.metadata["range"] is not None:
             _check_range(name, value, argument.metadata["range"])
 
@@ -149,7 +153,7 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
 
 def did_you_mean(word: Any, allowed: Iterable[Any]) -> str:
     """Returns " Did you mean ...?" with the closest allowed word, or an empty string if none is close."""
-    choices = [str(choice) for choice in allowed]
+    choices = [str(choice) for choice in allowed] if str(word) else []
     # Common abbreviations: `lr` for `learning_rate`, `norm` for `norm_type`, `batch_size` for `train_batch_size`.
     near = [choice for choice in choices if word == "".join(part[:1] for part in choice.split("_"))]
     near = near or [choice for choice in choices if choice.startswith(f"{word}_")]

@@ -134,15 +134,6 @@ def array_to_image(
     return PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Turns a photograph as its EXIF says. Damaged EXIF says nothing."""
-    try:
-        orientation = image.getexif().get(0x0112)
-    except Exception:  # Pillow raises many types
-        return image
-    return PIL.ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
-
-
 def sixteen_bit_pixels(image: PIL.Image.Image) -> np.ndarray:
     r"""
     Returns the values of a grey image in mode "I;16" or "I". The latter has 32 bits, but is how Pillow reads some 16-bit
@@ -168,6 +159,15 @@ def sixteen_bit_pixels(image: PIL.Image.Image) -> np.ndarray:
             ' `image.convert("L")` or `array.astype(np.uint8)`'
         )
     return values.astype(np.uint16)
+
+
+def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Turns a photograph as its EXIF says. Damaged EXIF says nothing."""
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:  # Pillow raises many types
+        return image
+    return PIL.ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
 
 
 def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Image:

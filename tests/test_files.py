@@ -133,6 +133,27 @@ def test_an_error_leaves_the_old_files_and_nothing_else(tmp_path):
     assert contents(tmp_path) == {"config.json": "old"}
 
 
+@pytest.mark.parametrize("sizes", [("50GB", "4KB"), ("4KB", "50GB"), ("4KB", "8KB")])
+def test_weights_in_several_files_replace_those_in_one_and_the_other_way_round(tmp_path, sizes):
+    """transformers would load the old weights: it prefers the single file."""
+    old, new = (DCGANGenerator(DCGANGeneratorConfig(image_size=16, hidden_size=4, latent_dim=8)) for _ in sizes)
+    old.save_pretrained(tmp_path, max_shard_size=sizes[0])
+    old.save_pretrained(tmp_path, variant="fp16")
+    new.save_pretrained(tmp_path, max_shard_size=sizes[1])
+    for expected, options in ((new, {}), (old, {"variant": "fp16"})):
+        loaded = DCGANGenerator.from_pretrained(tmp_path, **options).state_dict()
+        assert all(torch.equal(loaded[name], values) for name, values in expected.state_dict().items())
+
+
+def test_of_several_processes_that_save_one_writes(tmp_path):
+    """As in Accelerate's documentation: all of them call `save_pretrained`."""
+    generator = DCGANGenerator(DCGANGeneratorConfig(image_size=16, hidden_size=4))
+    generator.save_pretrained(tmp_path / "model", is_main_process=False)
+    assert not (tmp_path / "model").exists()
+    generator.save_pretrained(tmp_path / "model", is_main_process=True)
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
 def test_links_do_not_lead_out_of_a_model_folder(tmp_path):
     """The folder of a stranger, prepared to move files of ours."""
     (tmp_path / "mine").mkdir()
@@ -145,9 +166,16 @@ def test_links_do_not_lead_out_of_a_model_folder(tmp_path):
     (model / ".saved" / "generator").mkdir(parents=True)
     (model / ".saved" / "generator" / "config.json").write_text("theirs")
     (model / "generator").symlink_to(tmp_path / "mine")
-    with pytest.raises(ValueError, match="generator is a symbolic link"):
+    with pytest.raises(ValueError, match="generator leads out of"):
         finish_replacing(model)
-    assert contents(tmp_path / "mine") == {"config.json": "mine"}
+    shutil.rmtree(model / ".saved")
+    (tmp_path / "mine" / "model.safetensors").write_text("mine")
+    for name in ("../mine/model.safetensors", str(tmp_path / "mine" / "model.safetensors")):
+        (model / ".saved").mkdir(exist_ok=True)
+        (model / ".saved" / ".stale").write_text(name)
+        with pytest.raises(ValueError, match="leads out of"):
+            finish_replacing(model)
+    assert contents(tmp_path / "mine") == {"config.json": "mine", "model.safetensors": "mine"}
 
 
 FULL = [

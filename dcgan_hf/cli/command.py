@@ -34,6 +34,8 @@ _GROUPS = (
 )
 _KINDS: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false"}
 _TRUTH = ("true", "false")
+# What word processors and web pages make of hyphens.
+_DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")
 
 
 def _keep_name(name: str) -> str:
@@ -116,6 +118,9 @@ def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str
 
     def decorate(function: Callable[[dict[str, Any]], None]) -> None:
         def run(*positional: Any, **given: Any) -> None:
+            for name, value in given.items():
+                if value == []:
+                    raise ValueError(f"missing value for `{name}`.")
             function(given | dict(zip(names_of_positional, positional)))
 
         parameters = [_parameter(field, entry.hints[name]) for name, field in entry.fields.items()]
@@ -131,6 +136,9 @@ def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str
 def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:
     """Creates an argument class from those of the given arguments that belong to it."""
     names = {field.name for field in dataclasses.fields(arguments_class)}  # type: ignore[arg-type]
+    for name in names & given.keys():
+        if given[name] == "" or (isinstance(given[name], list) and "" in given[name]):
+            raise ValueError(f"`{name}` must not be empty.")
     return arguments_class(**{name: value for name, value in given.items() if name in names})
 
 
@@ -161,10 +169,9 @@ def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
 
 def _read_whole_number(hint: Any, tokens: Sequence[Token]) -> int:
     """Parses an integer. The parser itself would round other numbers."""
-    try:
-        return int(tokens[0].value)
-    except ValueError as error:
-        raise CoercionError(token=tokens[0], target_type=int) from error
+    if re.fullmatch(r"[-+]?[0-9]+(_[0-9]+)*", tokens[0].value) is None:
+        raise CoercionError(token=tokens[0], target_type=int)
+    return int(tokens[0].value)
 
 
 def describe(error: CycloptsError, words: list[str]) -> str:
@@ -178,7 +185,10 @@ def describe(error: CycloptsError, words: list[str]) -> str:
         near = did_you_mean(typed.lstrip("-").replace("-", "_"), flags).replace("'", "'--", 1)
         return f"unknown flag {typed}.{near}"
     if isinstance(error, UnusedCliTokensError):
-        return f"unexpected argument {' '.join(error.unused_tokens or [])!r}. See `dcgan {words[0]} --help`."
+        unused = " ".join(error.unused_tokens or [])
+        typed = unused.split()[0].lstrip("".join(_DASHES)) if unused.startswith(_DASHES) else ""
+        advice = f" Write --{typed.lstrip('-')} with two hyphens." if typed else ""
+        return f"unexpected argument {unused!r}.{advice} See `dcgan {words[0]} --help`."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"missing value for {error.argument.name}. See `dcgan {words[0]} --help`."
     if isinstance(error, CoercionError) and error.argument is not None and error.token is not None:
@@ -186,5 +196,7 @@ def describe(error: CycloptsError, words: list[str]) -> str:
         allowed = (
             f"one of {', '.join(choices)}.{did_you_mean(word, choices)}" if choices else _KINDS[error.target_type]
         )
-        return f"{error.argument.name} {word}: must be {allowed.removesuffix('.')}" + "." * (not allowed.endswith("?"))
+        return f"{error.argument.name} {shlex.quote(word)}: must be {allowed.removesuffix('.')}" + "." * (
+            not allowed.endswith("?")
+        )
     return " ".join(str(error).split())

@@ -5,8 +5,10 @@ The `dcgan` command, also `python -m dcgan_hf`. Its modules import torch inside 
 `--help` and completion appear at once.
 """
 
+import importlib.metadata
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -60,11 +62,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif isinstance(error, CycloptsError):
             message = describe(error, words)
         elif isinstance(error, _EXPECTED) and str(error):
-            message = entry.in_words_of_flags(str(error))
+            message = entry.in_words_of_flags(str(error)) + _missing_extra(error)
         else:  # from a library that was given a damaged file, or a bug
             message = f"{type(error).__name__}: {error} (`--debug` shows the traceback)"
+        # Names in messages may be strangers': without control characters for the terminal.
+        message = "".join(letter if letter.isprintable() else " " for letter in message)
         print("error:", *message.split(), file=sys.stderr, flush=True)
         return 2
+
+
+def _missing_extra(error: Exception) -> str:
+    """Returns the command that installs a missing optional package, or an empty string."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    module = error.name.split(".")[0]
+    package = {"sklearn": "scikit-learn"}.get(module, module).replace("_", "-")
+    for requirement in importlib.metadata.requires("dcgan-hf") or []:
+        found = re.match(r"([\w.-]+).*; *extra == ['\"](\w+)", requirement)
+        if found and found[1].replace("_", "-") == package:
+            return f'. Install it with `pip install "dcgan-hf[{found[2]}]"`.'
+    return ""
 
 
 def _log_to_stderr() -> None:

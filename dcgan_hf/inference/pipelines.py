@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers import DiffusionPipeline
+from huggingface_hub.errors import HFValidationError
 from torch import nn
 
 from .. import registration  # noqa: F401  # both kinds of pipelines
@@ -75,7 +76,7 @@ def _folder_of(model: str, revision: str | None) -> Path:
     try:
         with first_on_its_machine():
             return Path(DCGANPipeline.download(model, revision=revision))
-    except OSError as error:
+    except (OSError, HFValidationError) as error:
         raise OSError(f"`model={model}`: {error}") from error
 
 

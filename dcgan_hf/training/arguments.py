@@ -249,7 +249,7 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
         500, "Steps between sample grids.", group="Logging", range="[1, inf)", on_resume="free"
     )
     eval_batch_size: int = flag(
-        64, "Number of images in a sample grid.", group="Logging", range="[1, inf)", on_resume="free"
+        64, "Number of images in a sample grid.", group="Logging", range="[1, 65536]", on_resume="free"
     )
     diagnostics_steps: int | None = flag(
         None,

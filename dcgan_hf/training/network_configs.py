@@ -58,7 +58,7 @@ def make_config(name: str, value: str | dict[str, Any], config_class: Any, commo
     try:
         return config_class(**(common | fields))
     except (StrictDataclassError, ValueError) as error:  # the former wraps the errors of the validators
-        reason = str(error.__cause__ or error)
+        reason = str(error.__cause__ or error).replace("`image_size`", "`resolution`")
         raise ValueError(f"`{name}={json.dumps(fields)}`: {reason}" if fields else reason) from error
 
 

@@ -55,7 +55,7 @@ def _read(recipe: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"`config={recipe}`: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"`config={recipe}` must contain `argument: value` lines, got {str(content)[:80]!r}.")
+        raise ValueError(f"`config={recipe}` must contain `argument: value` lines, got {repr(content)[:80]}.")
     return content
 
 

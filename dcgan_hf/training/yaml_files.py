@@ -101,8 +101,8 @@ def as_type(value: Any, hint: Any) -> Any:
     if isinstance(value, dict):
         return resolve(value)
     if isinstance(value, list):
-        (inner,) = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list] or [Any]
-        return [as_type(item, inner) for item in value]
+        inner = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list]
+        return [as_type(item, inner[0]) for item in value] if inner else resolve(value)
     choices = {str(choice): choice for choice in choices_of(hint)}
     if isinstance(value, Plain) and value in _NULL:
         return None

@@ -11,8 +11,10 @@ import torch
 import yaml
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
+from dcgan_hf.cli import command as commands
 from dcgan_hf.cli.command import COMMANDS
 from dcgan_hf.cli.main import main
+from dcgan_hf.flags import ModelArguments
 from dcgan_hf.training.generation_arguments import DCGANTrainingArguments
 from dcgan_hf.training.recipes import arguments_from_recipe, read_recipe, recipe_names
 from dcgan_hf.training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
@@ -125,6 +127,25 @@ MISTAKES = [
     ("push nothing", "FOLDER nothing: no such folder"),
     ("export org/model", "--output_dir is required: org/model is not a local folder"),
     ("invert org/model nothing.png", "PHOTOS nothing.png: no such file"),
+    ("train --num_epochs 1e3", "--num_epochs 1e3: must be an integer"),
+    ("train --num_epochs ٣", "--num_epochs .*: must be an integer"),
+    ("train --max_train_steps 10k", "--max_train_steps 10k: must be an integer"),
+    ("train --learning_rate nan", "--learning_rate must be positive, got nan"),
+    ("train --learning_rate -1", "--learning_rate must be positive, got -1.0"),
+    ("train --seed 99999999999", "--seed must be at most 2147483647, got 99999999999"),
+    ("train --num_epochs 9999999999", "--num_epochs must be at most 2147483647, got 9999999999"),
+    ("train --eval_batch_size 100000000", "--eval_batch_size must lie in .1, 65536., got 100000000"),
+    ("train --resolution 1000000000", "--resolution must be at most 4,096, got 1000000000"),
+    ("train --hidden_size 100000000", "--hidden_size must be at most 8,192, got 100000000"),
+    ("train --latent_dim 10000000000", "--latent_dim must be at most 2147483647, got 10000000000"),
+    ("train –resolution 64", "unexpected argument '–resolution 64'. Write --resolution with two hyphens"),
+    ("train —-resolution 64", "unexpected argument .*Write --resolution with two hyphens"),
+    ("train --loss \x1b[2Jhinge", r"--loss ' \[2Jhinge': must be one of"),
+    ("train --loss=", "--loss '': must be one of bce, .*, wasserstein.$"),
+    ("train --diff_augment", "missing value for --diff_augment"),
+    ("train --resolution 64 --resolution", "missing value for --resolution"),
+    ("train --hub_license my\u00a0own", "--hub_license .* must be an identifier"),
+    ("generate a/b/c/d", "MODEL a/b/c/d: Repo id must be"),
     ("convert folder", "FILES folder: pass at least one checkpoint, then the folder for the pipeline"),
 ]
 
@@ -132,9 +153,34 @@ MISTAKES = [
 @pytest.mark.parametrize("words, message", MISTAKES)
 def test_mistakes_end_in_one_line(words, message, capsys, tmp_path, monkeypatch, hub):
     monkeypatch.chdir(tmp_path)
-    status, line = last_line(capsys, *words.split())
+    status, line = last_line(capsys, *words.split(" "))
     assert status == 2 and re.match(f"error: {message}", line), line
     assert not list(tmp_path.rglob("*.safetensors")) and "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    "words", [["generate", ""], ["push", ""], ["convert", "", "b"], ["train", "--output_dir", " "]]
+)
+def test_empty_words_are_named(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, line = last_line(capsys, *words)
+    assert status == 2 and re.fullmatch("error: (MODEL|FOLDER|FILES|--output_dir) must not be empty.", line), line
+
+
+@pytest.mark.parametrize("module, extra", [("gradio", "demo"), ("captum", "interpretability"), ("onnxscript", "onnx")])
+def test_a_missing_extra_is_named(module, extra, capsys, tmp_path, monkeypatch):
+    @commands.command("try", ModelArguments)
+    def needs_it(given):
+        """Import a module."""
+        __import__(module)
+
+    monkeypatch.setitem(sys.modules, module, None)
+    try:
+        status, line = last_line(capsys, "try", "model")
+    finally:
+        del COMMANDS["try"]
+        del commands.app["try"]
+    assert status == 2 and line.endswith(f'Install it with `pip install "dcgan-hf[{extra}]"`.'), line
 
 
 def test_a_process_ends_with_the_error_and_debug_shows_where(tmp_path):

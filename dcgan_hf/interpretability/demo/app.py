@@ -16,6 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from ...inference.pipelines import quiet
 from ...model_folder import DIRECTIONS_FILE
 from ...pipeline_dcgan import DCGANPipeline
+from ...templates.escaping import escape_markdown
 from ..attribution import METHODS
 from ..latent_space import Directions, factorized_directions
 from ..visible_changes import describe_directions
@@ -119,7 +120,7 @@ def build_demo(pipe: DCGANPipeline, directions: Directions, title: str, gpu: Cal
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
         pipe, config = quiet(pipe), pipe.generator.config
         gr.Markdown(
-            f"# {title}\nExplore a DCGAN that generates {config.image_size}×{config.image_size} images. The same seed"
+            f"# {escape_markdown(title)}\nExplore a DCGAN that generates {config.image_size}×{config.image_size} images. The same seed"
             " always gives the same image."
         )
         with gr.Tab("Sample"):
