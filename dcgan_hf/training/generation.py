@@ -190,12 +190,10 @@ class DCGANTrainer(Trainer):
     Example:
 
     ```python
-    >>> from datasets import load_dataset
     >>> from dcgan_hf import DCGANTrainer, DCGANTrainingArguments
 
     >>> trainer = DCGANTrainer(
-    ...     args=DCGANTrainingArguments(output_dir="dcgan-cats", resolution=64, max_train_steps=10_000),
-    ...     train_dataset=load_dataset("imagefolder", data_dir="cats", split="train"),
+    ...     DCGANTrainingArguments(dataset_name="./cats", output_dir="dcgan-cats", random_flip=True)
     ... )
     >>> trainer.train()
     >>> trainer.pipeline(batch_size=16).images

@@ -204,12 +204,10 @@ class DCGANSuperResolutionTrainer(Trainer):
     Example:
 
     ```python
-    >>> from datasets import load_dataset
     >>> from dcgan_hf import DCGANSuperResolutionTrainer, DCGANSuperResolutionTrainingArguments
 
     >>> trainer = DCGANSuperResolutionTrainer(
-    ...     args=DCGANSuperResolutionTrainingArguments(output_dir="dcgan-x2", scale_factor=2, max_train_steps=10_000),
-    ...     train_dataset=load_dataset("imagefolder", data_dir="photos", split="train"),
+    ...     DCGANSuperResolutionTrainingArguments(dataset_name="./photos", output_dir="dcgan-x2", scale_factor=2)
     ... )
     >>> trainer.train()
     >>> trainer.pipeline(small_image).images[0]
