@@ -120,7 +120,7 @@ def check_license(name: str, license: str | None) -> None:
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = alternatives_of(hint)
     expected = [kind for kind in kinds if kind in _KINDS]
     takes_fields = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
     if not expected or takes_fields or type(value) in expected:
@@ -142,11 +142,17 @@ def _check_range(name: str, value: float, interval: str) -> None:
     raise ValueError(f"`{name}` must lie {allowed}, got {value}.")
 
 
+def alternatives_of(hint: Any) -> tuple[Any, ...]:
+    """Returns the members of a union, or a tuple of the type itself. (`Literal["a"] | None` is a `typing.Union`.)"""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
 def choices_of(hint: Any) -> tuple[Any, ...]:
     """Returns the values of a `Literal`, also an optional one or one in a list; for other types, an empty tuple."""
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
-    if typing.get_origin(hint) in (list, types.UnionType):
+    if typing.get_origin(hint) in (list, typing.Union, types.UnionType):
         return tuple(choice for part in typing.get_args(hint) for choice in choices_of(part))
     return ()
 

@@ -3,14 +3,13 @@
 """YAML whose words become what the reader needs: `no` is a precision where one is expected, and false for a switch."""
 
 import re
-import types
 import typing
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..flags import choices_of
+from ..flags import alternatives_of, choices_of
 
 
 MAX_BYTES = 2**16
@@ -97,7 +96,7 @@ def as_type(value: Any, hint: Any) -> Any:
         hint (`Any`):
             Type of the argument.
     """
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = alternatives_of(hint)
     if isinstance(value, dict):
         return resolve(value)
     if isinstance(value, list):

@@ -142,6 +142,7 @@ def test_directions_move_save_and_load(hub, token, tmp_path):
     directions.save_pretrained(tmp_path)
     loaded = Directions.from_pretrained(tmp_path)
     assert loaded.names == directions.names and torch.equal(loaded.vectors, directions.vectors)
+    make_generator(latent_dim=12).save_pretrained(tmp_path / "generator")
     create_repo("org/dcgan")
     publish_folder(tmp_path, "org/dcgan", Publication())
     assert DIRECTIONS_FILE in hub.files("org/dcgan")

@@ -56,6 +56,18 @@ def test_changes_override_the_file(tmp_path):
     assert from_file(file, use_ema=False).use_ema is False
 
 
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"num_channels": 7}, "`num_channels=7` must be one of 1, 3, 4"),
+        ({"mixed_precision": "bf61"}, "`mixed_precision=bf61` must be one of .* Did you mean 'bf16'"),
+    ],
+)
+def test_optional_choices_are_checked(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        DCGANTrainingArguments(**wrong)
+
+
 def test_epochs_override_the_steps_of_a_recipe():
     assert read_recipe("digits")["max_train_steps"] == 6000
     assert from_file("digits", num_epochs=3).max_train_steps is None
