@@ -26,8 +26,8 @@ from .trackers import log_image
 
 logger = logging.getLogger(__name__)
 
-# Steps before and during the measurement of the speed from which the duration of a run is estimated.
-_WARM_UP_STEPS, _TIMED_STEPS = 10, 40
+# The duration of a run is estimated from the speed after some steps to warm up, over seconds or, if sooner, steps.
+_WARM_UP_STEPS, _TIMED_SECONDS, _TIMED_STEPS = 20, 10, 200
 
 
 @dataclass
@@ -173,12 +173,13 @@ class MessageCallback(TrainerCallback):
         self.first_step, self.started = state.step + _WARM_UP_STEPS, 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.step == self.first_step:
-            self.started = time.perf_counter()
-        if state.step == self.first_step + _TIMED_STEPS:
-            per_step = (time.perf_counter() - self.started) / _TIMED_STEPS
-            rest = describe_duration(per_step * (state.max_steps - state.step))
-            logger.info(f"Training will take about {rest}, plus sampling and saving. It can be stopped and resumed.")
+        steps, now = state.step - self.first_step, time.perf_counter()
+        if steps == 0:
+            self.started = now
+        if self.started and steps > 0 and (steps == _TIMED_STEPS or now - self.started >= _TIMED_SECONDS):
+            rest = describe_duration((now - self.started) / steps * (state.max_steps - state.step))
+            logger.info(f"Training will take another {rest}, plus sampling and saving. It can be stopped and resumed.")
+            self.started = 0.0  # told
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
         trainer = kwargs["trainer"]
