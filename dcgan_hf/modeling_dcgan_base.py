@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 from transformers import PreTrainedModel
@@ -62,6 +62,15 @@ def check_finite(model: nn.Module, place: str) -> None:
             raise ValueError(f"{place} contains NaN or infinite values in `{name}`: the network computes nothing.")
         if name.endswith("running_var") and smallest < 0:
             raise ValueError(f"{place} contains a negative variance in `{name}`: the network computes nothing.")
+
+
+def _check_are_floats(path: str) -> None:
+    """Raises a `ValueError` if a file holds weights of another type, which transformers would convert."""
+    with safe_open(path, "pt") as file:
+        for name in file.keys():
+            kind = file.get_slice(name).get_dtype()
+            if not kind.startswith(("F", "BF")) and not name.endswith("num_batches_tracked"):
+                raise ValueError(f"{path} contains `{name}` as {kind}, not as floats.")
 
 
 def _list(names: list[str], number: int = 3) -> str:
@@ -117,6 +126,8 @@ class DCGANPreTrainedModel(PreTrainedModel):
     def _load_pretrained_model(
         model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, *args: Any, **kwargs: Any
     ) -> Any:
+        for path in checkpoint_files or []:
+            _check_are_floats(path)
         # Here, transformers has not yet allocated what is missing.
         loaded = PreTrainedModel._load_pretrained_model(
             model, state_dict, checkpoint_files, load_config, *args, **kwargs

@@ -2,9 +2,12 @@
 # Licensed under the Apache License, Version 2.0.
 """Last check before an upload: only known files, none through links, none with a path of this machine."""
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from ..model_folder import PUBLISHED_FILES, check_no_links
 
@@ -27,13 +30,19 @@ def files_to_publish(folder: Path, patterns: Sequence[str] = PUBLISHED_FILES) ->
     private = _private_paths(folder)
     for path in paths:
         content = path.read_bytes()
-        found = [place for place in private if f"{place}/".encode() in content]
+        found = [place for place in private if any(form.search(content) for form in _forms_of(place))]
         if found:
             raise ValueError(
                 f"{path} is not published: it contains the path {found[0]!r} of this machine. Remove the path, or write"
                 " the file again."
             )
     return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def _forms_of(place: str) -> list[re.Pattern[bytes]]:
+    """Returns patterns of a path as text, in JSON and in a URL, with or without more behind it."""
+    forms = {place, json.dumps(place)[1:-1], quote(place)}
+    return [re.compile(re.escape(form.encode()) + rb"(?![\w.-])") for form in forms]
 
 
 def _private_paths(folder: Path) -> list[str]:

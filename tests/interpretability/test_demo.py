@@ -188,6 +188,10 @@ def test_mistakes_are_told_in_plain_words(pipe, conditional):
             "Unknown class 'bird'. Choose one of: cat, dog, fish",
         ),
         (lambda: actions.sample(conditional, 2, 0, 0.0), "Unknown class None"),
+        (lambda: actions.sample(pipe, 2, 1.5, 0.0), "Enter a seed"),
+        (lambda: actions.sample(pipe, 2, 2**70, 0.0), "Enter a seed"),
+        (lambda: actions.sample(pipe, 2, 0, -1.0), "Truncation must be"),
+        (lambda: actions.sample(pipe, 2, 0, float("nan")), "Truncation must be"),
         (
             lambda: actions.explain(pipe, compared, float_image, 0, "occlusion"),
             "This picture cannot be used: a float image must lie",

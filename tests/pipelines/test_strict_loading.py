@@ -83,6 +83,13 @@ def test_weights_that_are_not_the_networks_are_refused(folder, kind):
             load()
 
 
+@pytest.mark.parametrize("dtype", [None, torch.float32])
+def test_weights_that_are_no_floats_are_refused(folder, dtype):
+    change_weights(folder, lambda weights: {name: values.int() for name, values in weights.items()})
+    with pytest.raises(ValueError, match="not as floats|not a floating-point dtype"):
+        DCGANPipeline.from_pretrained(folder, dtype=dtype)
+
+
 def test_the_other_networks_files_are_refused(folder, capsys):
     shutil.copy(folder / "discriminator" / "model.safetensors", folder / "generator" / "model.safetensors")
     with pytest.raises(ValueError, match="generator/model.safetensors does not hold the weights of a DCGANGenerator"):

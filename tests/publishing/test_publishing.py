@@ -5,6 +5,8 @@ import logging
 import re
 import shlex
 import time
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from dcgan_hf import DCGANPipeline, DCGANSuperResolutionPipeline
 from dcgan_hf.publishing import upload
 from dcgan_hf.publishing.card import GENERATED
+from dcgan_hf.publishing.privacy import files_to_publish
 
 from ..models.test_super_resolution import make_generator
 from ..pipelines.test_pipeline_dcgan import SAVED_FILES, make_pipeline
@@ -345,3 +348,15 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub, token, naps, log, tmp_p
     for path in files:
         assert token.encode() not in path.read_bytes(), path
     assert "token" not in json.loads((tmp_path / "run" / "training_args.json").read_text())
+
+
+@pytest.mark.parametrize("written", ["{}/x", '"{}"', "see {} there", "{}\n"])
+@pytest.mark.parametrize("spell", [str, lambda place: json.dumps(place)[1:-1], quote])
+def test_a_path_of_this_machine_is_found_however_it_is_written(tmp_path, monkeypatch, written, spell):
+    home = Path("/home/jürgen")
+    monkeypatch.setattr("pathlib.Path.home", lambda: home)
+    (tmp_path / "metrics.json").write_text(written.format(spell(str(home))))
+    with pytest.raises(ValueError, match="metrics.json is not published: it contains the path"):
+        files_to_publish(tmp_path)
+    (tmp_path / "metrics.json").write_text(f"{spell(str(home))}s")  # another folder
+    assert files_to_publish(tmp_path) == ["metrics.json"]

@@ -62,8 +62,11 @@ def _draw_latents(
     pipe: DCGANPipeline, seed: int | None, truncation: float, num_images: int = 1
 ) -> tuple[torch.Tensor, list[str]]:
     """Returns the latents of consecutive seeds, and captions for their images."""
-    if seed is None:
+    # Calls by the API may hold anything.
+    if not (isinstance(seed, int) and 0 <= seed < 2**62):
         raise refuse("Enter a seed: a whole number, such as 0.")
+    if not (isinstance(truncation, int | float) and truncation >= 0):
+        raise refuse("Truncation must be 0 (none) or positive.")
     seeds = range(seed, seed + num_images)
     generators = [torch.Generator().manual_seed(number) for number in seeds]
     latents = pipe.prepare_latents(num_images, generators, truncation=truncation or None)
