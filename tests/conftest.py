@@ -47,6 +47,18 @@ _NEEDS = {
 }
 
 
+# Parts of the names of tests that start processes.
+_LONG = (
+    "test_distributed",
+    "test_ladder",
+    "test_benchmark",
+    "test_hub_loading",
+    "test_notebooks",
+    "two_processes",
+    "kill",
+)
+
+
 def pytest_ignore_collect(collection_path):
     return collection_path.name == "test_export.py" and _is_older("transformers", (5, 23)) or None
 
@@ -57,6 +69,8 @@ def pytest_collection_modifyitems(items):
             for item in items:
                 if any(name in item.name for name in names):
                     item.add_marker(pytest.mark.skip(reason=f"needs {library} {'.'.join(map(str, version))}"))
+    # Long tests first, so that no worker is left alone with one at the end.
+    items.sort(key=lambda item: not any(words in item.nodeid for words in _LONG))
 
 
 def _is_older(library, version):
