@@ -33,7 +33,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         ValueError: in all processes, if another run holds the folder or if it cannot be written.
     """
     lock = FileLock(folder / _LOCK_FILE)
-    existed = folder.is_dir()
+    existed = os.path.isdir(folder)  # without an error for a place that cannot be reached
     reason = from_main_process(lambda: _take(lock, folder))
     if reason is not None:
         raise ValueError(reason)
