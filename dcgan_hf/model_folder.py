@@ -35,6 +35,8 @@ ONNX_FILE = f"{ONNX_FOLDER}/model.onnx"
 
 # Project of a run's logs.
 PROJECT = "dcgan_hf"
+# Of a pipeline and of a network.
+_INDICES = ("model_index.json", "config.json")
 
 _ONNX_FILES = [f"{ONNX_FOLDER}/{name}" for name in ("model.onnx", "model.onnx.data", "export.json", "config.json")]
 # Reports, words that only this program writes, and the pictures beside them.
@@ -86,7 +88,7 @@ def check_place_for_model(folder: Path) -> None:
     """Raises a `ValueError` if a folder holds a model or configuration of another program, which would be overwritten.
     Completes an interrupted save first."""
     finish_replacing(folder)
-    index, config = folder / "model_index.json", folder / "config.json"
+    index, config = (folder / name for name in _INDICES)
     is_ours = '"DCGAN' in _text_of(index) or '"model_type": "dcgan' in _text_of(config)
     for path in (index, config):
         if path.exists() and not is_ours:
@@ -94,6 +96,11 @@ def check_place_for_model(folder: Path) -> None:
                 f"`output_dir={folder}`: {path} was not written by this program and would be overwritten. Move it, or"
                 " use another folder."
             )
+
+
+def holds_model(folder: Path) -> bool:
+    """Returns whether a folder holds a saved pipeline or network."""
+    return any((folder / name).exists() for name in _INDICES)
 
 
 def check_no_links(folder: Path, patterns: Sequence[str] = PUBLISHED_FILES) -> None:

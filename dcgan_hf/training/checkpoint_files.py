@@ -23,6 +23,7 @@ STATE_FILE = "trainer_state.json"
 _FORMAT = 1
 _CONTENT = {"state", "arguments", "num_processes", "positions"}
 _CHECKS = {"format", "files", "checksum"}  # not in the checkpoints of the first version
+_OF_ACCELERATE = ("random_states_*.pkl", "optimizer*.bin")
 _PICKLES = ("*.pkl", "*.bin", "*.pt")
 _PICKLED_EMA = "custom_checkpoint_0.pkl"  # of the first version
 
@@ -87,6 +88,12 @@ def is_checkpoint(folder: Path) -> bool:
     except ValueError:
         return True
     return isinstance(content, dict) and content.keys() >= _CONTENT
+
+
+def may_be_checkpoint(folder: Path) -> bool:
+    """Returns whether a folder holds a checkpoint of this program, perhaps one that has lost its state file. Such a
+    checkpoint is not deleted, but no run starts over it without being asked."""
+    return is_checkpoint(folder) or any(any(folder.glob(pattern)) for pattern in _OF_ACCELERATE)
 
 
 @contextmanager

@@ -20,12 +20,13 @@ import torch
 from accelerate import Accelerator
 
 from ..files import flush, flush_tree, naming_a_full_disk, remove_parts
-from ..model_folder import LOG_FILE, SAMPLES_FOLDER, remove_logs
+from ..model_folder import LOG_FILE, SAMPLES_FOLDER, holds_model, remove_logs
 from ..processes import is_main_process
 from .checkpoint_files import (
     STATE_FILE,
     DamagedCheckpointError,
     is_checkpoint,
+    may_be_checkpoint,
     read_state,
     safe_to_load,
     verify,
@@ -171,12 +172,26 @@ def _newest_whole(output_dir: Path) -> Path | None:
         if damage is None:
             return folder
         logger.warning(f"{damage} Resuming from an earlier checkpoint.")
-    if any(map(is_checkpoint, folders)):
+    if any(map(may_be_checkpoint, folders)):
         raise ValueError(
             f"`resume_from_checkpoint=latest`: no checkpoint in {str(output_dir)!r} is whole. Pass"
             " `overwrite_output_dir` to start again."
         )
     return None
+
+
+def check_no_run(output_dir: Path) -> None:
+    """Raises a `ValueError` if a folder holds checkpoints or the model of a run, which a new one would replace."""
+    if any(map(may_be_checkpoint, _numbered_folders(output_dir))):
+        held, resuming = "checkpoints", " `resume_from_checkpoint=latest` to resume it,"
+    elif holds_model(output_dir):
+        held, resuming = "the model", ""
+    else:
+        return
+    raise ValueError(
+        f"`output_dir={output_dir}` holds {held} of another run. Pass{resuming} `overwrite_output_dir` to"
+        f" {'delete' if resuming else 'replace'} it, or another folder."
+    )
 
 
 def _damage(folder: Path) -> DamagedCheckpointError | None:

@@ -137,6 +137,26 @@ def test_a_run_resumes_from_the_latest_whole_checkpoint(run, copy):
     assert contents(copy) == before
 
 
+def lose_the_state(folder):
+    (folder / "trainer_state.json").unlink()
+
+
+def empty_the_state(folder):
+    (folder / "trainer_state.json").write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [lose_the_state, empty_the_state, shutil.rmtree])
+def test_no_run_starts_over_one_without_being_asked(copy, damage):
+    """Without a whole checkpoint, or with the model alone."""
+    shutil.rmtree(copy / "checkpoint-4")
+    damage(copy / "checkpoint-8")
+    before = contents(copy)
+    for resume in ("latest", None):
+        with pytest.raises(ValueError, match="no checkpoint in .* is whole|holds (checkpoints|the model) of another"):
+            train_here(copy, **OPTIONS, resume_from_checkpoint=resume, seed=5)
+        assert contents(copy) == before
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_bit_of_the_state_file_flips_unnoticed(run, data):
