@@ -14,10 +14,10 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from .files import replacing
+from .model_folder import SAMPLE_NAME
 
 
 MAX_GIF_FRAMES = 60
-SAMPLE_NAME = r"step-(\d+)\.png"  # sample grid of a step
 GRID_LINE = 2  # pixels between two images
 
 

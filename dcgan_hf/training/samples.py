@@ -12,8 +12,8 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
-from ..model_folder import COMPARISON_FILE
-from ..pictures import SAMPLE_NAME, comparison_grid, image_grid, save_picture, to_bytes, to_pil
+from ..model_folder import COMPARISON_FILE, SAMPLE_NAME
+from ..pictures import comparison_grid, image_grid, save_picture, to_bytes, to_pil
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..folder_lock import alone_in
 from ..hardware import cores_of_a_process, default_mixed_precision
-from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_model
+from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_run
 from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState, check_no_run
@@ -59,7 +59,7 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             accelerator = _make_accelerator(args, output_dir, log)
             try:
                 with alone_in(output_dir):
-                    check_place_for_model(output_dir)
+                    check_place_for_run(output_dir)
                     if resume is None and not args.overwrite_output_dir:
                         check_no_run(output_dir)
                     yield accelerator

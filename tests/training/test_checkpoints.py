@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dcgan_hf.evaluation.records import Metric, check_place_for_metrics, read_metrics, write_metrics
-from dcgan_hf.model_folder import check_place_for_model, remove_stale_files
+from dcgan_hf.model_folder import (
+    check_place_for_explanation,
+    check_place_for_model,
+    check_place_for_run,
+    remove_stale_files,
+)
 from dcgan_hf.training.checkpoint_files import DamagedCheckpointError, read_state, safe_to_load, write_state
 from dcgan_hf.training.checkpointing import (
     TrainerState,
@@ -25,7 +30,7 @@ from dcgan_hf.training.checkpointing import (
 )
 from dcgan_hf.training.session import StopSignals
 
-from ..train_utils import checkpoints, fingerprint, train_here
+from ..train_utils import checkpoints, fingerprint, run_command, train_here
 
 
 OPTIONS = {"max_train_steps": 8, "checkpointing_steps": 4}
@@ -257,6 +262,43 @@ def test_a_model_of_another_program_is_not_overwritten(run, tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} was not written by this program"):
         train_here(tmp_path, **OPTIONS)
     assert contents(tmp_path) == {name: b'{"model_type": "bert"}'}
+
+
+FOREIGN = ["generator/config.json", "discriminator/model.safetensors", "images/grid.png", "images/seed-0.png"]
+FOREIGN += [
+    "training.gif",
+    "logs/metrics.jsonl",
+    "modeling_dcgan.py",
+    "samples/step-0000001.png",
+    "training_args.json",
+]
+FOREIGN += [".lock", ".running.json"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_another_program_are_not_overwritten(run, tmp_path, name):
+    check_place_for_run(run)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('{"model_type": "unet"}')
+    with pytest.raises(ValueError, match=f"`output_dir=.*{name} was not written by this program and would be"):
+        train_here(tmp_path, **OPTIONS)
+    assert contents(tmp_path) == {name: b'{"model_type": "unet"}'}
+
+
+def test_exports_and_explanations_of_another_program_are_not_overwritten(run, tmp_path):
+    for command, output_dir, name in [
+        ("export", tmp_path / "onnx", "model.onnx"),
+        ("export", tmp_path / "onnx2", "config.json"),
+        ("explain", tmp_path / "page", "explanation.html"),
+    ]:
+        output_dir.mkdir()
+        (output_dir / name).write_text("mine")
+        with pytest.raises(ValueError, match=f"{name} was not written by this program"):
+            run_command(command, run, "--output_dir", output_dir)
+        assert contents(output_dir) == {name: b"mine"}
+    (tmp_path / "directions.safetensors").write_text("mine")
+    with pytest.raises(ValueError, match="directions.safetensors was not written by this program"):
+        check_place_for_explanation(tmp_path / "new", tmp_path)
 
 
 def test_stale_files_of_this_program_are_deleted(tmp_path):
