@@ -14,7 +14,7 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from accelerate import Accelerator
@@ -110,6 +110,11 @@ class TrainerState:
         unknown = sorted(state.keys() - {field.name for field in fields(cls)})
         if unknown:
             raise DamagedCheckpointError(f"{folder / STATE_FILE} has unknown fields: {unknown}.")
+        for name, hint in get_type_hints(cls).items():
+            value = state.get(name, getattr(cls, name))
+            kinds = (*(get_args(hint) or (hint,)), *((int,) if hint is float else ()))
+            if type(value) not in kinds or (name != "best_value" and value is not None and not value >= 0):
+                raise DamagedCheckpointError(f"{folder / STATE_FILE} is damaged: its `{name}` is {value!r}.")
         return cls(**state)
 
 
@@ -152,9 +157,8 @@ def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | Non
         return _newest_whole(output_dir)
     for path in (Path(resume_from_checkpoint), output_dir / resume_from_checkpoint):
         if (path / STATE_FILE).exists() or path in _numbered_folders(path.parent):
-            try:
-                verify(path)
-            except DamagedCheckpointError as error:
+            error = _damage(path)
+            if error is not None:
                 whole = [folder for folder in _numbered_folders(path.parent) if _damage(folder) is None]
                 advice = f"The newest whole checkpoint is {whole[-1]}." if whole else "No other checkpoint is whole."
                 raise ValueError(f"`resume_from_checkpoint={resume_from_checkpoint}`: {error} {advice}") from error
@@ -197,6 +201,7 @@ def check_no_run(output_dir: Path) -> None:
 def _damage(folder: Path) -> DamagedCheckpointError | None:
     try:
         verify(folder)
+        TrainerState.read(folder)
     except DamagedCheckpointError as error:
         return error
     return None

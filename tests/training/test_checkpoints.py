@@ -1,5 +1,6 @@
 """Tests that checkpoints survive power cuts and damage, run no code, and delete nobody's files."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -232,6 +233,64 @@ def test_checkpoints_of_the_first_version_resume_bit_for_bit(run, copy):
     cut(folder / "optimizer.bin")
     with pytest.raises(ValueError, match="optimizer.bin is damaged"):
         train_here(copy, **OPTIONS, resume_from_checkpoint="checkpoint-4")
+
+
+def change_state(part=None, **changes):
+    def change(folder):
+        path = folder / "trainer_state.json"
+        content = json.loads(path.read_text())
+        changed = content | changes if part is None else content | {part: content[part] | changes}
+        path.write_text(json.dumps(changed))
+
+    return change
+
+
+def save_average(average):
+    return lambda folder: torch.save(average, folder / "custom_checkpoint_0.pkl")
+
+
+@pytest.mark.parametrize(
+    "damage, reason",
+    [
+        (change_state("state", step="eight"), "trainer_state.json is damaged: its `step` is 'eight'"),
+        (change_state("state", seconds=None), "its `seconds` is None"),
+        (change_state(state=None), "trainer_state.json is not the state of a run: its `state` is None"),
+        (change_state(arguments=[]), "its `arguments` is .."),
+        (change_state(num_processes="1"), "its `num_processes` is '1'"),
+        (change_state(positions=[]), "its `positions` is"),
+        (change_state(positions=[[1]]), "its `positions` is"),
+        (save_average([1]), "custom_checkpoint_0.pkl is damaged: it does not hold the weights"),
+        (save_average({"a": torch.tensor(torch.nan)}), "custom_checkpoint_0.pkl is damaged: .* not finite"),
+        (
+            lambda folder: (folder / "custom_checkpoint_0.pkl").unlink(),
+            "checkpoint-8/custom_checkpoint_0.pkl is missing",
+        ),
+        (lambda folder: cut(folder / "model.safetensors"), "model.safetensors is damaged"),
+    ],
+)
+def test_damage_of_the_first_version_is_named_and_the_latest_whole_one_found(copy, damage, reason, caplog):
+    for step in (4, 8):
+        folder = copy / f"checkpoint-{step}"
+        content = read_state(folder)
+        (folder / "trainer_state.json").write_text(json.dumps({name: content[name] for name in CONTENT}))
+        torch.save(load_file(folder / "ema.safetensors"), folder / "custom_checkpoint_0.pkl")
+        (folder / "ema.safetensors").unlink()
+    damage(copy / "checkpoint-8")
+    with pytest.raises(ValueError, match=reason):
+        find_checkpoint(copy, "checkpoint-8")
+    with pytest.raises(DamagedCheckpointError, match=reason), safe_to_load(copy / "checkpoint-8"):
+        TrainerState.read(copy / "checkpoint-8")
+    assert find_checkpoint(copy, "latest") == copy / "checkpoint-4"
+
+
+def test_checksums_of_another_form_are_refused(copy):
+    path = copy / "checkpoint-8" / "trainer_state.json"
+    content = json.loads(path.read_text()) | {"files": []}
+    del content["checksum"]
+    content["checksum"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content))
+    with pytest.raises(DamagedCheckpointError, match="trainer_state.json is not the state of a run: its `files` is"):
+        read_state(path.parent)
 
 
 # ---- files of others ----
