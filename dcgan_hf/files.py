@@ -10,9 +10,14 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+
+try:
+    import fcntl
+except ImportError:  # Windows, where folders cannot be locked
+    fcntl = None  # type: ignore[assignment]
 
 _PART = ".part-"
 _STAGING, _SAVED = ".saving", ".saved"
@@ -21,6 +26,7 @@ _STALE = ".stale"  # list of files that go with the replaced ones
 # Loaders read these files first. Without them, no loader takes a folder for a model.
 _READ_FIRST = ("config.json", "model_index.json")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The same in the words of libraries that do not pass on the number of the error. PyTorch's only say that writing failed.
 _FULL_IN_WORDS = ("No space left on device", "StorageFull", "Disk quota exceeded", "QuotaExceeded")
 _FAILED_WRITING = ("inline_container", "iostream error")
@@ -98,9 +104,12 @@ def full_disk_error(error: BaseException, path: Path | None = None) -> DiskFullE
 
 
 def _free_bytes(path: Path) -> int:
-    """Returns the free space where a path lies or would lie."""
+    """Returns the free space where a path lies or would lie: in the first folder that can be reached."""
     place = path.absolute()
-    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+    for folder in (place, *place.parents):
+        with suppress(OSError):  # missing, unreadable, or a name too long for any file
+            return shutil.disk_usage(folder).free
+    raise AssertionError("the root can be reached")
 
 
 def _is_of_full_disk(error: BaseException, free: float) -> bool:
@@ -173,35 +182,74 @@ def replacing_files(folder: Path) -> Iterator[Path]:
     Raises:
         DiskFullError: if the disk is full.
     """
-    if _STAGING in folder.parts:
+    if any(part.startswith(_STAGING) for part in folder.parts):
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         return
-    staging = folder / _STAGING
+    staging = folder / f"{_STAGING}-{os.getpid()}-{threading.get_ident()}"
     try:
         with naming_a_full_disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            finish_replacing(folder)
-            if staging.exists():  # left by a kill
-                shutil.rmtree(staging)
-            staging.mkdir()
-            yield staging
-            (staging / _STALE).write_text("\n".join(_stale_weights(staging, folder)))
-            flush_tree(staging)
-            os.replace(staging, folder / _SAVED)  # from here on the new files count
-            flush(folder)
-            finish_replacing(folder)
+            with _locked(folder):
+                _move_saved(folder)
+                _remove_abandoned(folder)
+                staging.mkdir()
+                in_use = _open_locked(staging)
+            try:
+                yield staging
+                with _locked(folder):
+                    _move_saved(folder)  # of another process that was killed since
+                    (staging / _STALE).write_text("\n".join(_stale_weights(staging, folder)))
+                    flush_tree(staging)
+                    os.replace(staging, folder / _SAVED)  # from here on the new files count
+                    flush(folder)
+                    _move_saved(folder)
+            finally:
+                if in_use is not None:
+                    _unlock(in_use)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
 
 
 def finish_replacing(folder: Path) -> None:
-    """Completes an interrupted replacement of a folder's files, see [`replacing_files`]. Raises a `ValueError` if a
-    symbolic link leads out of the folder."""
-    saved = folder / _SAVED
-    if saved.is_symlink() or not saved.is_dir():
+    r"""
+    Completes an interrupted replacement of a folder's files, see [`replacing_files`]. Waits if another process is at
+    it.
+
+    Args:
+        folder (`Path`):
+            The folder.
+
+    Raises:
+        ValueError: if a symbolic link leads out of the folder, or if there is a replacement to complete, but no
+            permission to write.
+    """
+    if not _has_saved(folder):
         return
+    try:
+        with _locked(folder):
+            _move_saved(folder)
+    except OSError as error:
+        if error.errno not in _FORBIDDEN:
+            raise
+        raise ValueError(
+            f"{folder} was being saved when that was interrupted, and this user may not complete it:"
+            f" {error.strerror}. Load it once as a user who may write there, or copy the folder."
+        ) from error
+
+
+def _has_saved(folder: Path) -> bool:
+    saved = folder / _SAVED
+    return saved.is_dir() and not saved.is_symlink()
+
+
+def _move_saved(folder: Path) -> None:
+    """Moves the files of a replacement to their places. The folder is locked: of two processes, the slower one would
+    remove files that the other has just moved."""
+    if not _has_saved(folder):
+        return
+    saved = folder / _SAVED
     names = [path.relative_to(saved) for path in sorted(saved.rglob("*")) if path.is_file() and path.name != _STALE]
     listed = (saved / _STALE).read_text().splitlines() if (saved / _STALE).is_file() else []
     stale = [Path(name) for name in listed if Path(name).match(_WEIGHTS)]
@@ -211,9 +259,7 @@ def finish_replacing(folder: Path) -> None:
     # The index of a pipeline comes after the configurations of its networks.
     first_read = sorted((name for name in names if name.name in _READ_FIRST), key=lambda name: name.name)
     others = [name for name in names if name.name not in _READ_FIRST]
-    for name in reversed(first_read):
-        (folder / name).unlink(missing_ok=True)
-    for name in stale:
+    for name in (*reversed(first_read), *stale):
         (folder / name).unlink(missing_ok=True)
     _flush_folders(folder, first_read)
     for moved in (others, first_read):
@@ -222,6 +268,51 @@ def finish_replacing(folder: Path) -> None:
             os.replace(saved / name, folder / name)
         _flush_folders(folder, moved)
     shutil.rmtree(saved)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what killed processes have staged. Those that live hold a lock."""
+    for staging in folder.glob(f"{_STAGING}*"):
+        with suppress(FileNotFoundError):  # its process has just removed it
+            descriptor = _open_locked(staging, waits=False)
+            if descriptor is not None:
+                shutil.rmtree(staging)
+                _unlock(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Context manager that holds a folder against other processes and threads. A kill releases it."""
+    descriptor = _open_locked(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            _unlock(descriptor)
+
+
+def _open_locked(folder: Path, waits: bool = True) -> int | None:
+    """Locks a folder and returns its descriptor, which is -1 where folders cannot be locked, or `None` if another
+    process holds it."""
+    if fcntl is None:
+        return -1
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:  # a file system without locks, such as some network drives
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _unlock(descriptor: int) -> None:
+    """Releases a lock. Forked processes that share its descriptor do not keep it."""
+    if descriptor >= 0:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
 
 
 def _stale_weights(staging: Path, folder: Path) -> list[str]:

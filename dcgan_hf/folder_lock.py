@@ -33,7 +33,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         ValueError: in all processes, if another run holds the folder or if it cannot be written.
     """
     lock = FileLock(folder / _LOCK_FILE)
-    existed = folder.is_dir()
+    existed = os.path.isdir(folder)  # without an error for a place that cannot be reached
     reason = from_main_process(lambda: _take(lock, folder))
     if reason is not None:
         raise ValueError(reason)
@@ -51,10 +51,29 @@ def alone_in(folder: Path) -> Iterator[None]:
                     folder.rmdir()
 
 
+def _foreign_file(folder: Path) -> Path | None:
+    """Returns a file of another program that has the name of one of ours, which are removed at the end."""
+    lock, owner = folder / _LOCK_FILE, folder / _OWNER_FILE
+    with suppress(FileNotFoundError):
+        if lock.stat().st_size > 0:  # ours is empty
+            return lock
+    with suppress(FileNotFoundError):
+        text = owner.read_text(encoding="utf-8", errors="replace")
+        if not all(f'"{word}":' in text for word in ("pid", "host", "start")):
+            return owner
+    return None
+
+
 def _take(lock: FileLock, folder: Path) -> str | None:
     """Takes a lock. Returns the reason if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        foreign = _foreign_file(folder)
+        if foreign is not None:
+            return (
+                f"`output_dir={folder}`: {foreign} was not written by this program and would be removed. Move it, or"
+                " use another folder."
+            )
         lock.acquire(blocking=False)
         owner = {"pid": os.getpid(), "host": platform.node(), "start": time.strftime("%Y-%m-%d %H:%M:%S")}
         write_json(owner, folder / _OWNER_FILE)

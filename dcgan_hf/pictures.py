@@ -3,6 +3,7 @@
 """Image grids, labelled comparisons and animations."""
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 
 from .files import replacing
+from .model_folder import SAMPLE_NAME
 
 
 MAX_GIF_FRAMES = 60
@@ -65,10 +67,23 @@ def save_picture(image: PIL.Image.Image, path: Path, durable: bool = True) -> No
         image.save(temporary, **kept)
 
 
+def is_image(path: Path) -> bool:
+    """Returns whether an image file is there and can be opened."""
+    try:
+        with PIL.Image.open(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):  # whatever Pillow raises for empty and damaged files
+        return False
+    return True
+
+
 def save_animation(folder: Path, path: Path) -> None:
-    """Writes a GIF from the files `step-*.png` of a folder, sorted by name: all, or `MAX_GIF_FRAMES` evenly spaced
-    ones."""
-    files = sorted(folder.glob("step-*.png"))
+    """Writes a GIF from the sample grids of a folder, sorted by name: all, or `MAX_GIF_FRAMES` evenly spaced ones.
+    Damaged files are left out. Without any grid, writes nothing."""
+    files = [path for path in sorted(folder.glob("step-*.png")) if re.fullmatch(SAMPLE_NAME, path.name)]
+    files = [path for path in files if is_image(path)]
+    if not files:
+        return
     last = len(files) - 1
     chosen = sorted({round(i * last / (MAX_GIF_FRAMES - 1)) for i in range(MAX_GIF_FRAMES)})
     frames = [PIL.Image.open(files[i]) for i in chosen]

@@ -5,6 +5,9 @@ import os
 import shutil
 import signal
 import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
@@ -178,6 +181,100 @@ def test_links_do_not_lead_out_of_a_model_folder(tmp_path):
     assert contents(tmp_path / "mine") == {"config.json": "mine", "model.safetensors": "mine"}
 
 
+def killed_after_staging(folder):
+    """Saves in a process that dies when the new files count, but before they have been moved."""
+
+    def save():
+        with replacing_files(folder) as staging:
+            (staging / "config.json").write_text("new")
+            (staging / "a").mkdir(exist_ok=True)
+            (staging / "a" / "weights").write_text("new")
+
+    for event in range(1, 40):
+        if (folder / ".saved").is_dir():
+            break
+        assert not dies_at(event, save)
+
+
+def test_readers_that_complete_a_save_together_lose_nothing(tmp_path):
+    killed_after_staging(tmp_path)
+    ready, go_on = os.pipe(), os.pipe()
+
+    def slow_reader(rename=os.replace):
+        def replace(*names):  # half-way
+            os.replace = rename
+            os.write(ready[1], b"1")
+            os.read(go_on[0], 1)
+            rename(*names)
+
+        os.replace = replace
+        finish_replacing(tmp_path)
+
+    def quick_reader():
+        os.read(ready[0], 1)
+        threading.Timer(0.2, lambda: os.write(go_on[1], b"1")).start()
+        finish_replacing(tmp_path)  # waits for the slow one
+        assert contents(tmp_path) == {"config.json": "new", "a/weights": "new"}
+
+    processes = []
+    for work in (slow_reader, quick_reader):
+        process = os.fork()
+        if not process:
+            with suppress(BaseException):
+                work()
+                os._exit(0)
+            os._exit(1)
+        processes.append(process)
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
+    assert contents(tmp_path) == {"config.json": "new", "a/weights": "new"}
+
+
+def test_saving_at_the_same_time_leaves_one_of_the_models(tmp_path):
+    def save(text):
+        for _ in range(20):
+            with replacing_files(tmp_path) as staging:
+                for name in ("config.json", "weights"):
+                    (staging / name).write_text(text)
+
+    processes = []
+    for text in "ab":
+        process = os.fork()
+        if not process:
+            with suppress(BaseException):
+                save(text)
+                os._exit(0)
+            os._exit(1)
+        processes.append(process)
+    while any(path.name == ".saved" for path in tmp_path.iterdir()) or not (tmp_path / "weights").exists():
+        finish_replacing(tmp_path)
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0, 0]
+    assert contents(tmp_path) in ({"config.json": text, "weights": text} for text in "ab")
+
+
+def test_a_reader_without_permission_is_told_of_the_interrupted_save(tmp_path):
+    killed_after_staging(tmp_path)
+    tmp_path.chmod(0o555)
+    said, answer = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            os.chdir(tmp_path)  # its parents belong to this user
+            if os.getuid() == 0:
+                os.setuid(65534)
+            finish_replacing(Path("."))
+        except BaseException as error:
+            os.write(answer, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(process, 0)
+    os.close(answer)
+    tmp_path.chmod(0o755)
+    words = os.read(said, 10_000).decode()
+    assert "ValueError: . was being saved when that was interrupted" in words and "Permission denied" in words
+    finish_replacing(tmp_path)
+    assert contents(tmp_path) == {"config.json": "new", "a/weights": "new"}
+
+
 FULL = [
     OSError(errno.ENOSPC, "No space left on device"),
     OSError(errno.EDQUOT, "Disk quota exceeded"),
@@ -201,6 +298,7 @@ def test_a_full_disk_is_called_so(error, tmp_path, monkeypatch):
 def test_other_errors_keep_their_words(tmp_path):
     assert full_disk_error(OSError(errno.EACCES, "Permission denied"), tmp_path) is None
     assert full_disk_error(RuntimeError("inline_container"), tmp_path) is None  # there is room
+    assert full_disk_error(OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300)) is None
     wrapped = ValueError("An error occurred while generating the dataset")
     wrapped.__cause__ = FULL[0]
     assert "a file could not be written" in str(full_disk_error(wrapped))
@@ -230,6 +328,13 @@ def test_one_run_at_a_time_writes_to_a_folder(tmp_path, capsys):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="cannot be written: File exists"), alone_in(tmp_path / "file"):
         pass
+    with (
+        pytest.raises(ValueError, match="output_dir=.* cannot be written: File name too long"),
+        alone_in(tmp_path / ("a" * 300) / "run"),
+    ):
+        pass
+    assert main(["train", *flags, "--output_dir", str(tmp_path / ("a" * 300))]) == 2
+    assert "--output_dir" in capsys.readouterr().err
     with pytest.raises(RuntimeError), alone_in(tmp_path / "new"):
         raise RuntimeError
     assert not (tmp_path / "new").exists()

@@ -50,11 +50,13 @@ def explain(given: dict[str, Any]) -> None:
     """Interpret a model: write a page with its samples, latent directions, units, filters and training history."""
     model = pick(ModelArguments, given)
     folder = Path(model.model)
-    from ..model_folder import EXPLANATION_FOLDER
+    from ..model_folder import EXPLANATION_FOLDER, check_place_for_explanation
 
     if not folder.is_dir() and "output_dir" not in given:
         raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
     args = pick(ExplanationArguments, {"output_dir": str(folder / EXPLANATION_FOLDER)} | given)
+    page_folder = Path(args.output_dir or EXPLANATION_FOLDER)
+    check_place_for_explanation(page_folder, folder if folder.is_dir() else page_folder)
     from ..inference.pipelines import model_name
     from ..interpretability.explain import explain
     from ..pipeline_dcgan import DCGANPipeline

@@ -70,13 +70,14 @@ def export(given: dict[str, Any]) -> None:
     from ..export import export_onnx
     from ..files import replacing_files
     from ..inference.pipelines import load_any_pipeline
-    from ..model_folder import ONNX_FOLDER, check_no_links
+    from ..model_folder import ONNX_FOLDER, check_no_links, check_place_for_onnx
     from ..publishing.upload import update_card
     from ..training.results import complete_results
 
     output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
     if args.output_dir is None:
         check_no_links(folder)
+    check_place_for_onnx(output_dir)
     pipe = load_any_pipeline(model.model, model.revision, args.dtype)
     exported = export_onnx(pipe.generator)
     with replacing_files(output_dir) as staging:

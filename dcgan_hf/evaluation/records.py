@@ -2,11 +2,12 @@
 # Licensed under the Apache License, Version 2.0.
 """The `Metric` record and `metrics.json`, the file with a model's metrics."""
 
+import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..model_folder import METRICS_FILE, holds_metrics, read_json, write_json
+from ..model_folder import METRICS_FILE, holds_metrics, write_json
 
 
 @dataclass
@@ -63,7 +64,7 @@ def write_metrics(metrics: list[Metric], folder: Path) -> None:
 def read_metrics(folder: Path) -> list[Metric]:
     """Returns the entries of the folder's `metrics.json`, if it exists and is not another program's."""
     path = folder / METRICS_FILE
-    return [Metric(**metric) for metric in read_json(path)] if holds_metrics(path) else []
+    return [Metric(**metric) for metric in json.loads(path.read_text())] if holds_metrics(path) else []
 
 
 def check_place_for_metrics(folder: Path) -> None:

@@ -44,19 +44,9 @@ def claimed_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -
 
 
 def save_image(image: PIL.Image.Image, path: Path) -> None:
-    """Writes an image file: complete, or not at all. Does not wait for the disk, because [`is_made`] finds what a power
+    """Writes an image file: complete, or not at all. Does not wait for the disk, because [`is_image`] finds what a power
     cut leaves."""
     save_picture(image, path, durable=False)
-
-
-def is_made(path: Path) -> bool:
-    """Returns whether an image file is there and can be opened."""
-    try:
-        with PIL.Image.open(path) as image:
-            image.verify()
-    except (OSError, SyntaxError, ValueError):  # whatever Pillow raises for empty and damaged files
-        return False
-    return True
 
 
 def _check_settings(folder: Path, there: dict[str, Any], settings: dict[str, Any]) -> None:

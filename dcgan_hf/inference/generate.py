@@ -12,11 +12,11 @@ import torch
 from tqdm.auto import tqdm
 
 from ..files import write_text
-from ..pictures import to_bytes
+from ..pictures import is_image, to_bytes
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import GenerationArguments
-from .folder import claimed_folder, is_made, save_image
+from .folder import claimed_folder, save_image
 from .pipelines import ready_to_draw, weights_fingerprint
 
 
@@ -75,7 +75,7 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         for start in starts:
             numbers = range(start, min(start + args.batch_size, args.num_images))
             paths = [folder / f"{number:08d}.png" for number in numbers]
-            missing = [index for index, path in enumerate(paths) if not is_made(path)]
+            missing = [index for index, path in enumerate(paths) if not is_image(path)]
             if missing:
                 labels, generators = _labels(classes, numbers), _generators(args.seed, numbers)
                 (images,) = drawing(len(numbers), labels, generators, truncation=args.truncation, return_dict=False)

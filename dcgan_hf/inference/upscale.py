@@ -15,10 +15,11 @@ import PIL.Image
 from tqdm.auto import tqdm
 
 from ..files import flush, write_text
+from ..pictures import is_image
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import UpscalingArguments
-from .folder import claimed_folder, is_made
+from .folder import claimed_folder
 from .image_files import SUFFIXES, UnsuitableImageError, find_images, read_image, write_image
 from .pipelines import quiet, weights_fingerprint
 
@@ -109,7 +110,9 @@ def _upscale_missing(
     folder = Path(args.output_dir)
     _join_records(folder, made)
     missing = [
-        (small, large) for large, small in targets.items() if not (made.get(large) == _state(small) and is_made(large))
+        (small, large)
+        for large, small in targets.items()
+        if not (made.get(large) == _state(small) and is_image(large))
     ]
     own = missing[process_index() :: num_processes()]
     unreadable: list[str] = []

@@ -105,7 +105,10 @@ def load_history(folder: str | Path) -> TrainingHistory:
 
     # Of a custom loss it is not known where it ends.
     is_custom = "loss" in read_json(Path(folder) / RESULTS_FILE).get("own_parts", ())
-    is_saturating = not is_custom and LOSSES[read_json(Path(folder) / ARGUMENTS_FILE)["loss"]].is_saturating
+    loss: Any = read_json(Path(folder) / ARGUMENTS_FILE).get("loss")
+    if not is_custom and loss not in list(LOSSES):
+        raise ValueError(f"{Path(folder) / ARGUMENTS_FILE} must name the `loss` of the run, got {loss!r}.")
+    is_saturating = not is_custom and LOSSES[loss].is_saturating
     updates = [entry for entry in entries if "discriminator_loss" in entry]
     said = [diagnose(entry, entry["step"], is_saturating) for entry in updates]
     troubles = []

@@ -15,9 +15,11 @@ from ..model_folder import (
     ARGUMENTS_FILE,
     COMPARISON_FILE,
     IMAGES_FOLDER,
+    METRICS_FILE,
     ONNX_FILE,
     RESULTS_FILE,
     read_json,
+    read_results,
 )
 from ..templates import render_card
 from ..templates.escaping import one_line
@@ -80,7 +82,7 @@ def render_model_card(
         base_model (`str`, *optional*):
             Repository of the model that this one is derived from.
     """
-    arguments, results = read_json(folder / ARGUMENTS_FILE), read_json(folder / RESULTS_FILE)
+    arguments, results = read_json(folder / ARGUMENTS_FILE), read_results(folder)
     components = {name: getattr(pipe, name) for name in pipe.network_classes}
     networks = [
         _describe_network(folder, name, network) for name, network in components.items() if network is not None
@@ -89,7 +91,12 @@ def render_model_card(
     dataset = results.get("dataset", {})
     metrics = read_metrics(folder)
     for metric in metrics:
-        metric.dataset_name = metric.dataset_name or dataset["name"]
+        metric.dataset_name = metric.dataset_name or dataset.get("name")
+        if metric.dataset_name is None:
+            raise ValueError(
+                f"{folder / METRICS_FILE} names no dataset, and without {RESULTS_FILE} it is not known. Add"
+                " `dataset_name` to each entry, or delete the file and measure again."
+            )
     examples = sorted(path.name for path in (folder / IMAGES_FOLDER).glob("seed-*.png"))
     class_names = list(generator.id2label.values())
     widget = [

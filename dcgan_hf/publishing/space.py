@@ -168,10 +168,13 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
 
 def _remove_earlier(folder: Path) -> None:
     """Removes the copies of package and model in the folder of a Space. Files that are not part of them stay."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # files before their folder
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
         name = path.relative_to(folder).as_posix()
         is_copied = name.startswith(("dcgan_hf/", "model/")) and any(fnmatch(name, copied) for copied in SPACE_FILES)
-        if path.is_file() and is_copied:
+        if not is_copied:
+            continue
+        code = path.read_text(encoding="utf-8", errors="replace") if path.suffix == ".py" else ""
+        if not code or "The dcgan_hf authors" in code:
             path.unlink()
 
 

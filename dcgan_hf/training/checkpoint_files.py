@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate.utils import load
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,6 +24,7 @@ STATE_FILE = "trainer_state.json"
 _FORMAT = 1
 _CONTENT = {"state", "arguments", "num_processes", "positions"}
 _CHECKS = {"format", "files", "checksum"}  # not in the checkpoints of the first version
+_OF_ACCELERATE = ("random_states_*.pkl", "optimizer*.bin")
 _PICKLES = ("*.pkl", "*.bin", "*.pt")
 _PICKLED_EMA = "custom_checkpoint_0.pkl"  # of the first version
 
@@ -65,12 +67,36 @@ def read_state(folder: Path) -> dict[str, Any]:
             )
         if content.get("checksum") != _own_checksum(content) or content.keys() != _CONTENT | _CHECKS:
             raise DamagedCheckpointError(f"{path} is damaged: it differs from what was saved.")
+    wrong = _wrong_part(content)
+    if wrong is not None:
+        raise DamagedCheckpointError(f"{path} is not the state of a run: its `{wrong}` is {content[wrong]!r}.")
     return content
+
+
+def _wrong_part(content: dict[str, Any]) -> str | None:
+    """Returns the name of a part of a state file that has another form than what is saved, if there is one."""
+    for name in ("state", "arguments", *({"files"} & content.keys())):
+        if not isinstance(content[name], dict):
+            return name
+    number, positions = content["num_processes"], content["positions"]
+    if type(number) is not int or number < 1:
+        return "num_processes"
+    if not isinstance(positions, list) or len(positions) != number:
+        return "positions"
+    for position in positions:
+        is_pair = isinstance(position, list) and len(position) == 2
+        if not is_pair or any(type(value) is not int or value < 0 for value in position):
+            return "positions"
+    return None
 
 
 def verify(folder: Path) -> None:
     """Raises a [`DamagedCheckpointError`] that names the first file of a checkpoint that is missing or damaged."""
-    for name, checksum in read_state(folder).get("files", {}).items():
+    content = read_state(folder)
+    if "format" not in content:  # no checksums
+        _check_contents(folder)
+        _read_pickled_average(folder, content["arguments"])
+    for name, checksum in content.get("files", {}).items():
         path = folder / name
         if not path.is_file():
             raise DamagedCheckpointError(f"{path} is missing.")
@@ -87,6 +113,12 @@ def is_checkpoint(folder: Path) -> bool:
     except ValueError:
         return True
     return isinstance(content, dict) and content.keys() >= _CONTENT
+
+
+def may_be_checkpoint(folder: Path) -> bool:
+    """Returns whether a folder holds a checkpoint of this program, perhaps one that has lost its state file. Such a
+    checkpoint is not deleted, but no run starts over it without being asked."""
+    return is_checkpoint(folder) or any(any(folder.glob(pattern)) for pattern in _OF_ACCELERATE)
 
 
 @contextmanager
@@ -106,19 +138,36 @@ def safe_to_load(folder: Path) -> Iterator[Path]:
     """
     verify(folder)
     _check_contents(folder)
-    if "format" in read_state(folder):
+    content = read_state(folder)
+    if "format" in content:
         yield folder
         return
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / folder.name
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(_PICKLED_EMA))
-        if (folder / _PICKLED_EMA).is_file():
-            average = load(folder / _PICKLED_EMA, map_location="cpu")
+        average = _read_pickled_average(folder, content["arguments"])
+        if average is not None:
             save_file({name: values.contiguous() for name, values in average.items()}, copy / EMA_FILE)
         try:
             yield copy
         except Exception as error:  # whatever libraries raise for damaged files, which have no checksums
-            raise DamagedCheckpointError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {error}".replace(str(copy), str(folder))
+            raise DamagedCheckpointError(f"{folder} cannot be loaded: {reason}") from error
+
+
+def _read_pickled_average(folder: Path, arguments: dict[str, Any]) -> dict[str, torch.Tensor] | None:
+    """Returns the moving average in a checkpoint of the first version, unless the run had none."""
+    path = folder / _PICKLED_EMA
+    if not path.is_file():
+        if arguments.get("use_ema") and not (folder / EMA_FILE).is_file():
+            raise DamagedCheckpointError(f"{path} is missing.")
+        return None
+    average = load(path, map_location="cpu")
+    if not isinstance(average, dict) or not all(isinstance(values, torch.Tensor) for values in average.values()):
+        raise DamagedCheckpointError(f"{path} is damaged: it does not hold the weights of a network.")
+    if not all(values.isfinite().all() for values in average.values()):
+        raise DamagedCheckpointError(f"{path} is damaged: it holds values that are not finite.")
+    return average
 
 
 def _check_contents(folder: Path) -> None:

@@ -14,18 +14,19 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from accelerate import Accelerator
 
 from ..files import flush, flush_tree, naming_a_full_disk, remove_parts
-from ..model_folder import LOG_FILE, SAMPLES_FOLDER, remove_logs
+from ..model_folder import LOG_FILE, SAMPLES_FOLDER, holds_model, remove_logs
 from ..processes import is_main_process
 from .checkpoint_files import (
     STATE_FILE,
     DamagedCheckpointError,
     is_checkpoint,
+    may_be_checkpoint,
     read_state,
     safe_to_load,
     verify,
@@ -109,6 +110,11 @@ class TrainerState:
         unknown = sorted(state.keys() - {field.name for field in fields(cls)})
         if unknown:
             raise DamagedCheckpointError(f"{folder / STATE_FILE} has unknown fields: {unknown}.")
+        for name, hint in get_type_hints(cls).items():
+            value = state.get(name, getattr(cls, name))
+            kinds = (*(get_args(hint) or (hint,)), *((int,) if hint is float else ()))
+            if type(value) not in kinds or (name != "best_value" and value is not None and not value >= 0):
+                raise DamagedCheckpointError(f"{folder / STATE_FILE} is damaged: its `{name}` is {value!r}.")
         return cls(**state)
 
 
@@ -151,9 +157,8 @@ def find_checkpoint(output_dir: Path, resume_from_checkpoint: str) -> Path | Non
         return _newest_whole(output_dir)
     for path in (Path(resume_from_checkpoint), output_dir / resume_from_checkpoint):
         if (path / STATE_FILE).exists() or path in _numbered_folders(path.parent):
-            try:
-                verify(path)
-            except DamagedCheckpointError as error:
+            error = _damage(path)
+            if error is not None:
                 whole = [folder for folder in _numbered_folders(path.parent) if _damage(folder) is None]
                 advice = f"The newest whole checkpoint is {whole[-1]}." if whole else "No other checkpoint is whole."
                 raise ValueError(f"`resume_from_checkpoint={resume_from_checkpoint}`: {error} {advice}") from error
@@ -171,7 +176,7 @@ def _newest_whole(output_dir: Path) -> Path | None:
         if damage is None:
             return folder
         logger.warning(f"{damage} Resuming from an earlier checkpoint.")
-    if any(map(is_checkpoint, folders)):
+    if any(map(may_be_checkpoint, folders)):
         raise ValueError(
             f"`resume_from_checkpoint=latest`: no checkpoint in {str(output_dir)!r} is whole. Pass"
             " `overwrite_output_dir` to start again."
@@ -179,9 +184,24 @@ def _newest_whole(output_dir: Path) -> Path | None:
     return None
 
 
+def check_no_run(output_dir: Path) -> None:
+    """Raises a `ValueError` if a folder holds checkpoints or the model of a run, which a new one would replace."""
+    if any(map(may_be_checkpoint, _numbered_folders(output_dir))):
+        held, resuming = "checkpoints", " `resume_from_checkpoint=latest` to resume it,"
+    elif holds_model(output_dir):
+        held, resuming = "the model", ""
+    else:
+        return
+    raise ValueError(
+        f"`output_dir={output_dir}` holds {held} of another run. Pass{resuming} `overwrite_output_dir` to"
+        f" {'delete' if resuming else 'replace'} it, or another folder."
+    )
+
+
 def _damage(folder: Path) -> DamagedCheckpointError | None:
     try:
         verify(folder)
+        TrainerState.read(folder)
     except DamagedCheckpointError as error:
         return error
     return None

@@ -19,7 +19,7 @@ from huggingface_hub import DatasetCard
 from ..data.datasets import ImageDataset
 from ..flags import names_where
 from ..hardware import describe_hardware
-from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, write_json
+from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, read_results, write_json
 from .arguments import NETWORK_ARGUMENTS, TrainingArguments
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
@@ -113,7 +113,7 @@ def recipe_of(
 
 def complete_results(folder: Path) -> None:
     """Adds the recipe to the results of a run that an earlier version wrote without it."""
-    arguments, results = read_json(folder / ARGUMENTS_FILE), read_json(folder / RESULTS_FILE)
+    arguments, results = read_json(folder / ARGUMENTS_FILE), read_results(folder)
     if arguments and results and "recipe" not in results:
         arguments_class = (
             DCGANSuperResolutionTrainingArguments if "scale_factor" in arguments else DCGANTrainingArguments

@@ -3,6 +3,7 @@
 """Sample grids of a run, always from the same latents or low-resolution images."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
-from ..model_folder import COMPARISON_FILE
+from ..model_folder import COMPARISON_FILE, SAMPLE_NAME
 from ..pictures import comparison_grid, image_grid, save_picture, to_bytes, to_pil
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -88,8 +89,8 @@ def sample_path(folder: Path, step: int) -> Path:
 def remove_later_samples(folder: Path, step: int) -> None:
     """Removes grids later than `step`, which are stale once a run resumes from there."""
     for path in folder.glob("step-*.png"):
-        number = path.stem.removeprefix("step-")
-        if number.isdecimal() and int(number) > step:
+        sample = re.fullmatch(SAMPLE_NAME, path.name)
+        if sample and int(sample[1]) > step:
             path.unlink()
 
 

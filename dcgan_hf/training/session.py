@@ -20,10 +20,10 @@ from transformers.utils import logging as transformers_logging
 
 from ..folder_lock import alone_in
 from ..hardware import cores_of_a_process, default_mixed_precision
-from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_model
+from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_run
 from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
-from .checkpointing import TrainerState, list_checkpoints
+from .checkpointing import TrainerState, check_no_run
 from .trackers import JSONLTracker, check_tracker
 
 
@@ -59,13 +59,9 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             accelerator = _make_accelerator(args, output_dir, log)
             try:
                 with alone_in(output_dir):
-                    check_place_for_model(output_dir)
-                    if list_checkpoints(output_dir) and resume is None and not args.overwrite_output_dir:
-                        raise ValueError(
-                            f"`output_dir={output_dir}` holds checkpoints of another run. Pass"
-                            " `resume_from_checkpoint=latest` to resume it, `overwrite_output_dir` to delete it, or"
-                            " another folder."
-                        )
+                    check_place_for_run(output_dir)
+                    if resume is None and not args.overwrite_output_dir:
+                        check_no_run(output_dir)
                     yield accelerator
             finally:
                 for tracker in accelerator.trackers:

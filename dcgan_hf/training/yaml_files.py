@@ -14,6 +14,7 @@ from ..flags import alternatives_of, choices_of
 
 MAX_BYTES = 2**16
 _MAX_DEPTH = 16
+_MAX_DIGITS = 300  # no float has more before its point
 _NULL = ("", "~", "null", "Null", "NULL")
 _TRUTH = dict.fromkeys(("true", "yes", "on"), True) | dict.fromkeys(("false", "no", "off"), False)
 
@@ -31,7 +32,8 @@ def read_yaml(path: Path) -> Any:
             The file.
 
     Raises:
-        ValueError: if the file is too large or too deep, not YAML, has an alias or has a key twice.
+        ValueError: if the file is too large or too deep, not YAML, has an alias or has a key twice, or if
+            a number has too many digits.
     """
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has {path.stat().st_size:,} bytes, but at most {MAX_BYTES:,} are allowed.")
@@ -57,6 +59,9 @@ def _content_of(node: yaml.Node | None) -> Any:
     if node is None:
         return None
     if isinstance(node, yaml.ScalarNode):
+        if len(node.value) > _MAX_DIGITS and re.fullmatch(r"[-+]?[0-9_]+", node.value):
+            digits, line = sum(map(str.isdigit, node.value)), node.start_mark.line + 1
+            raise ValueError(f"line {line} has a number of {digits:,} digits, but at most {_MAX_DIGITS} are allowed.")
         return node.value if node.style else Plain(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_content_of(item) for item in node.value]

@@ -456,8 +456,10 @@ def test_space_of_a_local_model(tmp_path, conditional):
 
     # Written again: obsolete files are deleted, the user's README stays.
     (space / "dcgan_hf" / "old.py").write_text("")
+    (space / "dcgan_hf" / "mine.py").write_text("mine = 1")
     (space / "README.md").write_text("My own")
     run_command("demo", model, "--output_dir", space)
+    assert (space / "dcgan_hf" / "mine.py").read_text() == "mine = 1"
     assert not (space / "dcgan_hf" / "old.py").exists() and (space / "README.md").read_text() == "My own"
 
 

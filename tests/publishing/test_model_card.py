@@ -179,3 +179,21 @@ def test_the_cards_of_the_recipes(hub, token):
         assert_without_gaps(str(card))
         for name in re.findall(r"\]\((?!https:)(.+?)\)|url: (.+)", str(card)):
             assert (path.parent / "".join(name)).is_file(), name
+
+
+@pytest.mark.parametrize(
+    "name, text, reason",
+    [
+        ("training_args.json", "[1]", "must hold a JSON object, but holds a list"),
+        ("training_args.json", "", "is not JSON: .* Restore or delete it"),
+        ("training_results.json", "3", "must hold a JSON object, but holds a int"),
+        ("training_results.json", '{"steps": 3}', "is incomplete: its `num_images_seen` is None"),
+        ("training_results.json", '{"steps": "3"}', "is incomplete: its `steps` is '3'"),
+        ("metrics.json", "METRIC", "names no dataset"),
+    ],
+)
+def test_files_of_another_shape_are_named(name, text, reason, tmp_path):
+    pipe = make_pipeline()
+    (tmp_path / name).write_text(text.replace("METRIC", json.dumps([METRIC])))
+    with pytest.raises(ValueError, match=f"{name} {reason}"):
+        render_model_card(pipe, tmp_path, "org/x")

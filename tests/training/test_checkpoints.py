@@ -1,5 +1,6 @@
 """Tests that checkpoints survive power cuts and damage, run no code, and delete nobody's files."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -14,7 +15,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dcgan_hf.evaluation.records import Metric, check_place_for_metrics, read_metrics, write_metrics
-from dcgan_hf.model_folder import check_place_for_model, remove_stale_files
+from dcgan_hf.model_folder import (
+    check_place_for_explanation,
+    check_place_for_model,
+    check_place_for_run,
+    remove_stale_files,
+)
 from dcgan_hf.training.checkpoint_files import DamagedCheckpointError, read_state, safe_to_load, write_state
 from dcgan_hf.training.checkpointing import (
     TrainerState,
@@ -25,7 +31,7 @@ from dcgan_hf.training.checkpointing import (
 )
 from dcgan_hf.training.session import StopSignals
 
-from ..train_utils import checkpoints, fingerprint, train_here
+from ..train_utils import checkpoints, fingerprint, run_command, train_here
 
 
 OPTIONS = {"max_train_steps": 8, "checkpointing_steps": 4}
@@ -137,6 +143,26 @@ def test_a_run_resumes_from_the_latest_whole_checkpoint(run, copy):
     assert contents(copy) == before
 
 
+def lose_the_state(folder):
+    (folder / "trainer_state.json").unlink()
+
+
+def empty_the_state(folder):
+    (folder / "trainer_state.json").write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [lose_the_state, empty_the_state, shutil.rmtree])
+def test_no_run_starts_over_one_without_being_asked(copy, damage):
+    """Without a whole checkpoint, or with the model alone."""
+    shutil.rmtree(copy / "checkpoint-4")
+    damage(copy / "checkpoint-8")
+    before = contents(copy)
+    for resume in ("latest", None):
+        with pytest.raises(ValueError, match="no checkpoint in .* is whole|holds (checkpoints|the model) of another"):
+            train_here(copy, **OPTIONS, resume_from_checkpoint=resume, seed=5)
+        assert contents(copy) == before
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_bit_of_the_state_file_flips_unnoticed(run, data):
@@ -209,6 +235,64 @@ def test_checkpoints_of_the_first_version_resume_bit_for_bit(run, copy):
         train_here(copy, **OPTIONS, resume_from_checkpoint="checkpoint-4")
 
 
+def change_state(part=None, **changes):
+    def change(folder):
+        path = folder / "trainer_state.json"
+        content = json.loads(path.read_text())
+        changed = content | changes if part is None else content | {part: content[part] | changes}
+        path.write_text(json.dumps(changed))
+
+    return change
+
+
+def save_average(average):
+    return lambda folder: torch.save(average, folder / "custom_checkpoint_0.pkl")
+
+
+@pytest.mark.parametrize(
+    "damage, reason",
+    [
+        (change_state("state", step="eight"), "trainer_state.json is damaged: its `step` is 'eight'"),
+        (change_state("state", seconds=None), "its `seconds` is None"),
+        (change_state(state=None), "trainer_state.json is not the state of a run: its `state` is None"),
+        (change_state(arguments=[]), "its `arguments` is .."),
+        (change_state(num_processes="1"), "its `num_processes` is '1'"),
+        (change_state(positions=[]), "its `positions` is"),
+        (change_state(positions=[[1]]), "its `positions` is"),
+        (save_average([1]), "custom_checkpoint_0.pkl is damaged: it does not hold the weights"),
+        (save_average({"a": torch.tensor(torch.nan)}), "custom_checkpoint_0.pkl is damaged: .* not finite"),
+        (
+            lambda folder: (folder / "custom_checkpoint_0.pkl").unlink(),
+            "checkpoint-8/custom_checkpoint_0.pkl is missing",
+        ),
+        (lambda folder: cut(folder / "model.safetensors"), "model.safetensors is damaged"),
+    ],
+)
+def test_damage_of_the_first_version_is_named_and_the_latest_whole_one_found(copy, damage, reason, caplog):
+    for step in (4, 8):
+        folder = copy / f"checkpoint-{step}"
+        content = read_state(folder)
+        (folder / "trainer_state.json").write_text(json.dumps({name: content[name] for name in CONTENT}))
+        torch.save(load_file(folder / "ema.safetensors"), folder / "custom_checkpoint_0.pkl")
+        (folder / "ema.safetensors").unlink()
+    damage(copy / "checkpoint-8")
+    with pytest.raises(ValueError, match=reason):
+        find_checkpoint(copy, "checkpoint-8")
+    with pytest.raises(DamagedCheckpointError, match=reason), safe_to_load(copy / "checkpoint-8"):
+        TrainerState.read(copy / "checkpoint-8")
+    assert find_checkpoint(copy, "latest") == copy / "checkpoint-4"
+
+
+def test_checksums_of_another_form_are_refused(copy):
+    path = copy / "checkpoint-8" / "trainer_state.json"
+    content = json.loads(path.read_text()) | {"files": []}
+    del content["checksum"]
+    content["checksum"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(content))
+    with pytest.raises(DamagedCheckpointError, match="trainer_state.json is not the state of a run: its `files` is"):
+        read_state(path.parent)
+
+
 # ---- files of others ----
 
 
@@ -237,6 +321,43 @@ def test_a_model_of_another_program_is_not_overwritten(run, tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} was not written by this program"):
         train_here(tmp_path, **OPTIONS)
     assert contents(tmp_path) == {name: b'{"model_type": "bert"}'}
+
+
+FOREIGN = ["generator/config.json", "discriminator/model.safetensors", "images/grid.png", "images/seed-0.png"]
+FOREIGN += [
+    "training.gif",
+    "logs/metrics.jsonl",
+    "modeling_dcgan.py",
+    "samples/step-0000001.png",
+    "training_args.json",
+]
+FOREIGN += [".lock", ".running.json"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_another_program_are_not_overwritten(run, tmp_path, name):
+    check_place_for_run(run)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('{"model_type": "unet"}')
+    with pytest.raises(ValueError, match=f"`output_dir=.*{name} was not written by this program and would be"):
+        train_here(tmp_path, **OPTIONS)
+    assert contents(tmp_path) == {name: b'{"model_type": "unet"}'}
+
+
+def test_exports_and_explanations_of_another_program_are_not_overwritten(run, tmp_path):
+    for command, output_dir, name in [
+        ("export", tmp_path / "onnx", "model.onnx"),
+        ("export", tmp_path / "onnx2", "config.json"),
+        ("explain", tmp_path / "page", "explanation.html"),
+    ]:
+        output_dir.mkdir()
+        (output_dir / name).write_text("mine")
+        with pytest.raises(ValueError, match=f"{name} was not written by this program"):
+            run_command(command, run, "--output_dir", output_dir)
+        assert contents(output_dir) == {name: b"mine"}
+    (tmp_path / "directions.safetensors").write_text("mine")
+    with pytest.raises(ValueError, match="directions.safetensors was not written by this program"):
+        check_place_for_explanation(tmp_path / "new", tmp_path)
 
 
 def test_stale_files_of_this_program_are_deleted(tmp_path):

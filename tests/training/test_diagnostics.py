@@ -252,6 +252,15 @@ def test_a_custom_loss_is_not_judged_by_the_one_in_the_arguments(tmp_path):
     assert load_history(tmp_path).troubles == []
 
 
+@pytest.mark.parametrize("text", ["{}", '{"loss": "mine"}', '{"loss": 1}'])
+def test_a_log_without_the_arguments_of_its_run_is_refused_by_name(text, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "metrics.jsonl").write_text('{"step": 1, "discriminator_loss": 1.0}')
+    (tmp_path / "training_args.json").write_text(text)
+    with pytest.raises(ValueError, match="training_args.json must name the `loss` of the run"):
+        load_history(tmp_path)
+
+
 def test_no_log(tmp_path):
     with pytest.raises(ValueError, match="must be the `output_dir` of a run, with a non-empty `logs/metrics.jsonl`"):
         load_history(tmp_path)

@@ -237,6 +237,8 @@ def test_animation(tmp_path, num_files, num_frames):
     (tmp_path / "samples").mkdir()
     for i in range(num_files):
         PIL.Image.new("L", (8, 8), 2 * i).save(tmp_path / "samples" / f"step-{i:07d}.png")
+    for name, text in {"step-notes.png": "notes", "step-0000999.png": "", "step-0000002-b.png": "mine"}.items():
+        (tmp_path / "samples" / name).write_text(text)
     save_animation(tmp_path / "samples", tmp_path / "training.gif")
     animation = PIL.Image.open(tmp_path / "training.gif")
     assert getattr(animation, "n_frames", 1) == num_frames

@@ -60,6 +60,8 @@ WRONG = [
     ("a: " + "[" * 30_000, "nested more than 16 levels"),
     ("a: " + "x" * 100_000, "has 100,003 bytes, but at most 65,536"),
     ("seed: 1\nseed: 2", "'seed' is set twice"),
+    ("loss: bce\nseed: " + "9" * 5000, "line 2 has a number of 5,000 digits, but at most 300"),
+    ("adam_beta1: [1, '" + "9" * 5000 + "']", "line 1 has a number of 5,000 digits"),
     ("max_train_steps: 1:30", "`max_train_steps=1:30` must be an integer"),
     ("max_train_steps: 1e3", "`max_train_steps=1e3` must be an integer"),
     ("resolution: 64.0", "`resolution=64.0` must be an integer"),
