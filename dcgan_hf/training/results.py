@@ -21,6 +21,7 @@ from ..flags import names_where
 from ..hardware import describe_hardware
 from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, write_json
 from .arguments import NETWORK_ARGUMENTS, TrainingArguments
+from .checkpoint_files import read_state
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
@@ -69,14 +70,42 @@ def effective_arguments(
         arguments["max_train_steps"] = num_steps
     if "diff_augment" in arguments:
         arguments["diff_augment"] = task.augmentations or ["none"]
-    return arguments | {
-        "mixed_precision": accelerator.mixed_precision,
-        "device": accelerator.device.type,
-        "num_cpu_threads": torch.get_num_threads(),
-        "num_channels": task.num_channels,
-        # A resumed run must end at the step where the learning rates reach 0.
-        "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+    return (
+        arguments
+        | {
+            "mixed_precision": accelerator.mixed_precision,
+            "device": accelerator.device.type,
+            "num_cpu_threads": torch.get_num_threads(),
+            "num_channels": task.num_channels,
+            # A resumed run must end at the step where the learning rates reach 0.
+            "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+        }
+        | _data_of(task.image_dataset)
+    )
+
+
+def _data_of(image_dataset: ImageDataset) -> dict[str, Any]:
+    """Returns the facts that show on resuming whether the data have changed: classes by id, and number of images."""
+    dataset = image_dataset.dataset
+    label = (dataset.features or {}).get("label")  # with the names of the dataset, not those that the user gives them
+    return {
+        "classes": label.names if label is not None else image_dataset.class_names,
+        "num_images": len(dataset) if isinstance(dataset, datasets.Dataset) else None,
     }
+
+
+def kinds_on_resume(arguments_class: type, checkpoint: Path) -> tuple[set[str], set[str]]:
+    r"""
+    Returns the arguments that must be unchanged to resume from a checkpoint, and those that may change silently.
+
+    Args:
+        arguments_class (`type`):
+            Class of the arguments.
+        checkpoint (`Path`):
+            The checkpoint. Earlier versions recorded no facts about the data.
+    """
+    fixed, free = (names_where(arguments_class, on_resume=kind) for kind in ("fixed", "free"))
+    return fixed | {"classes"}, free | ({"classes", "num_images"} - read_state(checkpoint)["arguments"].keys())
 
 
 def recipe_of(
