@@ -173,6 +173,12 @@ def _described(listing: FileListing) -> _Table | None:
         if not paths:
             raise ValueError(f"{file} in {listing.source} needs a column `file_name`. It has {', '.join(table[0])}.")
         columns |= {*paths.values()}
+        hidden = sorted({*paths.values()} & {*table[0]})
+        if hidden:
+            logger.warning(
+                f"{listing.source}: the column {', '.join(hidden)} of {file} is not used: the files of {', '.join(paths)}"
+                " are called so."
+            )
         for row in table:
             found = {}
             for key, column in paths.items():
@@ -183,7 +189,7 @@ def _described(listing: FileListing) -> _Table | None:
                     missing.append(name)
             main = found.get("image", next(iter(found.values())))
             if main is not None:
-                rows.append((main, found | row))
+                rows.append((main, row | found))
     listed = {name for _, row in rows for key, name in row.items() if key in columns}
     unlisted = sorted(known - listed)
     if missing:

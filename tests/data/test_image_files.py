@@ -238,6 +238,15 @@ def test_metadata_of_every_kind(tmp_path, kind):
     assert used(folder, split="test") == ["test/c.png"]
 
 
+@pytest.mark.parametrize("values", [("1.png", "/elsewhere.png"), (1, 2)])
+def test_another_column_called_image_does_not_replace_the_file(tmp_path, caplog, values):
+    folder = make(tmp_path / "set", "0.png", "1.png")
+    text = "".join(f"{i}.png,{value}\n" for i, value in enumerate(values))
+    (folder / "metadata.csv").write_text(f"file_name,image\n{text}")
+    assert used(folder) == ["0.png", "1.png"]
+    assert "the column image of metadata.csv is not used" in caplog.text
+
+
 def test_metadata_of_pairs(tmp_path, caplog):
     folder = make(tmp_path / "set", "large/a.png", "small/a.png", "large/b.png", "small/b.png", "c.png")
     rows = [{"large_file_name": f"large/{name}.png", "small_file_name": f"small/{name}.png"} for name in "ba"]
