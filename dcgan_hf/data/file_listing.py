@@ -3,6 +3,7 @@
 """Image files of folders and archives: what is used, and what is left out for which reason."""
 
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,15 @@ import PIL.features
 import PIL.Image
 import PIL.ImageFile
 
-from ..model_folder import ARGUMENTS_FILE
+from ..model_folder import (
+    ANIMATION_FILE,
+    ARGUMENTS_FILE,
+    COMPARISON_FILE,
+    GRID_FILE,
+    IMAGES_FOLDER,
+    REPORT_FOLDER,
+    SAMPLES_FOLDER,
+)
 
 
 METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -31,6 +40,14 @@ _UNREADABLE = dict.fromkeys(
 _UNREADABLE |= {".svg": "vector graphics", ".jxl": "JPEG XL"}
 # Previews and remains of operating systems.
 _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
+_MODEL_FILES = {"model_index.json", ARGUMENTS_FILE}
+# Files by which the folders of `generate`, `upscale` and `explain` are known.
+_OUTPUT_FILES = {"generation_args.json", "upscaling_args.json", "explanation.json"}
+# Pictures of a run in its folder, which may be that of the training images.
+_PICTURES_OF_A_RUN = re.compile(
+    rf"{SAMPLES_FOLDER}/step-\d+\.png|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
+    rf"|{REPORT_FOLDER}/(samples|neighbors|comparison)\.png"
+)
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
 _HEIC = "HEIC needs `pip install pillow-heif`"
@@ -187,13 +204,17 @@ def list_folder(folder: Path) -> FileListing:
     """Lists the files of a folder and its subfolders. Links are followed, but no folder is entered twice."""
     listing = FileListing(str(folder), lambda name: open(folder / name, "rb"))
     waiting, seen = [""], {_identity(os.stat(folder))}
+    is_run = any((folder / name).is_file() for name in _MODEL_FILES)
     while waiting:
         parent = waiting.pop()
         with os.scandir(folder / parent) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
-        # The samples of a run that was written here are no training images.
-        if parent and any(entry.name in ("model_index.json", ARGUMENTS_FILE) for entry in entries):
-            listing.others.setdefault("folders of models", []).append(parent)
+        # What this program made is no training image, unless the folder itself is asked for.
+        names = {entry.name for entry in entries}
+        kinds = {"folders of models": _MODEL_FILES, "folders that this program wrote": _OUTPUT_FILES}
+        kind = next((kind for kind, marks in kinds.items() if marks & names), None)
+        if parent and kind is not None:
+            listing.others.setdefault(kind, []).append(parent)
             continue
         for entry in entries:
             name = parent + entry.name
@@ -208,6 +229,8 @@ def list_folder(folder: Path) -> FileListing:
                     waiting.append(f"{name}/")
             elif not _is_utf8(name):
                 listing.set_aside("names that are not UTF-8", name)
+            elif is_run and _PICTURES_OF_A_RUN.fullmatch(name):
+                listing.set_aside("pictures of the run in this folder", name)
             elif entry.is_file():
                 listing.add(name)
             else:
@@ -228,10 +251,21 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
+def open_zip(path: str | Path) -> zipfile.ZipFile:
+    """Opens a zip archive. Its names have slashes, also those of a Windows program that wrote backslashes."""
+    archive = zipfile.ZipFile(path)
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")
+        if name not in archive.NameToInfo:
+            info.filename = name
+            archive.NameToInfo[name] = info
+    return archive
+
+
 def list_zip(path: Path) -> FileListing:
     """Lists the files of a zip archive, which is never extracted. Raises a `ValueError` if it is damaged."""
     try:
-        archive = zipfile.ZipFile(path)
+        archive = open_zip(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise ValueError(f"`dataset_name={path}` is not a whole zip archive: {error}.") from error
     listing = FileListing(str(path), archive.open)

@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from .file_listing import LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of
+from .file_listing import LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of, open_zip
 from .preparation import open_split, prepare
 
 
@@ -257,7 +257,7 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
         "image_columns": tuple(table.image_columns),
         "stamp": (stamp.st_size, stamp.st_mtime_ns),
     }
-    with zipfile.ZipFile(listing.source) as archive:
+    with open_zip(listing.source) as archive:
         num_bytes = sum(archive.getinfo(name).file_size for name in listing.images)
     return prepare(_zip_examples, dataset.features, arguments, cache_dir, num_bytes)
 
@@ -265,7 +265,7 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
 def _zip_examples(
     archive: str, columns: dict[str, list[Any]], image_columns: tuple[str, ...], stamp: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
-    with zipfile.ZipFile(archive) as file:
+    with open_zip(archive) as file:
         for values in zip(*columns.values()):
             row = dict(zip(columns, values))
             for key in image_columns:

@@ -21,6 +21,7 @@ from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import decode_image
 from dcgan_hf.data.file_listing import CAN_READ_HEIC, list_folder
 from dcgan_hf.data.image_files import open_image_files, places_of
+from dcgan_hf.inference import generate, upscale
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
@@ -96,6 +97,25 @@ def test_only_top_folders_are_splits(tmp_path, files, classes, streaming):
     else:
         with pytest.raises(ValueError, match="no columns of type `ClassLabel`"):
             load_image_dataset(str(folder), with_labels=True)
+
+
+def test_what_this_program_wrote_is_no_training_image(tmp_path, caplog):
+    """Neither below the training images nor among them, if they lie in the folder of the run."""
+    caplog.set_level(logging.INFO)
+    folder = make(tmp_path / "set", "a.png", "images/b.png", "samples/c.png", "evaluation/d.png")
+    for mark in (generate.SETTINGS_FILE, upscale.SETTINGS_FILE, "explanation.json"):
+        make(folder, f"of {mark}/0.png", f"of {mark}/images/0.png")
+        make(folder, f"of {mark}/{mark}", content=b"{}")
+    own = ["training.gif", "images/grid.png", "images/seed-0.png", "images/comparison.png", "samples/step-0000002.png"]
+    own += ["evaluation/samples.png", "evaluation/neighbors.png"]
+    photos = ["a.png", "evaluation/d.png", "images/b.png", "samples/c.png"]
+    make(folder, *own)
+    assert used(folder) == sorted(own + photos)
+    assert "Not images: folders that this program wrote: 3 (of explanation.json/, " in caplog.text
+    make(folder, "training_args.json", content=b"{}")
+    assert used(folder) == photos
+    assert "Left out: pictures of the run in this folder: 7 (evaluation/neighbors.png, " in caplog.text
+    assert used(folder / f"of {generate.SETTINGS_FILE}") == ["0.png", "images/0.png"]
 
 
 def test_slices_and_sums_of_splits(tmp_path):
@@ -307,6 +327,14 @@ def test_zip_with_splits_and_classes(tmp_path):
     path = make_zip(tmp_path / "set.zip", contents)
     image_dataset = load_image_dataset(path, split="test", with_labels=True)
     assert [row["label"] for row in image_dataset.dataset] == [1] and image_dataset.class_names == ["cat", "dog"]
+
+
+def test_zip_with_the_separators_of_windows(tmp_path):
+    names = [r"train\a\0.png", r"train\b\1.png", r"test\a\2.png", r"test\b\3.png"]
+    path = make_zip(tmp_path / "set.zip", {"train\\": b""} | {name: encoded(i) for i, name in enumerate(names)})
+    dataset = load_image_dataset(path, split="test", with_labels=True)
+    assert dataset.class_names == ["a", "b"] and dataset.dataset["label"][:] == [0, 1]
+    assert [decode_image(row["image"]).getpixel((0, 0)) for row in dataset.dataset] == [2, 3]
 
 
 def test_another_zip_at_the_same_path_is_read(tmp_path):
