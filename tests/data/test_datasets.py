@@ -423,6 +423,36 @@ def test_labels_with_gaps_are_refused(tmp_path):
         load_image_dataset(str(tmp_path / "data.parquet"), label_column="kind", with_labels=True)
 
 
+def folders_of_splits(folder):
+    for name in ("train/a/0.png", "train/b/0.png", "test/c/0.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(png(0))
+    return folder
+
+
+def idx_from_two(folder):
+    write_idx(folder, "train", [10, 40], [1, 2])
+    return folder
+
+
+def labels_from_two(folder):
+    np.savez(
+        folder / "set.npz",
+        x_train=np.zeros((2, 8, 8), np.uint8),
+        y_train=[0, 1],
+        x_test=np.zeros((1, 8, 8), np.uint8),
+        y_test=[3],
+    )
+    return folder / "set.npz"
+
+
+@pytest.mark.parametrize("make, empty", [(folders_of_splits, "c"), (idx_from_two, "0"), (labels_from_two, "3")])
+def test_classes_without_an_image_are_named(tmp_path, caplog, make, empty):
+    path = make(tmp_path)
+    assert empty in load_image_dataset(str(path), with_labels=True).class_names
+    assert f"classes have no image: {empty}\n" in caplog.text
+
+
 def test_label_column_of_images(parquet_file):
     with pytest.raises(ValueError, match="`label_column=image` must contain plain values"):
         load_image_dataset(parquet_file, label_column="image", with_labels=True)
