@@ -4,6 +4,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
     hub_id = image_dataset.hub_id
     in_memory = isinstance(image_dataset.dataset, datasets.Dataset)
     facts: dict[str, Any] = {
-        "name": hub_id or (Path(dataset_name).name if dataset_name else info.dataset_name or "an in-memory dataset"),
+        "name": hub_id or (_last_part(dataset_name) if dataset_name else info.dataset_name or "an in-memory dataset"),
         "hub_id": hub_id,
         "num_images": len(image_dataset.dataset) if in_memory else None,
         "license": info.license,
@@ -59,6 +60,13 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
         except OSError:  # no card, or the Hub cannot be reached
             pass
     return {name: value for name, value in facts.items() if value}
+
+
+def _last_part(path: str) -> str:
+    """Returns what is published of a path. The name of the home folder is often that of a person."""
+    place = os.path.abspath(os.path.expanduser(path))
+    name = "" if place == os.path.expanduser("~") else os.path.basename(place)
+    return name or "a-local-folder"
 
 
 def effective_arguments(
@@ -136,7 +144,7 @@ def recipe_of(
             recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
         elif name in names_where(arguments_class, on_card="name"):
             is_public = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", value) and not Path(value).exists()
-            recipe[name] = value if is_public else Path(value).name
+            recipe[name] = value if is_public else _last_part(value)
     return recipe
 
 
