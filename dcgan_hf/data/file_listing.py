@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Image files of folders and archives: what is used, and what is left out for which reason."""
 
+import logging
 import os
 import re
 import zipfile
@@ -50,13 +51,16 @@ _PICTURES_OF_A_RUN = re.compile(
 )
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
-_HEIC = "HEIC needs `pip install pillow-heif`"
+HEIC = "HEIC needs `pip install pillow-heif`"
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _CUT_NAMES = 3  # of files in a message
 _PAGED = (".gif", ".tif", ".tiff", ".webp", ".apng")
 # Pages are counted in so many files at most: it means opening them.
 _MAX_COUNTED = 1000
 # More bytes than any image that Pillow decodes: a compressed file that declares so many is a bomb.
 MAX_FILE_BYTES = 2**29
+
+logger = logging.getLogger(__name__)
 
 try:
     from pillow_heif import register_heif_opener
@@ -123,7 +127,7 @@ class FileListing:
         if any(part in _SYSTEM_FOLDERS or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
             self.set_aside(_HIDDEN, name)
         elif extension in (".heic", ".heif") and not CAN_READ_HEIC:
-            self.unusable.setdefault(_HEIC, []).append(name)
+            self.unusable.setdefault(HEIC, []).append(name)
         elif extension == ".avif" and not PIL.features.check("avif"):
             self.unusable.setdefault("AVIF cannot be read by this build of Pillow", []).append(name)
         elif extension in _UNREADABLE:
@@ -146,8 +150,8 @@ class FileListing:
                     kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
                     self.others.setdefault(kind, []).append(name)
                     return
-                if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc") and not CAN_READ_HEIC:
-                    self.unusable.setdefault(_HEIC, []).append(name)
+                if is_heic(head) and not CAN_READ_HEIC:
+                    self.unusable.setdefault(HEIC, []).append(name)
                     return
                 is_image = _is_image(file)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
@@ -188,6 +192,11 @@ def first_of(names: list[str]) -> str:
     return f"{shown}, ..." if len(names) > _CUT_NAMES else shown
 
 
+def is_heic(head: bytes) -> bool:
+    """Whether a file that begins so, with 12 bytes at least, is in the format HEIC."""
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+
+
 def _is_image(file: IO[bytes]) -> bool:
     """Whether Pillow knows the format of a file, and can decode it."""
     file.seek(0)
@@ -207,8 +216,15 @@ def list_folder(folder: Path) -> FileListing:
     is_run = any((folder / name).is_file() for name in _MODEL_FILES)
     while waiting:
         parent = waiting.pop()
-        with os.scandir(folder / parent) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
+        try:
+            with os.scandir(folder / parent) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            if not parent:
+                raise ValueError(f"`dataset_name={folder}` cannot be read: {error.strerror}.") from error
+            logger.warning(f"{folder / parent} cannot be read, and is left out: {error.strerror}")
+            listing.others.setdefault("folders that cannot be read", []).append(parent)
+            continue
         # What this program made is no training image, unless the folder itself is asked for.
         names = {entry.name for entry in entries}
         kinds = {"folders of models": _MODEL_FILES, "folders that this program wrote": _OUTPUT_FILES}
@@ -218,7 +234,9 @@ def list_folder(folder: Path) -> FileListing:
             continue
         for entry in entries:
             name = parent + entry.name
-            if entry.is_dir():
+            # Of a link, also one that leads in a circle or to a place without permission.
+            is_dir = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
+            if is_dir:
                 identity = _identity(entry.stat())
                 if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
                     listing.others.setdefault(_HIDDEN, []).append(name)
@@ -231,7 +249,7 @@ def list_folder(folder: Path) -> FileListing:
                 listing.set_aside("names that are not UTF-8", name)
             elif is_run and _PICTURES_OF_A_RUN.fullmatch(name):
                 listing.set_aside("pictures of the run in this folder", name)
-            elif entry.is_file():
+            elif os.path.isfile(entry) if entry.is_symlink() else entry.is_file():
                 listing.add(name)
             else:
                 listing.set_aside("broken links and devices", name)

@@ -9,6 +9,7 @@ import os
 import posixpath
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -137,7 +138,15 @@ def _labelled(listing: FileListing, places: dict[str, tuple[str, str]]) -> _Tabl
     if labels is None:
         inside = {name: places[name][1] for name in listing.images}
         labels = {name: posixpath.basename(posixpath.dirname(within)) for name, within in inside.items()}
-        if len({within.count("/") for within in inside.values()}) > 1 or len({*labels.values()}) < 2:
+        depths = Counter(within.count("/") for within in inside.values())
+        usual = max(depths, key=depths.__getitem__)
+        elsewhere = [name for name, within in inside.items() if within.count("/") != usual]
+        if elsewhere and usual:
+            logger.warning(
+                f"{listing.source}: its folders are not used as classes, because {len(elsewhere):,} images lie higher or"
+                f" deeper than the others ({first_of(elsewhere)})"
+            )
+        if elsewhere or len({*labels.values()}) < 2:
             labels = {}
     classes = {label: i for i, label in enumerate(sorted({*labels.values()}))}
     if not classes:
@@ -152,7 +161,11 @@ def _stylegan_labels(listing: FileListing, file: str) -> dict[str, int] | None:
         pairs = json.loads(listing.read(file))["labels"]
         folder = posixpath.dirname(file)
         labels = {posixpath.join(folder, name): label for name, label in pairs or []}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        logger.warning(
+            f"{listing.source}: {file} is not used: it has no labels as StyleGAN writes them"
+            f" ({type(error).__name__}: {error})"
+        )
         return None
     if any(type(label) is not int for label in labels.values()):  # vectors, such as of a camera
         logger.info(f"{listing.source}: the labels of {file} are not whole numbers, and are not used as classes.")
@@ -190,6 +203,10 @@ def _described(listing: FileListing) -> _Table | None:
             main = found.get("image", next(iter(found.values())))
             if main is not None:
                 rows.append((main, row | found))
+    distinct = {repr((name, sorted(row.items()))): (name, row) for name, row in rows}
+    if len(distinct) < len(rows):
+        logger.warning(f"{listing.source}: {len(rows) - len(distinct):,} rows of {files[0]} repeat others: left out")
+        rows = [*distinct.values()]
     listed = {name for _, row in rows for key, name in row.items() if key in columns}
     unlisted = sorted(known - listed)
     if missing:

@@ -215,6 +215,37 @@ def test_heic(tmp_path):
     assert [decode_image(row["image"]).size for row in load_image_dataset(str(folder)).dataset] == [(4, 3)] * 2
 
 
+def test_a_folder_without_permission_is_left_out(tmp_path, monkeypatch, caplog):
+    folder = make(tmp_path / "set", "a.png", "closed/b.png", "open/c.png")
+    (folder / "circle").symlink_to("circle")
+    scan = os.scandir
+
+    def refusing(path):
+        """Refuses as the system does: root may read every folder."""
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert used(folder) == ["a.png", "open/c.png"]
+    assert "closed cannot be read, and is left out: Permission denied" in caplog.text
+    with pytest.raises(ValueError, match="closed` cannot be read: Permission denied"):
+        load_image_dataset(str(folder / "closed"))
+
+
+def test_a_folder_called_as_idx_is_a_folder(tmp_path):
+    assert used(make(tmp_path / "set", "train-images-idx3-ubyte/c.png")) == ["train-images-idx3-ubyte/c.png"]
+
+
+@pytest.mark.skipif(CAN_READ_HEIC, reason="can read HEIC")
+@pytest.mark.parametrize("brand", [b"heic", b"msf1"])
+def test_heic_under_another_name_is_called_heic(tmp_path, brand):
+    folder = make(tmp_path / "phone", "a.jpg", "b", content=HEIC.replace(b"heic", brand, 1))
+    assert list_folder(folder).unusable == {"HEIC needs `pip install pillow-heif`": ["b"]}
+    with pytest.raises(ValueError, match="HEIC needs `pip install pillow-heif`"):
+        decode_image({"path": str(folder / "a.jpg"), "bytes": None})
+
+
 @pytest.mark.parametrize("name", ["photos", "digits", "procedural_faces"])
 def test_a_folder_called_as_a_built_in_dataset(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -265,6 +296,27 @@ def test_another_column_called_image_does_not_replace_the_file(tmp_path, caplog,
     (folder / "metadata.csv").write_text(f"file_name,image\n{text}")
     assert used(folder) == ["0.png", "1.png"]
     assert "the column image of metadata.csv is not used" in caplog.text
+
+
+def test_a_row_counts_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    folder = make(tmp_path / "set", "0.png", "1.png")
+    (folder / "metadata.csv").write_text("file_name,text\n" + "0.png,a\n" * 5 + "1.png,b\n")
+    assert used(folder) == ["0.png", "1.png"]
+    assert "2 image files found, 2 used" in caplog.text
+    assert "4 rows of metadata.csv repeat others" in caplog.text
+
+
+def test_why_folders_are_no_classes(tmp_path, caplog):
+    used(make(tmp_path / "set", "cover.png", "a/0.png", "b/0.png"))
+    assert "1 images lie higher or deeper than the others (cover.png)" in caplog.text
+
+
+def test_a_damaged_list_of_stylegan_is_named(tmp_path, caplog):
+    folder = make(tmp_path / "set", "00000/0.png")
+    make(folder, "dataset.json", content=b'{"labels": [["00000/0.p')
+    used(folder)
+    assert "dataset.json is not used: it has no labels as StyleGAN writes them (JSONDecodeError: " in caplog.text
 
 
 def test_metadata_of_pairs(tmp_path, caplog):
