@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of image datasets, and detection of their image and label columns."""
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -12,8 +13,12 @@ import torch
 
 from ..flags import DatasetArguments
 from ..image_processing_dcgan import array_to_pixels, check_type, rows_to_array
+from .bad_images import first_reasons
 from .opening import AnyDataset, open_dataset
 from .seeding import seeded_generator
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -147,7 +152,9 @@ def find_images(
     if not isinstance(dataset.features[label_column], datasets.ClassLabel):
         dataset = _as_classes(dataset, label_column)
     elif isinstance(dataset, datasets.Dataset):
-        _check_classes(label_column, [label is not None and label >= 0 for label in dataset[label_column]])
+        labels = dataset[label_column][:]
+        _check_classes(label_column, [label is not None and label >= 0 for label in labels])
+        _warn_of_empty_classes(label_column, dataset.features[label_column].names, {*labels})
     columns = {image_column: "image", label_column: "label"}
     return ImageDataset(_encoded_images(dataset, columns), dataset.features[label_column].names)
 
@@ -176,6 +183,13 @@ def _check_classes(label_column: str, have_class: list[bool]) -> None:
     if not all(have_class):
         without = have_class.count(False)
         raise ValueError(f"`label_column={label_column}`: {without} of {len(have_class)} images have no class.")
+
+
+def _warn_of_empty_classes(label_column: str, names: list[str], used: set[int]) -> None:
+    """Warns of classes that other splits or gaps between the labels add: a model cannot learn them."""
+    empty = [name for i, name in enumerate(names) if i not in used]
+    if empty:
+        logger.warning(f"`{label_column}`: {len(empty)} of {len(names)} classes have no image: {first_reasons(empty)}")
 
 
 def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> ImageDataset:

@@ -24,6 +24,7 @@ from ..image_processing_dcgan import (
 )
 from .bad_images import ADVICE, BadImageError, image_name, reason_of
 from .datasets import ImageDataset
+from .file_listing import CAN_READ_HEIC, HEIC, is_heic
 
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,13 @@ def decode_image(encoded: dict[str, Any] | None) -> PIL.Image.Image:
         raise ValueError("it is empty")
     if content is None and "://" in str(path):  # on the Hub
         return _DECODER.decode_example(encoded)
-    image = PIL.Image.open(str(path) if content is None else io.BytesIO(content))
+    try:
+        image = PIL.Image.open(str(path) if content is None else io.BytesIO(content))
+    except PIL.UnidentifiedImageError as error:
+        with open(str(path), "rb") if content is None else io.BytesIO(content) as file:
+            if is_heic(file.read(12)) and not CAN_READ_HEIC:
+                raise ValueError(HEIC) from error
+        raise
     image.load()  # also closes the file
     return turn_upright(image)
 

@@ -2,7 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Image files of folders and archives: what is used, and what is left out for which reason."""
 
+import logging
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +15,15 @@ import PIL.features
 import PIL.Image
 import PIL.ImageFile
 
-from ..model_folder import ARGUMENTS_FILE
+from ..model_folder import (
+    ANIMATION_FILE,
+    ARGUMENTS_FILE,
+    COMPARISON_FILE,
+    GRID_FILE,
+    IMAGES_FOLDER,
+    REPORT_FOLDER,
+    SAMPLES_FOLDER,
+)
 
 
 METADATA_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -31,15 +41,26 @@ _UNREADABLE = dict.fromkeys(
 _UNREADABLE |= {".svg": "vector graphics", ".jxl": "JPEG XL"}
 # Previews and remains of operating systems.
 _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
+_MODEL_FILES = {"model_index.json", ARGUMENTS_FILE}
+# Files by which the folders of `generate`, `upscale` and `explain` are known.
+_OUTPUT_FILES = {"generation_args.json", "upscaling_args.json", "explanation.json"}
+# Pictures of a run in its folder, which may be that of the training images.
+_PICTURES_OF_A_RUN = re.compile(
+    rf"{SAMPLES_FOLDER}/step-\d+\.png|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
+    rf"|{REPORT_FOLDER}/(samples|neighbors|comparison)\.png"
+)
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
-_HEIC = "HEIC needs `pip install pillow-heif`"
+HEIC = "HEIC needs `pip install pillow-heif`"
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _CUT_NAMES = 3  # of files in a message
 _PAGED = (".gif", ".tif", ".tiff", ".webp", ".apng")
 # Pages are counted in so many files at most: it means opening them.
 _MAX_COUNTED = 1000
 # More bytes than any image that Pillow decodes: a compressed file that declares so many is a bomb.
 MAX_FILE_BYTES = 2**29
+
+logger = logging.getLogger(__name__)
 
 try:
     from pillow_heif import register_heif_opener
@@ -106,7 +127,7 @@ class FileListing:
         if any(part in _SYSTEM_FOLDERS or part.startswith(".") for part in name.split("/") if part not in (".", "..")):
             self.set_aside(_HIDDEN, name)
         elif extension in (".heic", ".heif") and not CAN_READ_HEIC:
-            self.unusable.setdefault(_HEIC, []).append(name)
+            self.unusable.setdefault(HEIC, []).append(name)
         elif extension == ".avif" and not PIL.features.check("avif"):
             self.unusable.setdefault("AVIF cannot be read by this build of Pillow", []).append(name)
         elif extension in _UNREADABLE:
@@ -129,8 +150,8 @@ class FileListing:
                     kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
                     self.others.setdefault(kind, []).append(name)
                     return
-                if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc") and not CAN_READ_HEIC:
-                    self.unusable.setdefault(_HEIC, []).append(name)
+                if is_heic(head) and not CAN_READ_HEIC:
+                    self.unusable.setdefault(HEIC, []).append(name)
                     return
                 is_image = _is_image(file)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
@@ -171,6 +192,11 @@ def first_of(names: list[str]) -> str:
     return f"{shown}, ..." if len(names) > _CUT_NAMES else shown
 
 
+def is_heic(head: bytes) -> bool:
+    """Whether a file that begins so, with 12 bytes at least, is in the format HEIC."""
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+
+
 def _is_image(file: IO[bytes]) -> bool:
     """Whether Pillow knows the format of a file, and can decode it."""
     file.seek(0)
@@ -187,17 +213,30 @@ def list_folder(folder: Path) -> FileListing:
     """Lists the files of a folder and its subfolders. Links are followed, but no folder is entered twice."""
     listing = FileListing(str(folder), lambda name: open(folder / name, "rb"))
     waiting, seen = [""], {_identity(os.stat(folder))}
+    is_run = any((folder / name).is_file() for name in _MODEL_FILES)
     while waiting:
         parent = waiting.pop()
-        with os.scandir(folder / parent) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-        # The samples of a run that was written here are no training images.
-        if parent and any(entry.name in ("model_index.json", ARGUMENTS_FILE) for entry in entries):
-            listing.others.setdefault("folders of models", []).append(parent)
+        try:
+            with os.scandir(folder / parent) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            if not parent:
+                raise ValueError(f"`dataset_name={folder}` cannot be read: {error.strerror}.") from error
+            logger.warning(f"{folder / parent} cannot be read, and is left out: {error.strerror}")
+            listing.others.setdefault("folders that cannot be read", []).append(parent)
+            continue
+        # What this program made is no training image, unless the folder itself is asked for.
+        names = {entry.name for entry in entries}
+        kinds = {"folders of models": _MODEL_FILES, "folders that this program wrote": _OUTPUT_FILES}
+        kind = next((kind for kind, marks in kinds.items() if marks & names), None)
+        if parent and kind is not None:
+            listing.others.setdefault(kind, []).append(parent)
             continue
         for entry in entries:
             name = parent + entry.name
-            if entry.is_dir():
+            # Of a link, also one that leads in a circle or to a place without permission.
+            is_dir = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
+            if is_dir:
                 identity = _identity(entry.stat())
                 if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
                     listing.others.setdefault(_HIDDEN, []).append(name)
@@ -208,7 +247,9 @@ def list_folder(folder: Path) -> FileListing:
                     waiting.append(f"{name}/")
             elif not _is_utf8(name):
                 listing.set_aside("names that are not UTF-8", name)
-            elif entry.is_file():
+            elif is_run and _PICTURES_OF_A_RUN.fullmatch(name):
+                listing.set_aside("pictures of the run in this folder", name)
+            elif os.path.isfile(entry) if entry.is_symlink() else entry.is_file():
                 listing.add(name)
             else:
                 listing.set_aside("broken links and devices", name)
@@ -228,10 +269,21 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
+def open_zip(path: str | Path) -> zipfile.ZipFile:
+    """Opens a zip archive. Its names have slashes, also those of a Windows program that wrote backslashes."""
+    archive = zipfile.ZipFile(path)
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")
+        if name not in archive.NameToInfo:
+            info.filename = name
+            archive.NameToInfo[name] = info
+    return archive
+
+
 def list_zip(path: Path) -> FileListing:
     """Lists the files of a zip archive, which is never extracted. Raises a `ValueError` if it is damaged."""
     try:
-        archive = zipfile.ZipFile(path)
+        archive = open_zip(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise ValueError(f"`dataset_name={path}` is not a whole zip archive: {error}.") from error
     listing = FileListing(str(path), archive.open)

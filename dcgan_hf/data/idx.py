@@ -27,7 +27,7 @@ _MAX_RATIO = 1032  # of deflate
 def idx_files(folder: Path) -> list[Path]:
     """Returns the image files in IDX format of a folder, sorted."""
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in files if _IMAGE_FILE.fullmatch(path.name))
+    return sorted(path for path in files if _IMAGE_FILE.fullmatch(path.name) and path.is_file())
 
 
 def open_idx(image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:

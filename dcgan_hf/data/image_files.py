@@ -9,6 +9,7 @@ import os
 import posixpath
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,7 +21,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from .file_listing import LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of
+from .file_listing import LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of, open_zip
 from .preparation import open_split, prepare
 
 
@@ -137,7 +138,15 @@ def _labelled(listing: FileListing, places: dict[str, tuple[str, str]]) -> _Tabl
     if labels is None:
         inside = {name: places[name][1] for name in listing.images}
         labels = {name: posixpath.basename(posixpath.dirname(within)) for name, within in inside.items()}
-        if len({within.count("/") for within in inside.values()}) > 1 or len({*labels.values()}) < 2:
+        depths = Counter(within.count("/") for within in inside.values())
+        usual = max(depths, key=depths.__getitem__)
+        elsewhere = [name for name, within in inside.items() if within.count("/") != usual]
+        if elsewhere and usual:
+            logger.warning(
+                f"{listing.source}: its folders are not used as classes, because {len(elsewhere):,} images lie higher or"
+                f" deeper than the others ({first_of(elsewhere)})"
+            )
+        if elsewhere or len({*labels.values()}) < 2:
             labels = {}
     classes = {label: i for i, label in enumerate(sorted({*labels.values()}))}
     if not classes:
@@ -152,7 +161,11 @@ def _stylegan_labels(listing: FileListing, file: str) -> dict[str, int] | None:
         pairs = json.loads(listing.read(file))["labels"]
         folder = posixpath.dirname(file)
         labels = {posixpath.join(folder, name): label for name, label in pairs or []}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        logger.warning(
+            f"{listing.source}: {file} is not used: it has no labels as StyleGAN writes them"
+            f" ({type(error).__name__}: {error})"
+        )
         return None
     if any(type(label) is not int for label in labels.values()):  # vectors, such as of a camera
         logger.info(f"{listing.source}: the labels of {file} are not whole numbers, and are not used as classes.")
@@ -173,6 +186,12 @@ def _described(listing: FileListing) -> _Table | None:
         if not paths:
             raise ValueError(f"{file} in {listing.source} needs a column `file_name`. It has {', '.join(table[0])}.")
         columns |= {*paths.values()}
+        hidden = sorted({*paths.values()} & {*table[0]})
+        if hidden:
+            logger.warning(
+                f"{listing.source}: the column {', '.join(hidden)} of {file} is not used: the files of {', '.join(paths)}"
+                " are called so."
+            )
         for row in table:
             found = {}
             for key, column in paths.items():
@@ -183,7 +202,11 @@ def _described(listing: FileListing) -> _Table | None:
                     missing.append(name)
             main = found.get("image", next(iter(found.values())))
             if main is not None:
-                rows.append((main, found | row))
+                rows.append((main, row | found))
+    distinct = {repr((name, sorted(row.items()))): (name, row) for name, row in rows}
+    if len(distinct) < len(rows):
+        logger.warning(f"{listing.source}: {len(rows) - len(distinct):,} rows of {files[0]} repeat others: left out")
+        rows = [*distinct.values()]
     listed = {name for _, row in rows for key, name in row.items() if key in columns}
     unlisted = sorted(known - listed)
     if missing:
@@ -251,7 +274,7 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
         "image_columns": tuple(table.image_columns),
         "stamp": (stamp.st_size, stamp.st_mtime_ns),
     }
-    with zipfile.ZipFile(listing.source) as archive:
+    with open_zip(listing.source) as archive:
         num_bytes = sum(archive.getinfo(name).file_size for name in listing.images)
     return prepare(_zip_examples, dataset.features, arguments, cache_dir, num_bytes)
 
@@ -259,7 +282,7 @@ def _dataset(listing: FileListing, table: _Table, cache_dir: str | None) -> data
 def _zip_examples(
     archive: str, columns: dict[str, list[Any]], image_columns: tuple[str, ...], stamp: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
-    with zipfile.ZipFile(archive) as file:
+    with open_zip(archive) as file:
         for values in zip(*columns.values()):
             row = dict(zip(columns, values))
             for key in image_columns:

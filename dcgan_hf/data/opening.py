@@ -4,6 +4,7 @@
 
 import glob
 import logging
+import os
 import re
 import tarfile
 from collections import Counter
@@ -56,7 +57,11 @@ def open_dataset(
     """
     path = Path(dataset_name).expanduser()
     extension = path.suffix.lower()
-    is_saved = (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise ValueError(f"`dataset_name={dataset_name}` cannot be read: permission denied.")
+    # Other programs, too, call a file state.json.
+    is_saved = all((path / name).is_file() for name in ("state.json", "dataset_info.json"))
+    is_saved = is_saved or (path / "dataset_dict.json").is_file()
     image_files = idx_files(path)
     is_file = extension in (*_BUILDERS, *ARCHIVES) and not path.is_dir()
     if config_name is not None and (dataset_name in _BUILT_IN or is_saved or image_files or is_file):
@@ -67,7 +72,7 @@ def open_dataset(
     if is_saved:
         return _open_saved(path, split), None
     if image_files:
-        return open_idx(image_files, split, cache_dir), None
+        return _open_idx(path, image_files, split, cache_dir), None
     if path.is_dir():
         return _open_folder(path, config_name, split, cache_dir, streaming), None
     if is_file:
@@ -107,11 +112,23 @@ def _check_not_hidden(folder: Path) -> None:
 
 
 def _open_saved(folder: Path, split: str) -> datasets.Dataset:
-    dataset = datasets.load_from_disk(str(folder))
+    try:
+        dataset = datasets.load_from_disk(str(folder))
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"`dataset_name={folder}`, a saved dataset, is damaged: {error}") from error
     if isinstance(dataset, datasets.DatasetDict):
         return open_split({name: len(part) for name, part in dataset.items()}, split, str(folder), dataset.__getitem__)
     if split not in ("train", str(dataset.split)):
         raise ValueError(f"{str(folder)!r} has no splits, so `dataset_split={split}` cannot be used.")
+    return dataset
+
+
+def _open_idx(folder: Path, image_files: list[Path], split: str, cache_dir: str | None) -> datasets.Dataset:
+    dataset = open_idx(image_files, split, cache_dir)
+    logger.info(f"{folder}: {len(dataset):,} images of IDX files are used")
+    beside = list_folder(folder).images
+    if beside:
+        logger.warning(f"{folder}: left out: images beside IDX files: {len(beside):,} ({first_of(beside)})")
     return dataset
 
 
@@ -173,7 +190,7 @@ def _has_configurations(folder: Path) -> bool:
     if not card.is_file():
         return False
     try:
-        return "configs" in DatasetCard.load(card, ignore_metadata_errors=True).data.to_dict()
+        return isinstance(DatasetCard.load(card, ignore_metadata_errors=True).data.to_dict().get("configs"), list)
     except Exception:  # a text of the user, of any form
         return False
 
@@ -213,6 +230,8 @@ def _load(
         raise ValueError(f"`dataset_name={name}` cannot be read: {error.__cause__ or error}") from error
     except (pyarrow.ArrowException, tarfile.TarError, EOFError) as error:
         raise ValueError(f"`dataset_name={name}` cannot be read: {error}") from error
+    except ValueError as error:  # of the names of splits and configurations, and of cards
+        raise ValueError(f"`dataset_name={name}`: {error}") from error
 
 
 def _load_digits() -> datasets.Dataset:

@@ -4,6 +4,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from ..flags import names_where
 from ..hardware import describe_hardware
 from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, read_results, write_json
 from .arguments import NETWORK_ARGUMENTS, TrainingArguments
+from .checkpoint_files import read_state
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
@@ -45,7 +47,7 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
     hub_id = image_dataset.hub_id
     in_memory = isinstance(image_dataset.dataset, datasets.Dataset)
     facts: dict[str, Any] = {
-        "name": hub_id or (Path(dataset_name).name if dataset_name else info.dataset_name or "an in-memory dataset"),
+        "name": hub_id or (_last_part(dataset_name) if dataset_name else info.dataset_name or "an in-memory dataset"),
         "hub_id": hub_id,
         "num_images": len(image_dataset.dataset) if in_memory else None,
         "license": info.license,
@@ -60,6 +62,13 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
     return {name: value for name, value in facts.items() if value}
 
 
+def _last_part(path: str) -> str:
+    """Returns what is published of a path. The name of the home folder is often that of a person."""
+    place = os.path.abspath(os.path.expanduser(path))
+    name = "" if place == os.path.expanduser("~") else os.path.basename(place)
+    return name or "a-local-folder"
+
+
 def effective_arguments(
     args: TrainingArguments, accelerator: Accelerator, task: Task, num_steps: int
 ) -> dict[str, Any]:
@@ -69,14 +78,42 @@ def effective_arguments(
         arguments["max_train_steps"] = num_steps
     if "diff_augment" in arguments:
         arguments["diff_augment"] = task.augmentations or ["none"]
-    return arguments | {
-        "mixed_precision": accelerator.mixed_precision,
-        "device": accelerator.device.type,
-        "num_cpu_threads": torch.get_num_threads(),
-        "num_channels": task.num_channels,
-        # A resumed run must end at the step where the learning rates reach 0.
-        "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+    return (
+        arguments
+        | {
+            "mixed_precision": accelerator.mixed_precision,
+            "device": accelerator.device.type,
+            "num_cpu_threads": torch.get_num_threads(),
+            "num_channels": task.num_channels,
+            # A resumed run must end at the step where the learning rates reach 0.
+            "lr_decay_steps": num_steps if args.lr_scheduler != "constant" else None,
+        }
+        | _data_of(task.image_dataset)
+    )
+
+
+def _data_of(image_dataset: ImageDataset) -> dict[str, Any]:
+    """Returns the facts that show on resuming whether the data have changed: classes by id, and number of images."""
+    dataset = image_dataset.dataset
+    label = (dataset.features or {}).get("label")  # with the names of the dataset, not those that the user gives them
+    return {
+        "classes": label.names if label is not None else image_dataset.class_names,
+        "num_images": len(dataset) if isinstance(dataset, datasets.Dataset) else None,
     }
+
+
+def kinds_on_resume(arguments_class: type, checkpoint: Path) -> tuple[set[str], set[str]]:
+    r"""
+    Returns the arguments that must be unchanged to resume from a checkpoint, and those that may change silently.
+
+    Args:
+        arguments_class (`type`):
+            Class of the arguments.
+        checkpoint (`Path`):
+            The checkpoint. Earlier versions recorded no facts about the data.
+    """
+    fixed, free = (names_where(arguments_class, on_resume=kind) for kind in ("fixed", "free"))
+    return fixed | {"classes"}, free | ({"classes", "num_images"} - read_state(checkpoint)["arguments"].keys())
 
 
 def recipe_of(
@@ -107,7 +144,7 @@ def recipe_of(
             recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
         elif name in names_where(arguments_class, on_card="name"):
             is_public = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", value) and not Path(value).exists()
-            recipe[name] = value if is_public else Path(value).name
+            recipe[name] = value if is_public else _last_part(value)
     return recipe
 
 

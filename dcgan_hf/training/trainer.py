@@ -22,7 +22,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..data.loaders import endless_batches
 from ..evaluation.records import Metric, by_name, check_place_for_metrics, write_metrics
-from ..flags import names_where
 from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
@@ -51,7 +50,7 @@ from .engine import Engine, Loss, Optimizers, check_parts, own_shard
 from .failures import check_finite, keeping_progress
 from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
-from .results import describe_dataset, effective_arguments, recipe_of, write_results
+from .results import describe_dataset, effective_arguments, kinds_on_resume, recipe_of, write_results
 from .running_statistics import RunningStatistics
 from .samples import draw_for_card, sample_path
 from .session import StopSignals, session
@@ -214,7 +213,7 @@ class Trainer:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
         if resume is not None:
-            fixed, free = (names_where(self.arguments_class, on_resume=kind) for kind in ("fixed", "free"))
+            fixed, free = kinds_on_resume(self.arguments_class, resume)
             self.state = load_checkpoint(accelerator, resume, self.arguments, fixed, free)
             if args.save_best:
                 self.state.forget_best_unless_in(self.output_dir)

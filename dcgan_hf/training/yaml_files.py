@@ -104,12 +104,14 @@ def as_type(value: Any, hint: Any) -> Any:
     kinds = alternatives_of(hint)
     if isinstance(value, dict):
         return resolve(value)
+    inner = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list]
     if isinstance(value, list):
-        inner = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list]
         return [as_type(item, inner[0]) for item in value] if inner else resolve(value)
     choices = {str(choice): choice for choice in choices_of(hint)}
     if isinstance(value, Plain) and value in _NULL:
         return None
+    if inner and isinstance(value, str):  # a single word, as on the command line
+        return [as_type(value, inner[0])]
     if value in choices:
         return choices[value]
     if bool in kinds and isinstance(value, str):

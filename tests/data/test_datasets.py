@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -245,6 +246,23 @@ def test_saved_dataset(tmp_path, streaming):
     check_animals(image_dataset, streaming, ["cat", "dog"])
 
 
+def test_files_of_other_programs_are_no_saved_dataset(image_folder):
+    """An app wrote its state beside the photographs, and a text about them has a word of dataset cards."""
+    (Path(image_folder) / "state.json").write_text("{}")
+    (Path(image_folder) / "README.md").write_text("---\nconfigs: nothing\n---\n")
+    check_animals(load_image_dataset(image_folder, with_labels=True), False, ["cat", "dog"])
+
+
+@pytest.mark.parametrize("name", ["data-00000-of-00001.arrow", "state.json", "dataset_info.json"])
+@pytest.mark.parametrize("portion", [0, 0.5])
+def test_a_damaged_saved_dataset_is_named(tmp_path, name, portion):
+    animals().save_to_disk(tmp_path / "saved")
+    content = (tmp_path / "saved" / name).read_bytes()
+    (tmp_path / "saved" / name).write_bytes(content[: int(portion * len(content))])
+    with pytest.raises(ValueError, match="^`dataset_name=.*saved`, a saved dataset, is damaged: "):
+        load_image_dataset(str(tmp_path / "saved"))
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_saved_dataset_dict(tmp_path, streaming):
     DatasetDict(train=animals(), test=animals().select([2])).save_to_disk(tmp_path / "saved")
@@ -269,6 +287,15 @@ def test_idx_files(tmp_path, compress, streaming):
     assert values(test) == [40, 50] and labels(test) == [1, 0]
     image = decode_image(next(iter(train.dataset))["image"])
     assert image.size == (6, 5) and image.getpixel((5, 4)) == 255
+
+
+def test_images_beside_idx_files_are_left_out_aloud(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_idx(tmp_path, "train", [10, 40], None)
+    grey(7).save(tmp_path / "a.png")
+    assert values(load_image_dataset(str(tmp_path))) == [10, 40]
+    assert f"{tmp_path}: 2 images of IDX files are used" in caplog.text
+    assert "images beside IDX files: 1 (a.png)" in caplog.text
 
 
 def test_idx_files_without_labels(tmp_path):
@@ -421,6 +448,36 @@ def test_labels_with_gaps_are_refused(tmp_path):
     labelled_with(Value("string"), ["a", None]).to_parquet(tmp_path / "data.parquet")
     with pytest.raises(ValueError, match="`label_column=kind`: 1 of 2 images have no class"):
         load_image_dataset(str(tmp_path / "data.parquet"), label_column="kind", with_labels=True)
+
+
+def folders_of_splits(folder):
+    for name in ("train/a/0.png", "train/b/0.png", "test/c/0.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(png(0))
+    return folder
+
+
+def idx_from_two(folder):
+    write_idx(folder, "train", [10, 40], [1, 2])
+    return folder
+
+
+def labels_from_two(folder):
+    np.savez(
+        folder / "set.npz",
+        x_train=np.zeros((2, 8, 8), np.uint8),
+        y_train=[0, 1],
+        x_test=np.zeros((1, 8, 8), np.uint8),
+        y_test=[3],
+    )
+    return folder / "set.npz"
+
+
+@pytest.mark.parametrize("make, empty", [(folders_of_splits, "c"), (idx_from_two, "0"), (labels_from_two, "3")])
+def test_classes_without_an_image_are_named(tmp_path, caplog, make, empty):
+    path = make(tmp_path)
+    assert empty in load_image_dataset(str(path), with_labels=True).class_names
+    assert f"classes have no image: {empty}\n" in caplog.text
 
 
 def test_label_column_of_images(parquet_file):

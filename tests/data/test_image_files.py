@@ -21,6 +21,7 @@ from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import decode_image
 from dcgan_hf.data.file_listing import CAN_READ_HEIC, list_folder
 from dcgan_hf.data.image_files import open_image_files, places_of
+from dcgan_hf.inference import generate, upscale
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
@@ -96,6 +97,25 @@ def test_only_top_folders_are_splits(tmp_path, files, classes, streaming):
     else:
         with pytest.raises(ValueError, match="no columns of type `ClassLabel`"):
             load_image_dataset(str(folder), with_labels=True)
+
+
+def test_what_this_program_wrote_is_no_training_image(tmp_path, caplog):
+    """Neither below the training images nor among them, if they lie in the folder of the run."""
+    caplog.set_level(logging.INFO)
+    folder = make(tmp_path / "set", "a.png", "images/b.png", "samples/c.png", "evaluation/d.png")
+    for mark in (generate.SETTINGS_FILE, upscale.SETTINGS_FILE, "explanation.json"):
+        make(folder, f"of {mark}/0.png", f"of {mark}/images/0.png")
+        make(folder, f"of {mark}/{mark}", content=b"{}")
+    own = ["training.gif", "images/grid.png", "images/seed-0.png", "images/comparison.png", "samples/step-0000002.png"]
+    own += ["evaluation/samples.png", "evaluation/neighbors.png"]
+    photos = ["a.png", "evaluation/d.png", "images/b.png", "samples/c.png"]
+    make(folder, *own)
+    assert used(folder) == sorted(own + photos)
+    assert "Not images: folders that this program wrote: 3 (of explanation.json/, " in caplog.text
+    make(folder, "training_args.json", content=b"{}")
+    assert used(folder) == photos
+    assert "Left out: pictures of the run in this folder: 7 (evaluation/neighbors.png, " in caplog.text
+    assert used(folder / f"of {generate.SETTINGS_FILE}") == ["0.png", "images/0.png"]
 
 
 def test_slices_and_sums_of_splits(tmp_path):
@@ -195,6 +215,37 @@ def test_heic(tmp_path):
     assert [decode_image(row["image"]).size for row in load_image_dataset(str(folder)).dataset] == [(4, 3)] * 2
 
 
+def test_a_folder_without_permission_is_left_out(tmp_path, monkeypatch, caplog):
+    folder = make(tmp_path / "set", "a.png", "closed/b.png", "open/c.png")
+    (folder / "circle").symlink_to("circle")
+    scan = os.scandir
+
+    def refusing(path):
+        """Refuses as the system does: root may read every folder."""
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert used(folder) == ["a.png", "open/c.png"]
+    assert "closed cannot be read, and is left out: Permission denied" in caplog.text
+    with pytest.raises(ValueError, match="closed` cannot be read: Permission denied"):
+        load_image_dataset(str(folder / "closed"))
+
+
+def test_a_folder_called_as_idx_is_a_folder(tmp_path):
+    assert used(make(tmp_path / "set", "train-images-idx3-ubyte/c.png")) == ["train-images-idx3-ubyte/c.png"]
+
+
+@pytest.mark.skipif(CAN_READ_HEIC, reason="can read HEIC")
+@pytest.mark.parametrize("brand", [b"heic", b"msf1"])
+def test_heic_under_another_name_is_called_heic(tmp_path, brand):
+    folder = make(tmp_path / "phone", "a.jpg", "b", content=HEIC.replace(b"heic", brand, 1))
+    assert list_folder(folder).unusable == {"HEIC needs `pip install pillow-heif`": ["b"]}
+    with pytest.raises(ValueError, match="HEIC needs `pip install pillow-heif`"):
+        decode_image({"path": str(folder / "a.jpg"), "bytes": None})
+
+
 @pytest.mark.parametrize("name", ["photos", "digits", "procedural_faces"])
 def test_a_folder_called_as_a_built_in_dataset(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -236,6 +287,36 @@ def test_metadata_of_every_kind(tmp_path, kind):
     image_dataset = load_image_dataset(str(folder), with_labels=True, label_column="kind")
     assert [row["label"] for row in image_dataset.dataset] == [0, 1] and image_dataset.class_names == ["cat", "dog"]
     assert used(folder, split="test") == ["test/c.png"]
+
+
+@pytest.mark.parametrize("values", [("1.png", "/elsewhere.png"), (1, 2)])
+def test_another_column_called_image_does_not_replace_the_file(tmp_path, caplog, values):
+    folder = make(tmp_path / "set", "0.png", "1.png")
+    text = "".join(f"{i}.png,{value}\n" for i, value in enumerate(values))
+    (folder / "metadata.csv").write_text(f"file_name,image\n{text}")
+    assert used(folder) == ["0.png", "1.png"]
+    assert "the column image of metadata.csv is not used" in caplog.text
+
+
+def test_a_row_counts_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    folder = make(tmp_path / "set", "0.png", "1.png")
+    (folder / "metadata.csv").write_text("file_name,text\n" + "0.png,a\n" * 5 + "1.png,b\n")
+    assert used(folder) == ["0.png", "1.png"]
+    assert "2 image files found, 2 used" in caplog.text
+    assert "4 rows of metadata.csv repeat others" in caplog.text
+
+
+def test_why_folders_are_no_classes(tmp_path, caplog):
+    used(make(tmp_path / "set", "cover.png", "a/0.png", "b/0.png"))
+    assert "1 images lie higher or deeper than the others (cover.png)" in caplog.text
+
+
+def test_a_damaged_list_of_stylegan_is_named(tmp_path, caplog):
+    folder = make(tmp_path / "set", "00000/0.png")
+    make(folder, "dataset.json", content=b'{"labels": [["00000/0.p')
+    used(folder)
+    assert "dataset.json is not used: it has no labels as StyleGAN writes them (JSONDecodeError: " in caplog.text
 
 
 def test_metadata_of_pairs(tmp_path, caplog):
@@ -298,6 +379,14 @@ def test_zip_with_splits_and_classes(tmp_path):
     path = make_zip(tmp_path / "set.zip", contents)
     image_dataset = load_image_dataset(path, split="test", with_labels=True)
     assert [row["label"] for row in image_dataset.dataset] == [1] and image_dataset.class_names == ["cat", "dog"]
+
+
+def test_zip_with_the_separators_of_windows(tmp_path):
+    names = [r"train\a\0.png", r"train\b\1.png", r"test\a\2.png", r"test\b\3.png"]
+    path = make_zip(tmp_path / "set.zip", {"train\\": b""} | {name: encoded(i) for i, name in enumerate(names)})
+    dataset = load_image_dataset(path, split="test", with_labels=True)
+    assert dataset.class_names == ["a", "b"] and dataset.dataset["label"][:] == [0, 1]
+    assert [decode_image(row["image"]).getpixel((0, 0)) for row in dataset.dataset] == [2, 3]
 
 
 def test_another_zip_at_the_same_path_is_read(tmp_path):

@@ -8,6 +8,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ from dcgan_hf.training.checkpointing import (
 )
 from dcgan_hf.training.session import StopSignals
 
-from ..train_utils import checkpoints, fingerprint, run_command, train_here
+from ..train_utils import checkpoints, fingerprint, run_command, tiny_flags, train_here
 
 
 OPTIONS = {"max_train_steps": 8, "checkpointing_steps": 4}
@@ -294,6 +295,35 @@ def test_checksums_of_another_form_are_refused(copy):
 
 
 # ---- files of others ----
+
+
+def test_a_run_resumes_with_its_classes_in_their_order(tmp_path, caplog):
+    """Renaming a class folder changes the ids of the others. More images change the result, but not the classes."""
+
+    def train(output_dir, **more):
+        run_command("train", *tiny_flags(output_dir, **changes, **more), "--class_names", "x", "y")
+
+    data = tmp_path / "data"
+    for name in ("a", "b"):
+        (data / name).mkdir(parents=True)
+        for i in range(4):
+            PIL.Image.new("L", (16, 16), 60 * i).save(data / name / f"{i}.png")
+    changes = {"dataset_name": data, "class_conditional": True, "train_batch_size": 4, "checkpointing_steps": 1}
+    train(tmp_path / "run", max_train_steps=1)
+    shutil.copy(data / "a" / "0.png", data / "a" / "4.png")
+    shutil.copytree(tmp_path / "run", tmp_path / "more")
+    resumed = {"max_train_steps": 2, "resume_from_checkpoint": "latest"}
+    train(tmp_path / "more", **resumed)
+    assert "Resuming with `num_images=9` from a checkpoint with 8" in caplog.text
+
+    (data / "a").rename(data / "z")
+    message = r"`classes` must be unchanged to resume from .*: expected \['a', 'b'\], got \['b', 'z'\]"
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "run", **resumed)
+    state = read_state(tmp_path / "run" / "checkpoint-1")
+    earlier = {key: state["arguments"][key] for key in state["arguments"].keys() - {"classes", "num_images"}}
+    write_state(tmp_path / "run" / "checkpoint-1", {key: state[key] for key in CONTENT} | {"arguments": earlier})
+    train(tmp_path / "run", **resumed)
 
 
 def test_only_files_of_this_program_are_deleted(copy):

@@ -7,6 +7,7 @@ import re
 import signal
 from pathlib import Path
 
+import datasets
 import numpy as np
 import PIL.Image
 import pytest
@@ -14,6 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.data.datasets import find_images
 from dcgan_hf.data.loaders import Shard
 from dcgan_hf.data.seeding import PURPOSES, seeded_generator
 from dcgan_hf.pictures import MAX_GIF_FRAMES, save_animation
@@ -22,6 +24,7 @@ from dcgan_hf.training.checkpoint_files import write_state
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
 from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality, diversity
 from dcgan_hf.training.losses import LOSSES
+from dcgan_hf.training.results import describe_dataset
 from dcgan_hf.training.running_statistics import RunningStatistics
 from dcgan_hf.training.samples import SampleGrid, remove_later_samples, sample_path
 from dcgan_hf.training.session import StopSignals
@@ -43,6 +46,15 @@ def test_seeds_mean_the_same_for_ever():
     """Otherwise later versions could not resume a run."""
     assert seeded_generator(0, "latents", 0).initial_seed() == 7896617691693857887
     assert seeded_generator(3, "order", 5).initial_seed() == 8457714677105321250
+
+
+@pytest.mark.parametrize("path, name", [(".", "cats"), ("..", "data"), ("./", "cats"), ("~", "a-local-folder")])
+def test_every_folder_has_a_name_on_the_card(tmp_path, monkeypatch, path, name):
+    folder = tmp_path / "data" / "cats"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    pixels = datasets.Dataset.from_dict({"image": [b""]})
+    assert describe_dataset(find_images(pixels, "image"), path)["name"] == name
 
 
 def raw_batch(size=4, channels=1, label=None):

@@ -40,6 +40,8 @@ RIGHT = [
     ("dataset_name: 'null'", "null"),
     ("\ufeffseed: 3", 3),
     ("diff_augment: [color]", ["color"]),
+    ("diff_augment: color", ["color"]),
+    ("diff_augment: none", ["none"]),
     ("generator_config: {norm_type: none, norm_eps: 1e-4}", json.dumps({"norm_eps": 1e-4, "norm_type": "none"})),
 ]
 
