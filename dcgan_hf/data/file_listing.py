@@ -44,6 +44,7 @@ _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informat
 _MODEL_FILES = {"model_index.json", ARGUMENTS_FILE}
 # Files by which the folders of `generate`, `upscale` and `explain` are known.
 _OUTPUT_FILES = {"generation_args.json", "upscaling_args.json", "explanation.json"}
+_REPORTS = ({"report.md", "samples.png"}, {"super_resolution.md", "comparison.png"})  # of `evaluate`
 # Pictures of a run in its folder, which may be that of the training images.
 _PICTURES_OF_A_RUN = re.compile(
     rf"{SAMPLES_FOLDER}/step-\d+\.png|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
@@ -226,9 +227,7 @@ def list_folder(folder: Path) -> FileListing:
             listing.others.setdefault("folders that cannot be read", []).append(parent)
             continue
         # What this program made is no training image, unless the folder itself is asked for.
-        names = {entry.name for entry in entries}
-        kinds = {"folders of models": _MODEL_FILES, "folders that this program wrote": _OUTPUT_FILES}
-        kind = next((kind for kind, marks in kinds.items() if marks & names), None)
+        kind = _kind_of_output({entry.name for entry in entries})
         if parent and kind is not None:
             listing.others.setdefault(kind, []).append(parent)
             continue
@@ -255,6 +254,14 @@ def list_folder(folder: Path) -> FileListing:
                 listing.set_aside("broken links and devices", name)
     listing.images.sort()
     return listing
+
+
+def _kind_of_output(names: set[str]) -> str | None:
+    """Returns the kind of a folder that this program wrote, by the files in it; `None` for another one."""
+    if names & _MODEL_FILES:
+        return "folders of models"
+    is_output = names & _OUTPUT_FILES or any(report <= names for report in _REPORTS)
+    return "folders that this program wrote" if is_output else None
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:

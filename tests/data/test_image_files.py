@@ -106,12 +106,14 @@ def test_what_this_program_wrote_is_no_training_image(tmp_path, caplog):
     for mark in (generate.SETTINGS_FILE, upscale.SETTINGS_FILE, "explanation.json"):
         make(folder, f"of {mark}/0.png", f"of {mark}/images/0.png")
         make(folder, f"of {mark}/{mark}", content=b"{}")
+    make(folder, "report/samples.png", "report/neighbors.png")
+    make(folder, "report/report.md", content=b"| metric |")
     own = ["training.gif", "images/grid.png", "images/seed-0.png", "images/comparison.png", "samples/step-0000002.png"]
     own += ["evaluation/samples.png", "evaluation/neighbors.png"]
     photos = ["a.png", "evaluation/d.png", "images/b.png", "samples/c.png"]
     make(folder, *own)
     assert used(folder) == sorted(own + photos)
-    assert "Not images: folders that this program wrote: 3 (of explanation.json/, " in caplog.text
+    assert "Not images: folders that this program wrote: 4 (of explanation.json/, " in caplog.text
     make(folder, "training_args.json", content=b"{}")
     assert used(folder) == photos
     assert "Left out: pictures of the run in this folder: 7 (evaluation/neighbors.png, " in caplog.text
