@@ -120,7 +120,7 @@ def _is_of_full_disk(error: BaseException, free: float) -> bool:
 
 
 @contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True, keeps_suffix: bool = True) -> Iterator[Path]:
     r"""
     Context manager that replaces a file with a new one, or leaves it as it is if an error or a kill comes in between.
     Creates the folder of the file if necessary.
@@ -130,15 +130,18 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
             The file.
         durable (`bool`, *optional*, defaults to `True`):
             Whether to wait until the file is on the disk. Without, it may be empty after a power cut.
+        keeps_suffix (`bool`, *optional*, defaults to `True`):
+            Whether the temporary file has the suffix of the file. Without, a pattern such as `*.png` never finds what
+            a kill has left of it.
 
     Yields:
-        `Path`: temporary file to write, in the same folder and with the same suffix.
+        `Path`: temporary file to write, in the same folder.
 
     Raises:
         DiskFullError: if the disk is full.
     """
     # Short, whatever the length of the name, and different for processes and threads that write the same file.
-    temporary = path.with_name(f"{_PART}{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    temporary = path.with_name(f"{_PART}{os.getpid()}-{threading.get_ident()}{path.suffix if keeps_suffix else ''}")
     try:
         with naming_a_full_disk(path):
             path.parent.mkdir(parents=True, exist_ok=True)

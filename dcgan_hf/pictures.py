@@ -63,8 +63,8 @@ def save_picture(image: PIL.Image.Image, path: Path, durable: bool = True) -> No
     """Replaces an image file, see [`replacing`], with the colour profile and the resolution in `image.info`. The suffix
     chooses the format."""
     kept = {name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info}
-    with replacing(path, durable) as temporary:
-        image.save(temporary, **kept)
+    with replacing(path, durable, keeps_suffix=False) as temporary:
+        image.save(temporary, format=PIL.Image.registered_extensions()[path.suffix.lower()], **kept)
 
 
 def is_image(path: Path) -> bool:
