@@ -93,7 +93,7 @@ class PortableConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     def check_maxima(self, **further: Any) -> None:
-        """Raises a `ValueError` if a size, or a size in a list, exceeds its maximum. `num_labels` is no field."""
+        """Raises a `ValueError` if a size, or a size in a list, exceeds its maximum. `num_labels` is not a field."""
         sizes = {name: getattr(self, name) for name in self._maxima} | {"num_labels": further.get("num_labels")}
         for name, value in sizes.items():
             maximum = self._maxima.get(name, MAX_LABELS)

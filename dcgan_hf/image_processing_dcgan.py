@@ -18,6 +18,7 @@ from transformers.processing_utils import ImagesKwargs
 
 ResizeMode = Literal["crop", "pad"]
 
+EXIF_ORIENTATION = 0x0112
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -161,13 +162,18 @@ def sixteen_bit_pixels(image: PIL.Image.Image) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Turns a photograph as its EXIF says. Damaged EXIF says nothing."""
+def orientation_of(image: PIL.Image.Image) -> int:
+    """Returns the orientation in a photograph's EXIF, from 1 (upright) to 8. Damaged EXIF says nothing, hence 1."""
     try:
-        orientation = image.getexif().get(0x0112)
+        orientation = image.getexif().get(EXIF_ORIENTATION)
     except Exception:  # Pillow raises many types
-        return image
-    return PIL.ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Turns a photograph as its EXIF says."""
+    return PIL.ImageOps.exif_transpose(image) if orientation_of(image) != 1 else image
 
 
 def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Image:

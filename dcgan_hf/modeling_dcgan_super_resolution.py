@@ -12,7 +12,12 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_dcgan_super_resolution import UPSAMPLING_STEPS, DCGANSuperResolutionConfig
-from .image_processing_dcgan import array_to_pixels, sixteen_bit_pixels  # noqa: F401 (for the pipeline's copied file)
+from .image_processing_dcgan import (  # noqa: F401 (for the pipeline's copied file)
+    array_to_pixels,
+    orientation_of,
+    sixteen_bit_pixels,
+    turn_upright,
+)
 from .modeling_dcgan import DCGANPreTrainedModel
 
 

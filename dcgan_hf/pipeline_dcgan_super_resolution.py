@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, ImagePipelineOutput
@@ -20,7 +19,13 @@ from PIL import ImageCms
 from transformers import PreTrainedModel
 
 from .modeling_dcgan import DCGANDiscriminator
-from .modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator, array_to_pixels, sixteen_bit_pixels
+from .modeling_dcgan_super_resolution import (
+    DCGANSuperResolutionGenerator,
+    array_to_pixels,
+    orientation_of,
+    sixteen_bit_pixels,
+    turn_upright,
+)
 from .pipeline_portable import PortablePipelineMixin
 
 
@@ -311,12 +316,8 @@ def _correction(pixels: torch.Tensor, weighted: torch.Tensor, scale: int) -> tor
 def _from_pil(image: PIL.Image.Image) -> tuple[torch.Tensor, str, dict[str, Any]]:
     """Returns the channels in [0, 1], alpha last, the mode of the result (L, LA, RGB, RGBA, I;16 or F), and the `info`
     of the result."""
-    try:
-        orientation = image.getexif().get(0x0112, 1)
-    except Exception:  # damaged EXIF, for which Pillow raises many types
-        orientation = 1
-    if orientation != 1:
-        image = PIL.ImageOps.exif_transpose(image)
+    orientation = orientation_of(image)
+    image = turn_upright(image)
     if image.mode == "CMYK" and "icc_profile" in image.info:
         image = to_srgb(image)
     hidden = image.info.get("transparency")

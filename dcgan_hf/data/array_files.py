@@ -6,7 +6,6 @@ import logging
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import datasets
 import numpy as np
 
 from ..image_processing_dcgan import array_to_image, check_type
-from .file_listing import MAX_FILE_BYTES
+from .file_listing import DAMAGES, MAX_FILE_BYTES
 from .image_files import SPLIT_WORDS
 from .preparation import open_split, prepare
 
@@ -28,7 +27,6 @@ logger = logging.getLogger(__name__)
 _SPLIT_KEY = re.compile(r"([a-z]+)_(images?|labels?)|([xy])_([a-z]+)")
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "targets", "arr_1")
-_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
 @dataclass
@@ -122,7 +120,7 @@ def _check_images(path: Path, array: _Array) -> None:
 
 
 def _read_labels(path: Path, array: _Array, images: _Array) -> list[int | str] | None:
-    """Returns one label per image, or `None` if they are no classes, such as several per image."""
+    """Returns one label per image, or `None` if they are not classes, such as several labels per image."""
     num_images = images.shape[0]
     if array.shape not in ((num_images,), (num_images, 1)) or array.dtype.kind not in "iuU":
         if array.shape[:1] != (num_images,):
@@ -157,7 +155,7 @@ def _headers(path: Path) -> dict[str, _Array]:
         try:
             with zipfile.ZipFile(path) as archive:
                 keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        except (*_DAMAGES, ValueError) as error:
+        except (*DAMAGES, ValueError) as error:
             raise ValueError(f"`dataset_name={path}` is not a whole .npz file: {error}") from error
     arrays = {}
     for key in keys:
@@ -187,7 +185,7 @@ def _open(path: Path, key: str) -> Iterator[tuple[IO[bytes], _Array, int]]:
                 file = stack.enter_context(open(path, "rb"))
             array = _read_header(file, path, key)
             yield file, array, size - file.tell()
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise ValueError(f"`dataset_name={path}`: {key} cannot be read: {error}") from error
 
 

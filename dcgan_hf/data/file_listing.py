@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,15 @@ from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
     COMPARISON_FILE,
+    EXPLANATION_FILE,
+    GENERATION_FILE,
     GRID_FILE,
     IMAGES_FOLDER,
     REPORT_FOLDER,
+    REPORTS,
+    SAMPLE_NAME,
     SAMPLES_FOLDER,
+    UPSCALING_FILE,
 )
 
 
@@ -43,12 +49,13 @@ _UNREADABLE |= {".svg": "vector graphics", ".jxl": "JPEG XL"}
 _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 _MODEL_FILES = {"model_index.json", ARGUMENTS_FILE}
 # Files by which the folders of `generate`, `upscale` and `explain` are known.
-_OUTPUT_FILES = {"generation_args.json", "upscaling_args.json", "explanation.json"}
-_REPORTS = ({"report.md", "samples.png"}, {"super_resolution.md", "comparison.png"})  # of `evaluate`
+_OUTPUT_FILES = {GENERATION_FILE, UPSCALING_FILE, EXPLANATION_FILE}
+_REPORTS = [{page, pictures[0]} for page, (_, pictures) in REPORTS.items()]  # of `evaluate`
+_PICTURES_OF_REPORTS = "|".join(picture for _, pictures in REPORTS.values() for picture in pictures)
 # Pictures of a run in its folder, which may be that of the training images.
 _PICTURES_OF_A_RUN = re.compile(
-    rf"{SAMPLES_FOLDER}/step-\d+\.png|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
-    rf"|{REPORT_FOLDER}/(samples|neighbors|comparison)\.png"
+    rf"{SAMPLES_FOLDER}/{SAMPLE_NAME}|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
+    rf"|{REPORT_FOLDER}/({_PICTURES_OF_REPORTS})"
 )
 _TEXTS = (".txt", ".json", ".jsonl", ".csv", ".tsv", ".caption", ".md", ".xml", ".yaml", ".yml", ".html")
 _HIDDEN = "hidden files"
@@ -60,6 +67,8 @@ _PAGED = (".gif", ".tif", ".tiff", ".webp", ".apng")
 _MAX_COUNTED = 1000
 # More bytes than any image that Pillow decodes: a compressed file that declares so many is a bomb.
 MAX_FILE_BYTES = 2**29
+# Errors of files and archives that are damaged, encrypted or out of reach.
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +96,7 @@ class FileListing:
         unusable (`dict[str, list[str]]`):
             Image files that are left out, by reason.
         others (`dict[str, list[str]]`):
-            Files that are no images, by kind.
+            Other files, by kind.
     """
 
     source: str
@@ -115,7 +124,7 @@ class FileListing:
         try:
             with self.open(name) as file:
                 content = file.read(MAX_FILE_BYTES + 1)
-        except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        except DAMAGES as error:
             raise ValueError(f"{name!r} in {self.source!r} cannot be read: {error}") from error
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"{name!r} in {self.source!r} has more than {MAX_FILE_BYTES:,} bytes.")
@@ -146,29 +155,27 @@ class FileListing:
         try:
             with self.open(name) as file:
                 head = file.read(16)
-                # Captions beside images can be many: Pillow need not try all its formats on them.
-                if not head or all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head):
-                    kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
-                    self.others.setdefault(kind, []).append(name)
-                    return
                 if is_heic(head) and not CAN_READ_HEIC:
                     self.unusable.setdefault(HEIC, []).append(name)
                     return
-                is_image = _is_image(file)
-        except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+                # Captions beside images can be many: Pillow need not try all its formats on them.
+                is_text = all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head)
+                is_image = not is_text and _is_image(file)
+        except DAMAGES:
             self.others.setdefault("files that cannot be opened", []).append(name)
             return
         if is_image:
             self.images.append(name)
         else:
-            self.others.setdefault("texts" if extension in _TEXTS else "other files", []).append(name)
+            kind = "empty files" if not head else "texts" if extension in _TEXTS else "other files"
+            self.others.setdefault(kind, []).append(name)
 
     def describe_unusable(self) -> list[str]:
         """Returns a line for each reason to leave image files out."""
         return [f"Left out: {reason}: {len(names):,} ({first_of(names)})" for reason, names in self.unusable.items()]
 
     def describe_others(self) -> list[str]:
-        """Returns a line for each kind of files that are no images."""
+        """Returns a line for each kind of other files."""
         kinds = {kind: names for kind, names in self.others.items() if kind not in (_HIDDEN, LISTS)}
         return [f"Not images: {kind}: {len(names):,} ({first_of(names)})" for kind, names in kinds.items()]
 
@@ -194,12 +201,12 @@ def first_of(names: list[str]) -> str:
 
 
 def is_heic(head: bytes) -> bool:
-    """Whether a file that begins so, with 12 bytes at least, is in the format HEIC."""
+    """Returns whether a file that begins with these bytes, at least 12, is in the format HEIC."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
 
 
 def _is_image(file: IO[bytes]) -> bool:
-    """Whether Pillow knows the format of a file, and can decode it."""
+    """Returns whether Pillow knows the format of a file, and can decode it."""
     file.seek(0)
     try:
         with PIL.Image.open(file) as image:
@@ -226,7 +233,7 @@ def list_folder(folder: Path) -> FileListing:
             logger.warning(f"{folder / parent} cannot be read, and is left out: {error.strerror}")
             listing.others.setdefault("folders that cannot be read", []).append(parent)
             continue
-        # What this program made is no training image, unless the folder itself is asked for.
+        # Pictures that this program made are not training images, unless the folder itself is asked for.
         kind = _kind_of_output({entry.name for entry in entries})
         if parent and kind is not None:
             listing.others.setdefault(kind, []).append(parent)
@@ -291,7 +298,7 @@ def list_zip(path: Path) -> FileListing:
     """Lists the files of a zip archive, which is never extracted. Raises a `ValueError` if it is damaged."""
     try:
         archive = open_zip(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+    except (*DAMAGES, ValueError) as error:
         raise ValueError(f"`dataset_name={path}` is not a whole zip archive: {error}.") from error
     listing = FileListing(str(path), archive.open)
     for info in archive.infolist():

@@ -8,7 +8,6 @@ import logging
 import os
 import posixpath
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from .file_listing import LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of, open_zip
+from .file_listing import DAMAGES, LISTS, METADATA_FILES, STYLEGAN_FILE, FileListing, first_of, open_zip
 from .preparation import open_split, prepare
 
 
@@ -102,7 +101,7 @@ def places_of(names: list[str]) -> dict[str, tuple[str, str]]:
 
     Folders at the top called train, test or validation (or a word of `SPLIT_WORDS`) are splits, unless there is only
     one of them among other folders: then it is a class. A file outside of them belongs to `"train"`, and to no split,
-    `""`, if its folder lies beside several splits. A folder that holds everything else is no top.
+    `""`, if its folder lies beside several splits. A folder that holds everything else does not count as the top.
 
     Args:
         names (`list[str]`):
@@ -231,7 +230,7 @@ def _read_table(listing: FileListing, file: str) -> list[dict[str, Any]]:
     content = listing.read(file)
     try:
         if file.endswith(".csv"):
-            # Names such as 001 are no numbers.
+            # Names such as 001 are not numbers.
             options = pyarrow.csv.ConvertOptions(column_types={"file_name": pyarrow.string()})
             table = pyarrow.csv.read_csv(io.BytesIO(content), convert_options=options)
         elif file.endswith(".jsonl"):
@@ -295,6 +294,6 @@ def _read_member(file: zipfile.ZipFile, name: str) -> bytes:
     """Returns an image file, or nothing if it is damaged: the decoder reports it by its name."""
     try:
         return file.read(name)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+    except DAMAGES as error:
         logger.warning(f"{file.filename}: {name} is damaged: {error}")
         return b""

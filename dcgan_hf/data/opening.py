@@ -185,7 +185,7 @@ def _is_table(name: str) -> bool:
 
 
 def _has_configurations(folder: Path) -> bool:
-    """Whether the card of a dataset repository says which files belong to which split."""
+    """Returns whether the card of a dataset repository says which files belong to which split."""
     card = folder / "README.md"
     if not card.is_file():
         return False
@@ -202,7 +202,7 @@ def _open_files(path: Path, extension: str, split: str, cache_dir: str | None, s
         if extension == ".zip":
             return open_image_files(list_zip(path), split, cache_dir)
         return open_arrays(path, split, cache_dir)
-    # An existing file is no pattern, whatever its name.
+    # The name of an existing file is not a pattern.
     pattern = glob.escape(str(path)) if path.is_file() else str(path)
     if not glob.glob(pattern, recursive=True):
         raise ValueError(f"`dataset_name={path}`: no such file.")

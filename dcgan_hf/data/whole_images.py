@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 from tqdm.auto import tqdm
 
-from ..image_processing_dcgan import convert_channels
+from ..image_processing_dcgan import EXIF_ORIENTATION, convert_channels
 from ..processes import bar_options, from_main_process, is_main_process
 from .bad_images import ADVICE, BadImageError, first_reasons, image_name, reason_of
 from .datasets import ImageDataset
@@ -22,7 +22,6 @@ from .decoding import decode_image
 
 logger = logging.getLogger(__name__)
 
-_EXIF_ORIENTATION = 0x0112
 _LOOKED_AT_ONCE = 32  # may be whole photographs in memory
 _NUM_THREADS = 8  # to wait for files
 
@@ -81,7 +80,7 @@ def stored_size(encoded: dict[str, Any] | None) -> Size:
     try:
         with PIL.Image.open(path if content is None else io.BytesIO(content)) as image:
             # Not `image.getexif`, which decodes a PNG. Pillow has swapped the sides of a TIFF already.
-            orientation = PIL.Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
+            orientation = PIL.Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
             is_on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
             return image.size[::-1] if is_on_its_side else image.size
     except Exception:  # Pillow raises many types; decoding gives the reason in our words

@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..files import write_text
+from ..model_folder import GENERATION_FILE
 from ..pictures import is_image, to_bytes
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
@@ -20,7 +21,6 @@ from .folder import claimed_folder, save_image
 from .pipelines import ready_to_draw, weights_fingerprint
 
 
-SETTINGS_FILE = "generation_args.json"
 _CLASSES_FILE = "metadata.jsonl"
 
 
@@ -63,14 +63,14 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         "truncation": args.truncation,
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
-    if not (folder / SETTINGS_FILE).is_file() and any((*folder.glob("*.png"), *folder.glob(_CLASSES_FILE))):
+    if not (folder / GENERATION_FILE).is_file() and any((*folder.glob("*.png"), *folder.glob(_CLASSES_FILE))):
         raise ValueError(
             f"`output_dir={folder}` contains images that this command did not generate. Use another folder."
         )
     # Each batch contains the same images for any number of processes: rounding depends on the size of matrix products.
     starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
     progress_bar = tqdm(total=args.num_images, unit="img", **bar_options())
-    claimed = claimed_folder(folder, SETTINGS_FILE, settings)
+    claimed = claimed_folder(folder, GENERATION_FILE, settings)
     with claimed, ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
         for start in starts:
             numbers = range(start, min(start + args.batch_size, args.num_images))

@@ -39,7 +39,7 @@ def find_images(
         suffix (`str`):
             Suffix of the upscaled images.
         own_files (`Collection[Path]`):
-            Results and records of earlier calls, which are no inputs.
+            Results and records of earlier calls, which are not inputs.
 
     Returns:
         `tuple[dict[Path, Path], list[str]]`: source of each upscaled image, and image files that are left out, with

@@ -15,6 +15,7 @@ import PIL.Image
 from tqdm.auto import tqdm
 
 from ..files import flush, write_text
+from ..model_folder import UPSCALING_FILE
 from ..pictures import is_image
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
@@ -26,7 +27,6 @@ from .pipelines import quiet, weights_fingerprint
 
 logger = logging.getLogger(__name__)
 
-SETTINGS_FILE = "upscaling_args.json"
 _RECORD = "upscaled-{}.jsonl"  # one per process: the source of each upscaled image
 
 
@@ -86,7 +86,7 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
     """
     folder = Path(args.output_dir)
     made = _made_before(folder)
-    own_files = [*made, folder / SETTINGS_FILE, *folder.glob(_RECORD.format("*"))]
+    own_files = [*made, folder / UPSCALING_FILE, *folder.glob(_RECORD.format("*"))]
     targets, unusable = find_images(inputs, folder, SUFFIXES[args.image_format], own_files)
     settings = {
         "weights": weights_fingerprint(pipe.generator),
@@ -98,7 +98,7 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
             raise ValueError(
                 f"`output_dir={folder}` contains {large}, which this command did not create and would overwrite."
             )
-    with claimed_folder(folder, SETTINGS_FILE, settings):
+    with claimed_folder(folder, UPSCALING_FILE, settings):
         done = _upscale_missing(pipe, targets, made, args)
     return replace(done, unreadable=[*unusable, *done.unreadable])
 

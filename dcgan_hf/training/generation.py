@@ -146,15 +146,16 @@ class GenerationTask:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
         self.grid = SampleGrid(latents, self.generator_config.num_classes)
-        batches = islice(loader.batches(0), -(-_COMPARED_IMAGES // shard.batch_size))
-        self.some_images = to_pixel_values(torch.cat([batch["pixel_values"] for batch in batches]))
+        self.loader = loader
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         return self.grid.draw(generator)
 
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
+        batches = islice(self.loader.batches(0), -(-_COMPARED_IMAGES // self.args.train_batch_size))
+        real = torch.cat([batch["pixel_values"] for batch in batches])
         samples = VaeImageProcessor.normalize(self.grid.sample(generator))
-        return diagnose_noise(self.some_images, samples, steps)
+        return diagnose_noise(to_pixel_values(real), samples, steps)
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
         return DCGANPipeline(generator=generator, discriminator=discriminator)

@@ -37,8 +37,8 @@ def number_of_steps(args: TrainingArguments, task: Task, loader: Loader, num_pro
         return args.max_train_steps
     if args.num_epochs is None:
         images_per_update = args.train_batch_size * task.batches_per_update * num_processes
-        epochs = 0 if is_stream else _DEFAULT_EPOCHS * len(dataset) // images_per_update
-        return max(_DEFAULT_STEPS, epochs)
+        steps_of_epochs = 0 if is_stream else _DEFAULT_EPOCHS * len(dataset) // images_per_update
+        return max(_DEFAULT_STEPS, steps_of_epochs)
     if is_stream:
         raise ValueError(f"`num_epochs={args.num_epochs}`: an epoch of a stream is unknown. Use `max_train_steps`.")
     num_steps = args.num_epochs * len(loader) // task.batches_per_update

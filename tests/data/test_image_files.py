@@ -21,7 +21,7 @@ from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import decode_image
 from dcgan_hf.data.file_listing import CAN_READ_HEIC, list_folder
 from dcgan_hf.data.image_files import open_image_files, places_of
-from dcgan_hf.inference import generate, upscale
+from dcgan_hf.model_folder import GENERATION_FILE, UPSCALING_FILE
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
@@ -103,7 +103,7 @@ def test_what_this_program_wrote_is_no_training_image(tmp_path, caplog):
     """Neither below the training images nor among them, if they lie in the folder of the run."""
     caplog.set_level(logging.INFO)
     folder = make(tmp_path / "set", "a.png", "images/b.png", "samples/c.png", "evaluation/d.png")
-    for mark in (generate.SETTINGS_FILE, upscale.SETTINGS_FILE, "explanation.json"):
+    for mark in (GENERATION_FILE, UPSCALING_FILE, "explanation.json"):
         make(folder, f"of {mark}/0.png", f"of {mark}/images/0.png")
         make(folder, f"of {mark}/{mark}", content=b"{}")
     make(folder, "report/samples.png", "report/neighbors.png")
@@ -117,7 +117,7 @@ def test_what_this_program_wrote_is_no_training_image(tmp_path, caplog):
     make(folder, "training_args.json", content=b"{}")
     assert used(folder) == photos
     assert "Left out: pictures of the run in this folder: 7 (evaluation/neighbors.png, " in caplog.text
-    assert used(folder / f"of {generate.SETTINGS_FILE}") == ["0.png", "images/0.png"]
+    assert used(folder / f"of {GENERATION_FILE}") == ["0.png", "images/0.png"]
 
 
 def test_slices_and_sums_of_splits(tmp_path):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import PIL.Image
 
 from ...files import replacing, write_text
-from ...model_folder import write_json
+from ...model_folder import EXPLANATION_FILE, write_json
 from ...templates import render_template
 from ...version import __version__
 
@@ -153,7 +153,7 @@ class Page:
         facts: dict[str, Any] = {"model": self.model_name}
         facts |= ({"quick": True} if self.is_quick else {}) | ({"to come": list(to_come)} if to_come else {})
         numbers = {title: section.numbers for title, section in self.sections.items()}
-        write_json(_without_nan(facts | numbers), self.folder / "explanation.json")
+        write_json(_without_nan(facts | numbers), self.folder / EXPLANATION_FILE)
         content = render_template(
             "explanation.html",
             model_name=self.model_name,
