@@ -1,8 +1,10 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""CPU cores, bf16 support and malloc settings."""
+"""CPU cores, bf16 support, malloc settings, and the name of the machine."""
 
 import ctypes
+import functools
+import hashlib
 import os
 import platform
 import sys
@@ -10,32 +12,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import huggingface_hub
 import torch
 from accelerate import Accelerator
 
 
-def default_mixed_precision(use_cpu: bool) -> str:
-    r"""
-    Returns the precision of a run that does not set one: `"bf16"` where the device supports it natively (some CUDA and
-    ROCm devices, x86 CPUs with AVX512-BF16 or AMX), else `"no"`. A precision chosen with `accelerate launch` or its
-    configuration takes precedence, except for `"no"`, which they also report if none was chosen. (To turn mixed
-    precision off, pass `--mixed_precision no`.)
+# Results worth keeping on this machine.
+CACHE_FOLDER = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf"
 
-    Args:
-        use_cpu (`bool`):
-            Whether to run on the CPU even if another device is available.
+
+def precision_of_the_launcher() -> str | None:
+    """
+    Returns the precision that was chosen with `accelerate launch` or its configuration, or `None`. They also report
+    "no" if none was chosen. (To turn mixed precision off, pass `--mixed_precision no`.)
     """
     chosen = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if chosen != "no":
-        return chosen
-    if torch.cuda.is_available() and not use_cpu:
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif torch.accelerator.is_available() and not use_cpu:
-        native = False
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-    return "bf16" if native else "no"
+    return None if chosen == "no" else chosen
+
+
+def precision_of_device(device: torch.device) -> str:
+    """Returns `"bf16"` for GPUs with native support, some of CUDA and ROCm, and `"no"` for all other devices."""
+    is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if is_native else "no"
 
 
 def num_usable_cores() -> int:
@@ -72,15 +70,34 @@ def kept_memory() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
+@functools.cache
+def _cpu_facts() -> dict[str, str]:
+    """Returns what Linux knows about the first CPU. Empty on other systems."""
+    if sys.platform != "linux":
+        return {}
+    lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def machine_name() -> str:
+    """Returns a name that differs between kinds of CPUs, also if their makers call them the same."""
+    facts = _cpu_facts()
+    kind = [
+        platform.machine(),
+        platform.processor(),
+        *(facts.get(name, "") for name in ("cpu family", "model", "flags")),
+    ]
+    name = facts.get("model name", platform.processor() or platform.machine())
+    words = "-".join("".join(c if c.isalnum() else " " for c in name).split())
+    return f"{words}-{hashlib.sha256(' '.join(kind).encode()).hexdigest()[:8]}"
+
+
 def describe_hardware(accelerator: Accelerator) -> str:
     """Returns the number of processes and the device of each: "2 processes, each on a GPU (NVIDIA H100)"."""
     if accelerator.device.type == "cuda":
         device = f"a GPU ({torch.cuda.get_device_name(accelerator.device)})"
     elif accelerator.device.type == "cpu":
-        name = platform.processor()
-        if sys.platform == "linux":
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
+        name = _cpu_facts().get("model name", platform.processor())
         threads = torch.get_num_threads()
         device = f"{threads} CPU thread{'s' * (threads > 1)}" + (f" ({name})" if name else "")
     else:

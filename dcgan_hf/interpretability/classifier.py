@@ -17,7 +17,8 @@ from ..data.datasets import ImageDataset, load_from_arguments, rename_classes
 from ..data.decoding import Decoder, choose_channels
 from ..evaluation.images import decode_images
 from ..files import replacing_files
-from ..hardware import default_mixed_precision
+from ..hardware import precision_of_device
+from ..kernels.autotune import relative_speed_of_bf16
 from ..pictures import to_pixel_values
 from ..processes import is_main_process
 from .arguments import ClassifierArguments
@@ -143,6 +144,7 @@ def _make_network(label_names: list[str], is_multi_label: bool) -> ResNetForImag
 
 def _training_arguments(args: ClassifierArguments, device: torch.device) -> transformers.TrainingArguments:
     use_cpu = device.type == "cpu"
+    is_faster = relative_speed_of_bf16() > 1.2 if use_cpu else precision_of_device(device) == "bf16"
     return transformers.TrainingArguments(
         args.output_dir,
         num_train_epochs=args.num_epochs,
@@ -152,7 +154,7 @@ def _training_arguments(args: ClassifierArguments, device: torch.device) -> tran
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         weight_decay=0.05,
-        bf16=default_mixed_precision(use_cpu) == "bf16",
+        bf16=is_faster,
         seed=args.seed,
         use_cpu=use_cpu,
         save_strategy="no",

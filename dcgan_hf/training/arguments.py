@@ -289,10 +289,17 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
 
     mixed_precision: Literal["no", "fp16", "bf16"] | None = flag(
         None,
-        "Precision of the forward passes (default: that of `accelerate launch` or, if that is 'no', bf16 on devices"
-        " with native support).",
+        "Precision of the forward passes (default: that of `accelerate launch` or, if that is 'no', bf16 on GPUs with"
+        " native support, and the faster one on CPUs, see `--autotune`).",
         group="Machine",
         on_card=True,
+    )
+    autotune: Literal["on", "off"] = flag(
+        "on",
+        "Choose precision and convolutions on the CPU by measuring, and keep the measurements for later runs. With"
+        " 'off': single precision and PyTorch's convolutions.",
+        group="Machine",
+        on_resume="free",
     )
     num_cpu_threads: int | None = flag(
         None,

@@ -5,20 +5,20 @@ One update of a run, from a loader's images to new weights: batches, networks, e
 rates. The engine is independent of datasets, logs and files, so benchmarks time exactly the code that trains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from diffusers.optimization import get_scheduler
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..data.loaders import Shard
+from ..kernels.convolutions import FastConvolutions
 from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
-from .cpu_convolutions import FastConvolutions
 from .ema import GeneratorEMA
 from .losses import GANLoss, PenaltyWeights, make_loss
 from .task import Task
@@ -31,9 +31,9 @@ Optimizers = tuple[Optimizer, Optimizer] | Callable[[nn.Module], Optimizer]
 Loss = GANLoss | tuple[Callable[..., torch.Tensor], Callable[..., torch.Tensor]]
 
 
-def own_shard(args: TrainingArguments, accelerator: Accelerator) -> Shard:
+def own_shard(args: TrainingArguments, processes: Accelerator | PartialState) -> Shard:
     """Returns the part of the data that belongs to this process."""
-    return Shard(args.train_batch_size, args.seed, accelerator.process_index, accelerator.num_processes)
+    return Shard(args.train_batch_size, args.seed, processes.process_index, processes.num_processes)
 
 
 def check_parts(networks: Any, loss: Any, optimizers: Any) -> None:
@@ -66,6 +66,8 @@ class Engine:
             Loss instead of the one named by the arguments.
         optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
             Optimizers instead of Adam.
+        convolutions (`Mapping[str, str]`, *optional*):
+            Ways to compute convolutions on the CPU, see [`FastConvolutions`].
     """
 
     def __init__(
@@ -75,9 +77,11 @@ class Engine:
         task: Task,
         loss: Loss | None = None,
         optimizers: Optimizers | None = None,
+        convolutions: Mapping[str, str] | None = None,
     ):
         self.args = args
         self.task = task
+        self.convolutions = FastConvolutions(convolutions) if accelerator.device.type == "cpu" else nullcontext()
         self.shard = own_shard(args, accelerator)
         self.images_per_update = args.train_batch_size * task.batches_per_update * accelerator.num_processes
         torch.manual_seed(args.seed)
@@ -181,8 +185,7 @@ class Engine:
             `dict[str, torch.Tensor]`: detached statistics of the update, on the device.
         """
         self.batches = self.task.prepare(raw_batches, step, self.shard)
-        on_cpu = raw_batches[0]["pixel_values"].device.type == "cpu"
-        with FastConvolutions() if on_cpu else nullcontext():
+        with self.convolutions:
             statistics = self.task.update(self.gan, self.batches, step)
         if self.ema is not None:
             self.ema.update(self.generator, self.images_per_update, (step + 1) * self.images_per_update)

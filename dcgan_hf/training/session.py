@@ -14,12 +14,12 @@ from pathlib import Path
 from types import FrameType
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.utils import ProjectConfiguration
 from transformers.utils import logging as transformers_logging
 
 from ..folder_lock import alone_in
-from ..hardware import cores_of_a_process, default_mixed_precision
+from ..hardware import cores_of_a_process, precision_of_the_launcher
 from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_run
 from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
@@ -30,8 +30,69 @@ from .trackers import JSONLTracker, check_tracker
 logger = logging.getLogger(__name__)
 
 
+class Session:
+    r"""
+    Connected processes of a run and, from [`Session.start`] on, their accelerator.
+
+    Args:
+        args ([`TrainingArguments`]):
+            Training arguments.
+        resume (`Path`, *optional*):
+            Checkpoint to resume from.
+    """
+
+    accelerator: Accelerator | None = None
+
+    def __init__(self, args: TrainingArguments, resume: Path | None):
+        self._output_dir = Path(args.output_dir)
+        self._use_cpu = args.use_cpu or not torch.accelerator.is_available()
+        log = JSONLTracker(self._output_dir / LOG_FILE, TrainerState.read(resume).step if resume else 0)
+        self.trackers = [log] + ([args.report_to] if args.report_to != "none" else [])
+        # Otherwise Accelerate would not connect the processes that torchrun starts on a machine without a GPU. The
+        # others wait for the process that downloads and prepares the dataset.
+        self.processes = PartialState(cpu=self._use_cpu, timeout=timedelta(hours=6))
+        if self.processes.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
+            raise ValueError(
+                f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
+                f" {self.processes.num_processes}: they would overwrite each other's results. Check the launcher's"
+                " options."
+            )
+        precision = args.mixed_precision or precision_of_the_launcher()
+        args.check_precision(precision)
+        if self.processes.device.type == "cpu":
+            if precision == "fp16":
+                raise ValueError(
+                    "`mixed_precision=fp16` needs a GPU: on CPUs it is about 20 times slower. Use `bf16` or `no`."
+                )
+            torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
+
+    def start(self, mixed_precision: str) -> Accelerator:
+        """Makes the accelerator of the run, once its precision is chosen."""
+        self.accelerator = Accelerator(
+            mixed_precision=mixed_precision,
+            cpu=self._use_cpu,
+            log_with=self.trackers,
+            project_config=ProjectConfiguration(
+                project_dir=str(self._output_dir), logging_dir=str(self._output_dir / LOG_FOLDER)
+            ),
+            # Each process keeps its own running statistics: a broadcast before every forward pass would overwrite
+            # tensors that the backward pass of an earlier one needs. Those of the main process are saved.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        )
+        return self.accelerator
+
+    def end(self) -> None:
+        """Finishes the logs and frees the memory."""
+        if self.accelerator is not None:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+            # A network wrapped for distributed training must not outlive the process group: the exit would crash.
+            self.accelerator.free_memory()
+        gc.collect()
+
+
 @contextmanager
-def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerator]:
+def session(args: TrainingArguments, resume: Path | None) -> Iterator[Session]:
     r"""
     Connects the processes of a run, holds its folder and sets up its logs, without changing files of an earlier run.
     Restores the global state of the process at the end.
@@ -43,7 +104,7 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
             Checkpoint to resume from.
 
     Yields:
-        `Accelerator`: connection of the processes.
+        [`Session`]: the connected processes.
 
     Raises:
         ValueError: if this machine does not support the arguments, or if the folder contains another run
@@ -55,53 +116,18 @@ def session(args: TrainingArguments, resume: Path | None) -> Iterator[Accelerato
     transformers_logging.disable_progress_bar()  # when saving the networks
     try:
         with restored_globals():
-            log = JSONLTracker(output_dir / LOG_FILE, TrainerState.read(resume).step if resume else 0)
-            accelerator = _make_accelerator(args, output_dir, log)
+            run = Session(args, resume)
             try:
                 with alone_in(output_dir):
                     check_place_for_run(output_dir)
                     if resume is None and not args.overwrite_output_dir:
                         check_no_run(output_dir)
-                    yield accelerator
+                    yield run
             finally:
-                for tracker in accelerator.trackers:
-                    tracker.finish()
-                # A network wrapped for distributed training must not outlive the process group: the exit would crash.
-                accelerator.free_memory()
-                gc.collect()
+                run.end()
     finally:
         if shows_progress:
             transformers_logging.enable_progress_bar()
-
-
-def _make_accelerator(args: TrainingArguments, output_dir: Path, log: JSONLTracker) -> Accelerator:
-    accelerator = Accelerator(
-        mixed_precision=args.mixed_precision or default_mixed_precision(args.use_cpu),
-        # Otherwise Accelerate would not connect the processes that torchrun starts on a machine without a GPU.
-        cpu=args.use_cpu or not torch.accelerator.is_available(),
-        log_with=[log] + ([args.report_to] if args.report_to != "none" else []),
-        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / LOG_FOLDER)),
-        kwargs_handlers=[
-            # Each process keeps its own running statistics: a broadcast before every forward pass would overwrite
-            # tensors that the backward pass of an earlier one needs. Those of the main process are saved.
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            # The others wait for the process that downloads and prepares the dataset.
-            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
-        ],
-    )
-    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", 1)):
-        raise ValueError(
-            f"The launcher started {os.environ['WORLD_SIZE']} processes, but Accelerate connects"
-            f" {accelerator.num_processes}: they would overwrite each other's results. Check the launcher's options."
-        )
-    args.check_precision(accelerator.mixed_precision)
-    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError(
-            "`mixed_precision=fp16` needs a GPU: on CPUs it is about 20 times slower. Use `bf16` or `no`."
-        )
-    if accelerator.device.type == "cpu":
-        torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
-    return accelerator
 
 
 class StopSignals:

@@ -53,9 +53,10 @@ from .networks import Networks, OwnNetwork, check_others_can_load, given_network
 from .results import describe_dataset, effective_arguments, kinds_on_resume, recipe_of, write_results
 from .running_statistics import RunningStatistics
 from .samples import draw_for_card, sample_path
-from .session import StopSignals, session
+from .session import Session, StopSignals, session
 from .task import Dataset, Task
 from .trackers import start_trackers
+from .tuning import tune
 from .updates import UpdateStrategy
 
 
@@ -126,8 +127,8 @@ class Trainer:
         resume = find_checkpoint(self.output_dir, "latest" if wanted is True else str(wanted)) if wanted else None
         if wanted and resume is None:
             logger.warning(f"No checkpoint to resume from in {str(self.output_dir)!r}; training starts from scratch.")
-        with session(self.args, resume) as self.accelerator:
-            self._prepare(resume)
+        with session(self.args, resume) as run:
+            self._prepare(run, resume)
             with StopSignals() as self.stop, logging_redirect_tqdm():
                 self._loop()
                 self._finish()
@@ -194,21 +195,24 @@ class Trainer:
                     update_card(self.pipeline, self.output_dir)
         return by_name(metrics)
 
-    def _prepare(self, resume: Path | None) -> None:
+    def _prepare(self, run: Session, resume: Path | None) -> None:
         """Opens the data, makes or loads the networks and, once all checks have passed, prepares folder and logs."""
-        args, accelerator = self.args, self.accelerator
+        args, processes = self.args, run.processes
         self.publisher = None
         if args.push_to_hub:
             check_others_can_load(given_networks(self.networks))
-        if args.push_to_hub and accelerator.is_main_process:
+        if args.push_to_hub and processes.is_main_process:
             self.publisher = RunPublisher(self.output_dir, self._repo_id, args.hub_private_repo, args.hub_license)
         self.task = self.make_task(self.networks, self.update)
-        shard = own_shard(args, accelerator)
-        self.loader = self.task.load(shard, accelerator.device, self.train_dataset, self.eval_dataset)
-        num_steps = number_of_steps(args, self.task, self.loader, accelerator.num_processes)
-        self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers)
+        shard = own_shard(args, processes)
+        self.loader = self.task.load(shard, processes.device, self.train_dataset, self.eval_dataset)
+        num_steps = number_of_steps(args, self.task, self.loader, processes.num_processes)
+        tuning = tune(args, self.task, self.loader, shard, processes.device, resume)
+        accelerator = self.accelerator = run.start(tuning.mixed_precision)
+        self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers, tuning.convolutions)
 
         self.arguments = effective_arguments(args, accelerator, self.task, num_steps)
+        self.arguments |= {"convolutions": tuning.convolutions}
         if self.train_dataset is not None:
             self.arguments["dataset_name"] = None
         self.state = TrainerState()
@@ -343,9 +347,8 @@ class Trainer:
         """Writes a checkpoint and the results so far and, if requested, publishes the current model."""
         args, state, accelerator = self.args, self.state, self.accelerator
         state.seconds = time.perf_counter() - self.started
-        save_checkpoint(
-            accelerator, self.output_dir, state, self.arguments, args.checkpoints_total_limit, args.save_best
-        )
+        limit = args.checkpoints_total_limit
+        save_checkpoint(accelerator, self.output_dir, state, self.arguments, limit, args.save_best)
         if accelerator.is_main_process:
             self.facts |= {
                 "num_images_seen": state.step * self.engine.images_per_update,
@@ -365,9 +368,8 @@ class Trainer:
         """Saves the pipeline of the last or best step, reports, and publishes."""
         args, state, accelerator, engine = self.args, self.state, self.accelerator, self.engine
         saved_step = self.saved_step = state.step
-        if args.save_best and state.best_step is not None:
-            if state.best_step != state.step:
-                saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
+        if args.save_best and state.best_step not in (None, state.step):
+            saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
         evaluation = self.task.evaluation
         if evaluation is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)

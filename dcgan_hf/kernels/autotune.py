@@ -1,0 +1,171 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Choice of precision and convolutions by measuring, on CPUs. Each convolution of a network is timed in every way that
+this machine can compute it, forward and backward. The times are kept, per machine, number of threads and version of
+PyTorch, so that the next run chooses the same without measuring.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from ..files import replacing
+from ..hardware import CACHE_FOLDER, machine_name
+from ..version import __version__
+from .convolutions import ConvolutionShape, FastConvolutions
+
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
+# A way, or bf16, must be this much faster than PyTorch's in single precision to be preferred.
+_MARGIN = 0.97
+_ROUNDS = 3
+# After the first round, only ways within this factor of the fastest one remain.
+_HOPELESS = 1.5
+# Below this speed of matrix products, relative to single precision, convolutions in bf16 are not even timed.
+_SLOW_BF16 = 0.5
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[ConvolutionShape] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        shape = ConvolutionShape.of_call(func, args)
+        self.shapes += [] if shape is None else [shape]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def recorded_convolutions() -> Iterator[list[ConvolutionShape]]:
+    """Records the convolutions that networks compute in the context, without gradients."""
+    with _Recorder() as recorder, torch.no_grad():
+        yield recorder.shapes
+
+
+def relative_speed_of_bf16() -> float:
+    """Returns the speed of matrix products in bf16 on this CPU, relative to those in single precision."""
+    matrices = [torch.randn(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    single, half = (min(_seconds_of(lambda: matrix @ matrix) for _ in range(4)) for matrix in matrices)
+    return single / half
+
+
+def _seconds_of(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+class Timings:
+    """Seconds of each way to compute convolutions on this machine, measured or, if known, read from the cache."""
+
+    def __init__(self) -> None:
+        name = f"{machine_name()}-threads{torch.get_num_threads()}-torch{torch.__version__}-{__version__}.json"
+        self._path = CACHE_FOLDER / "autotune" / name
+        self._seconds: dict[str, dict[str, float]] = _read(self._path)
+        self.has_measured = False
+
+    def of(self, shape: ConvolutionShape, batch_size: int, precision: str, ways: Sequence[str]) -> dict[str, float]:
+        """Returns the seconds of a forward and a backward pass with both gradients in each way, the slowest omitted."""
+        key = f"{shape}, batch {batch_size}, precision {precision}"
+        known = self._seconds.get(key, {})
+        if known.keys() != set(ways):
+            known = self._seconds[key] = _measure(shape, batch_size, DTYPES[precision], ways)
+            self.has_measured = True
+        return known
+
+    def save(self) -> None:
+        """Keeps the measurements, together with those that other processes have made meanwhile."""
+        if self.has_measured:
+            with suppress(OSError), replacing(self._path, durable=False) as temporary:
+                temporary.write_text(json.dumps(_read(self._path) | self._seconds, indent=1))
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):  # none yet, or damaged
+        return {}
+
+
+def _measure(shape: ConvolutionShape, batch_size: int, dtype: torch.dtype, ways: Sequence[str]) -> dict[str, float]:
+    def values(*size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.randn(size).to(dtype, memory_format=torch.channels_last).requires_grad_()
+
+    maps = values(batch_size, shape.in_channels, *shape.size, dtype=dtype)
+    channels = [shape.out_channels, shape.in_channels]
+    weight = values(*(channels[::-1] if shape.is_transposed else channels), *shape.kernel_size)
+    convolve = F.conv_transpose2d if shape.is_transposed else F.conv2d
+    options: tuple[Any, ...] = ((0, 0), 1, (1, 1)) if shape.is_transposed else ((1, 1), 1)
+
+    def run(way: str) -> None:
+        with FastConvolutions({str(shape): way}), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            result = convolve(maps, weight, None, shape.stride, shape.padding, *options)
+        torch.autograd.grad(result, [maps, weight], result.detach())
+
+    seconds = {way: float("inf") for way in ways}
+    run(ways[0])  # the first call of all prepares PyTorch
+    for _ in range(_ROUNDS):
+        for way in ways:
+            if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
+                seconds[way] = min(seconds[way], _seconds_of(lambda: run(way)))
+    return seconds
+
+
+def choose_ways(
+    shapes: Sequence[ConvolutionShape], batch_size: int, precisions: Sequence[str], with_winograd: bool
+) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
+    r"""
+    Chooses the fastest way of each convolution, in each precision.
+
+    Args:
+        shapes (`Sequence[ConvolutionShape]`):
+            Convolutions of an update, see [`recorded_convolutions`].
+        batch_size (`int`):
+            Number of images in their inputs.
+        precisions (`Sequence[str]`):
+            Precisions to choose from, `"no"` or `"bf16"`.
+        with_winograd (`bool`):
+            Whether Winograd's algorithm is among the ways.
+
+    Returns:
+        `tuple`: for each precision the seconds of all convolutions together; and the ways other than PyTorch's.
+    """
+    timings, totals, chosen = Timings(), {}, {}
+    with torch.random.fork_rng():
+        for precision in precisions:
+            totals[precision], chosen[precision] = 0.0, {}
+            for shape in shapes:
+                ways = [
+                    way for way in shape.ways(DTYPES[precision]) if with_winograd or not way.startswith("winograd")
+                ]
+                if len(ways) == len(precisions) == 1:
+                    continue
+                seconds = timings.of(shape, batch_size, precision, ways)
+                best = min(ways, key=lambda way: seconds[way] * (_MARGIN if way == "pytorch" else 1))
+                totals[precision] += seconds[best]
+                if best != "pytorch":
+                    chosen[precision][str(shape)] = best
+    timings.save()
+    return totals, chosen
+
+
+def choose_precision(totals: dict[str, float]) -> str:
+    """Returns the faster precision, given the seconds in each. bf16 must be clearly faster: it rounds more."""
+    return min(totals, key=lambda precision: totals[precision] * (_MARGIN if precision == "no" else 1))
+
+
+def worth_measuring() -> list[str]:
+    """Returns the precisions whose convolutions are worth timing on this CPU."""
+    return ["no", "bf16"] if relative_speed_of_bf16() > _SLOW_BF16 else ["no"]

@@ -1,0 +1,167 @@
+# Copyright 2026 The dcgan_hf authors.
+# Licensed under the Apache License, Version 2.0.
+"""
+Linear maps between feature maps and tiles, on CPUs. Their arithmetic, `tiles.cpp`, is compiled on first use, which
+takes a second and needs a C++ compiler, and kept in the cache folder. See `winograd.py` for their purpose.
+"""
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..files import replacing
+from ..hardware import CACHE_FOLDER, machine_name
+
+
+logger = logging.getLogger(__name__)
+
+_SOURCE = Path(__file__).with_name("tiles.cpp")
+# Additional bytes between the planes of the tiles: caches place addresses at a distance of a power of 2 together.
+_GAP = 320
+
+
+@dataclass(frozen=True)
+class Tiling:
+    r"""
+    Division of feature maps into tiles, whose pixels are `phases` apart.
+
+    Args:
+        points (`int`):
+            Number of points, 3 or 5: a tile has `points * points` values.
+        taps (`int`):
+            Width and height of a tile in pixels, from 2 to `points`.
+        step (`int`):
+            Distance of neighbouring tiles, in pixels of one phase.
+        phases (`int`):
+            Number of phases in each dimension: every `phases`-th pixel belongs to the same one.
+        padding (`int`):
+            Number of zeros above and to the left of the feature maps.
+        rows, columns (`int`):
+            Number of tiles.
+    """
+
+    points: int
+    taps: int
+    step: int
+    phases: int
+    padding: int
+    rows: int
+    columns: int
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        [("pixels", ctypes.c_void_p), ("tiles", ctypes.c_void_p)]
+        + [(name, ctypes.c_int64) for name in ("images", "height", "width", "channels", "rows", "columns")]
+        + [(name, ctypes.c_int64) for name in ("points", "taps", "step", "phases", "padding", "plane")]
+        + [("change", ctypes.c_void_p)]
+    )
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """Returns the compiled `tiles.cpp`, or `None` if it cannot be compiled here."""
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        return None
+    content = _SOURCE.read_bytes() + f"{machine_name()} {torch.__version__} {compiler}".encode()
+    path = CACHE_FOLDER / "kernels" / f"tiles-{hashlib.sha256(content).hexdigest()[:16]}.so"
+    if not path.exists() and not any(_compile(compiler, path, flags) for flags in (["-march=native"], [])):
+        return None
+    return ctypes.CDLL(str(path))
+
+
+def _compile(compiler: str, path: Path, flags: list[str]) -> bool:
+    command = [compiler, "-O2", *flags, "-Wno-psabi", "-shared", "-fPIC", str(_SOURCE), "-o"]
+    try:
+        with replacing(path, durable=False) as temporary:
+            subprocess.run([*command, str(temporary)], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        logger.debug(f"{_SOURCE.name} was not compiled: {getattr(error, 'stderr', error)}")
+        return False
+    return True
+
+
+def _run(name: str, pixels: torch.Tensor, tiles: torch.Tensor, tiling: Tiling) -> None:
+    images, channels, height, width = pixels.shape
+    job = _Job(pixels.data_ptr(), tiles.data_ptr(), images, height, width, channels, tiling.rows, tiling.columns)
+    for field in ("points", "taps", "step", "phases", "padding"):
+        setattr(job, field, getattr(tiling, field))
+    job.plane = tiles.stride(0)
+    types = [ctypes.c_bool(values.dtype == torch.bfloat16) for values in (pixels, tiles)]
+    getattr(library(), name)(ctypes.CDLL(torch._C.__file__).torch_parallel_for, ctypes.byref(job), *types)
+
+
+def _new_tiles(pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype) -> torch.Tensor:
+    number = len(pixels) * tiling.rows * tiling.columns
+    depth = tiling.phases**2 * pixels.shape[1]
+    plane = number * depth + _GAP // dtype.itemsize
+    return torch.empty(tiling.points**2 * plane, dtype=dtype).as_strided(
+        (tiling.points**2, number, depth), (plane, depth, 1)
+    )
+
+
+class _ToTiles(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype) -> torch.Tensor:
+        ctx.tiling, ctx.shape, ctx.dtype = tiling, pixels.shape, pixels.dtype
+        tiles = _new_tiles(pixels, tiling, dtype)
+        _run("dcgan_to_tiles", pixels.contiguous(memory_format=torch.channels_last), tiles, tiling)
+        return tiles
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return _ToPixels.apply(gradients[0], ctx.tiling, ctx.shape, ctx.dtype), None, None
+
+
+class _ToPixels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tiles: torch.Tensor, tiling: Tiling, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+        ctx.tiling, ctx.dtype = tiling, tiles.dtype
+        covered = tiling.phases * (tiling.step * (min(tiling.rows, tiling.columns) - 1) + tiling.taps) - tiling.padding
+        make = torch.empty if covered >= max(shape[2:]) else torch.zeros
+        pixels = make(shape, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        _run(
+            "dcgan_to_pixels",
+            pixels,
+            tiles if tiles.stride()[1:] == (tiles.shape[2], 1) else tiles.contiguous(),
+            tiling,
+        )
+        return pixels
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return _ToTiles.apply(gradients[0], ctx.tiling, ctx.dtype), None, None, None
+
+
+def to_tiles(pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype | None = None) -> torch.Tensor:
+    r"""
+    Evaluates the pixels of each tile, as coefficients of a polynomial of two variables, at `points * points` points.
+    (With as many taps as points: the transposed inverse.)
+
+    Args:
+        pixels (`torch.Tensor` of shape `(images, channels, height, width)`):
+            Feature maps in fp32 or bf16. Faster if they are `torch.channels_last`.
+        tiling ([`Tiling`]):
+            The tiles.
+        dtype (`torch.dtype`, *optional*):
+            Type of the tiles, `torch.float32` or `torch.bfloat16`. By default that of the pixels.
+
+    Returns:
+        `torch.Tensor` of shape `(points * points, images * rows * columns, phases * phases * channels)`.
+    """
+    return _ToTiles.apply(pixels, tiling, dtype or pixels.dtype)
+
+
+def to_pixels(tiles: torch.Tensor, tiling: Tiling, shape: torch.Size) -> torch.Tensor:
+    """Applies the adjoint of [`to_tiles`] to tiles. Returns feature maps of the given shape, channels-last."""
+    return _ToPixels.apply(tiles, tiling, shape, tiles.dtype)
