@@ -20,14 +20,15 @@ from typing import Any
 
 import torch
 from benchmarks.loading import loading_benchmark, loading_table
-from benchmarks.loops import ARTICLE_LOOPS, LOOPS, Loop, article_in_keras_loop
+from benchmarks.loops import ARTICLE_LOOPS, LOOPS, article_in_keras_loop
 from benchmarks.plots import plot_training
-from benchmarks.records import measurement_facts, write_record
 from benchmarks.sampling import sampling_benchmark, sampling_table
 from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
-from benchmarks.training import training_benchmark, training_table
-from benchmarks.turns import seconds_of
 
+from dcgan_hf.benchmarks.loops import Loop
+from dcgan_hf.benchmarks.records import measurement_facts, write_record
+from dcgan_hf.benchmarks.training import training_benchmark, training_table
+from dcgan_hf.benchmarks.turns import seconds_of
 from dcgan_hf.hardware import default_mixed_precision
 from dcgan_hf.processes import connected_processes
 
@@ -107,7 +108,7 @@ def main(argv: list[str]) -> None:
     if ("article" in args.parts) != (args.keras_python is not None):
         raise ValueError("The part `article` needs `keras_python`. Without this part, omit it.")
     with connected_processes(args.use_cpu) as device:
-        facts = measurement_facts("benchmark.py", argv, args.use_cpu)
+        facts = measurement_facts(["python", "scripts/benchmark.py", *argv], args.use_cpu)
         print(f"{facts['hardware']}; torch {facts['torch']}")
         content = facts | run_benchmarks(args, device)
     if args.output_dir:

@@ -42,6 +42,9 @@ class FastConvolutions(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        # `_is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
+        if torch.compiler.is_compiling():
+            return func(*args, **(kwargs or {}))
         if func is torch.Tensor.flatten and args[0].ndim == 4 and args[0].device.type == "cpu":
             return _Flatten.apply(args[0]).flatten(*args[1:], **(kwargs or {}))
         if func is torch.Tensor.unflatten and args[0].device.type == "cpu":

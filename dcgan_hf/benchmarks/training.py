@@ -14,10 +14,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from dcgan_hf.hardware import num_usable_cores
-from dcgan_hf.pictures import to_pixel_values
-from dcgan_hf.processes import restored_globals
-
+from ..hardware import num_usable_cores
+from ..pictures import to_pixel_values
+from ..processes import restored_globals
 from .loops import Loop
 from .records import markdown_table
 from .turns import seconds_of, take_turns

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from dcgan_hf.hardware import describe_hardware
+from ..hardware import describe_hardware
 
 
-def measurement_facts(script: str, argv: list[str], use_cpu: bool) -> dict[str, Any]:
-    """Command, hardware and version of a measurement."""
+def measurement_facts(command: list[str], use_cpu: bool) -> dict[str, Any]:
+    """Returns the command, the hardware and the version of a measurement."""
     return {
-        "command": shlex.join(["python", f"scripts/{script}", *argv]),
+        "command": shlex.join(command),
         "hardware": describe_hardware(Accelerator(cpu=use_cpu)),
         "torch": torch.__version__,
     }
@@ -30,6 +30,6 @@ def write_record(content: dict[str, Any], path: Path) -> None:
 
 
 def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
-    """Table in Markdown."""
+    """Returns a table in Markdown."""
     lines = [f"| {' | '.join(cells)} |" for cells in [columns, *rows]]
     return "\n".join([lines[0], "| --- " * len(columns) + "|", *lines[1:]])
