@@ -28,14 +28,29 @@ def default_mixed_precision(use_cpu: bool) -> str:
     chosen = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if chosen != "no":
         return chosen
+    return "bf16" if has_native_bf16(use_cpu) else "no"
+
+
+def has_native_bf16(use_cpu: bool) -> bool:
+    """Returns whether the GPU or, with `use_cpu` or without a GPU, the CPU computes in bf16 natively."""
     if torch.cuda.is_available() and not use_cpu:
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif torch.accelerator.is_available() and not use_cpu:
-        native = False
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-    return "bf16" if native else "no"
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if torch.accelerator.is_available() and not use_cpu:
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def peak_memory(device: torch.device) -> int:
+    """Returns the largest memory in bytes that this process has held on the device. On Windows, 0 for the CPU."""
+    if device.type != "cpu":
+        return torch.accelerator.max_memory_allocated()
+    if os.name == "nt":
+        return 0
+    import resource  # missing on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def num_usable_cores() -> int:

@@ -29,7 +29,7 @@ from dcgan_hf.benchmarks.loops import Loop
 from dcgan_hf.benchmarks.records import measurement_facts, write_record
 from dcgan_hf.benchmarks.training import training_benchmark, training_table
 from dcgan_hf.benchmarks.turns import seconds_of
-from dcgan_hf.hardware import default_mixed_precision
+from dcgan_hf.hardware import has_native_bf16
 from dcgan_hf.processes import connected_processes
 
 
@@ -45,7 +45,7 @@ def matmul_flops(precision: str, device: torch.device) -> float:
 
 def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Runs the requested benchmarks and prints their results. Returns the measurements of benchmark.json."""
-    has_bf16 = default_mixed_precision(device.type == "cpu") == "bf16"
+    has_bf16 = has_native_bf16(device.type == "cpu")
     peaks = {name: matmul_flops(name, device) for name in (["fp32", "bf16"] if has_bf16 else ["fp32"])}
     print("Matrix products: " + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()))
     content: dict[str, Any] = {"matmul_flops": peaks} | {part: [] for part in args.parts}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from ..files import write_text
 from ..hardware import describe_hardware
 
 
@@ -26,7 +27,7 @@ def measurement_facts(command: list[str], use_cpu: bool) -> dict[str, Any]:
 def write_record(content: dict[str, Any], path: Path) -> None:
     """Writes the JSON file of a measurement, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_text(json.dumps(content, indent=1) + "\n", path)
 
 
 def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:

@@ -13,12 +13,17 @@ import torch
 NUM_WARM_UP = 2  # rounds that are discarded
 
 
+def wait_for(device: torch.device) -> None:
+    """Waits until a device has done its work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
 def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
     """Returns the duration of a call on a device, in seconds."""
     started = time.perf_counter()
     call()
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
+    wait_for(device)
     return time.perf_counter() - started
 
 
