@@ -43,6 +43,8 @@ def has_native_bf16(use_cpu: bool) -> bool:
 
 def peak_memory(device: torch.device) -> int:
     """Returns the largest memory in bytes that this process has held on the device. On Windows, 0 for the CPU."""
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()  # with what it keeps for later: no peak is counted
     if device.type != "cpu":
         return torch.accelerator.max_memory_allocated()
     if os.name == "nt":
