@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,46 @@ def precision_of_the_launcher() -> str | None:
 
 def precision_of_device(device: torch.device) -> str:
     """Returns `"bf16"` for GPUs with native support, some of CUDA and ROCm, and `"no"` for all other devices."""
-    is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" if is_native else "no"
+    return "bf16" if device.type == "cuda" and has_fast_bf16(device) else "no"
+
+
+# Below this speed of matrix products, relative to single precision, bf16 is emulated.
+_SLOW_BF16 = 0.5
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Returns whether a GPU computes in bf16 natively or, as measured, a CPU at least half as fast as in fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and relative_speed_of_bf16() > _SLOW_BF16
+
+
+@functools.cache
+def relative_speed_of_bf16() -> float:
+    """Returns the speed of matrix products in bf16 on this CPU, relative to those in single precision."""
+    fastest = []
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix, seconds = torch.ones(512, 512, dtype=dtype), []
+        for _ in range(4):
+            started = time.perf_counter()
+            matrix @ matrix
+            seconds.append(time.perf_counter() - started)
+        fastest.append(min(seconds))
+    return fastest[0] / fastest[1]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Returns the largest memory in bytes that this process has held on the device. On Windows, 0 for the CPU."""
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()  # with what it keeps for later: no peak is counted
+    if device.type != "cpu":
+        return torch.accelerator.max_memory_allocated()
+    if os.name == "nt":
+        return 0
+    import resource  # missing on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def num_usable_cores() -> int:

@@ -20,15 +20,16 @@ from typing import Any
 
 import torch
 from benchmarks.loading import loading_benchmark, loading_table
-from benchmarks.loops import ARTICLE_LOOPS, LOOPS, Loop, article_in_keras_loop
+from benchmarks.loops import ARTICLE_LOOPS, LOOPS, article_in_keras_loop
 from benchmarks.plots import plot_training
-from benchmarks.records import measurement_facts, write_record
 from benchmarks.sampling import sampling_benchmark, sampling_table
 from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
-from benchmarks.training import training_benchmark, training_table
-from benchmarks.turns import seconds_of
 
-from dcgan_hf.hardware import default_mixed_precision
+from dcgan_hf.benchmarks.loops import Loop
+from dcgan_hf.benchmarks.records import measurement_facts, write_record
+from dcgan_hf.benchmarks.training import training_benchmark, training_table
+from dcgan_hf.benchmarks.turns import seconds_of
+from dcgan_hf.hardware import has_fast_bf16
 from dcgan_hf.processes import connected_processes
 
 
@@ -44,7 +45,7 @@ def matmul_flops(precision: str, device: torch.device) -> float:
 
 def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Runs the requested benchmarks and prints their results. Returns the measurements of benchmark.json."""
-    has_bf16 = default_mixed_precision(device.type == "cpu") == "bf16"
+    has_bf16 = has_fast_bf16(device)
     peaks = {name: matmul_flops(name, device) for name in (["fp32", "bf16"] if has_bf16 else ["fp32"])}
     print("Matrix products: " + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()))
     content: dict[str, Any] = {"matmul_flops": peaks} | {part: [] for part in args.parts}
@@ -107,7 +108,7 @@ def main(argv: list[str]) -> None:
     if ("article" in args.parts) != (args.keras_python is not None):
         raise ValueError("The part `article` needs `keras_python`. Without this part, omit it.")
     with connected_processes(args.use_cpu) as device:
-        facts = measurement_facts("benchmark.py", argv, args.use_cpu)
+        facts = measurement_facts(["python", "scripts/benchmark.py", *argv], args.use_cpu)
         print(f"{facts['hardware']}; torch {facts['torch']}")
         content = facts | run_benchmarks(args, device)
     if args.output_dir:

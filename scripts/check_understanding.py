@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.records import markdown_table, measurement_facts, write_record
 
 from dcgan_hf import DCGANDiscriminator, DCGANPipeline
+from dcgan_hf.benchmarks.records import markdown_table, measurement_facts, write_record
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.procedural_faces import GLASSES_BOX, SIZE
@@ -128,7 +128,7 @@ def main(argv: list[str]) -> None:
     with connected_processes(use_cpu=True) as device:
         pipe = quiet(load_pipeline(DCGANPipeline, args.model))
         network = ClassifierFeatures(args.classifier, device)
-        record = measurement_facts("check_understanding.py", argv, use_cpu=True) | {"seeds": {}}
+        record = measurement_facts(["python", "scripts/check_understanding.py", *argv], use_cpu=True) | {"seeds": {}}
         for seed in args.seeds:
             print(f"Seed {seed}, {args.num_images:,} samples")
             subject = Subject.of(pipe, args.num_images, seed, network=network, labels=LABELS)

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from benchmarks.records import markdown_table, measurement_facts, write_record
 
+from dcgan_hf.benchmarks.records import markdown_table, measurement_facts, write_record
 from dcgan_hf.hardware import num_usable_cores
 from dcgan_hf.model_folder import LOG_FILE, write_json
 from dcgan_hf.training.checkpointing import list_checkpoints
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> None:
     rungs = {name: ladder["rungs"][name] for name in args.rungs or ladder["rungs"]}
     common = ladder["common"] | {"num_cpu_threads": max(1, num_usable_cores() // args.jobs)}
 
-    facts = measurement_facts("ladder.py", argv, use_cpu=True)
+    facts = measurement_facts(["python", "scripts/ladder.py", *argv], use_cpu=True)
     # All rungs of the first seed come first, for early results.
     runs = list(product(args.seeds, rungs))
     distances: dict[str, list[list[float]]] = {name: [] for name in rungs}

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.loops import make_engine, tutorial_loop
-from benchmarks.records import markdown_table, measurement_facts, write_record
 from diffusers.image_processor import VaeImageProcessor
 from torch import nn
 from torch.multiprocessing import get_context
 
 from dcgan_hf import DCGANTrainingArguments
+from dcgan_hf.benchmarks.loops import make_engine, tutorial_loop
+from dcgan_hf.benchmarks.records import markdown_table, measurement_facts, write_record
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.loaders import ResidentLoader, Shard, endless_batches
@@ -223,7 +223,7 @@ def main(argv: list[str]) -> None:
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     with connected_processes(use_cpu=True):
-        facts = measurement_facts("time_to_quality.py", argv, use_cpu=True)
+        facts = measurement_facts(["python", "scripts/time_to_quality.py", *argv], use_cpu=True)
         print(f"{facts['hardware']}; torch {facts['torch']}", flush=True)
         network = load_feature_network(args.eval_features, CPU)
         real = features_of(network, load_images(args, "test")).features

@@ -52,6 +52,7 @@ _LONG = (
     "test_distributed",
     "test_ladder",
     "test_benchmark",
+    "tests/benchmarks",
     "test_hub_loading",
     "test_notebooks",
     "two_processes",

@@ -38,6 +38,7 @@ LAYERS = [
     "evaluation",
     "publishing",
     "training",
+    "benchmarks",
     "interpretability",
     "cli",
     "__main__",

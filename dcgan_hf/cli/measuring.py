@@ -1,11 +1,12 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Commands that evaluate a model."""
+"""Commands that evaluate a model, and the machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks.arguments import BenchmarkArguments
 from ..evaluation.arguments import EvaluationArguments, SuperResolutionEvaluationArguments
 from ..flags import DeviceArguments, ModelArguments, flag
 from .command import command, pick
@@ -88,3 +89,29 @@ def evaluate_super_resolution(given: dict[str, Any]) -> None:
             print(quality_table(comparison.rows))
             _finish(pipe, model.model, given)
             print(f"Report: {Path(given['output_dir']) / REPORT_FOLDER}")
+
+
+@command("benchmark", BenchmarkArguments)
+def benchmark(given: dict[str, Any]) -> None:
+    """Time training on this machine, next to plain PyTorch loops; with `--gpu_check`, check its GPUs."""
+    args = pick(BenchmarkArguments, given)
+    words = [
+        "dcgan",
+        "benchmark",
+        *(f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()),
+    ]
+    from ..benchmarks.gpu_check import check_gpus, check_report
+    from ..benchmarks.records import write_record
+    from ..benchmarks.speed import measure_speed, speed_report
+
+    if args.output_dir is not None:
+        Path(args.output_dir).mkdir(parents=True, exist_ok=True)  # an error comes before the work
+    measure, report, name = (
+        (check_gpus, check_report, "gpu_check.json")
+        if args.gpu_check
+        else (measure_speed, speed_report, "benchmark.json")
+    )
+    content = measure(args, words)
+    print(report(content))
+    if args.output_dir is not None:
+        write_record(content, Path(args.output_dir) / name)

@@ -137,14 +137,15 @@ def load_procedural_faces(split: str, cache_dir: str | None = None) -> datasets.
         raise ValueError(f"'procedural_faces' has no split {split!r}, only {list(NUM_IMAGES)}.")
     labels = {name: datasets.ClassLabel(names=classes) for name, classes in ATTRIBUTES.items()}
     return datasets.Dataset.from_generator(
-        _faces,
+        drawn_faces,
         features=datasets.Features({"image": datasets.Image()} | labels),
         cache_dir=cache_dir,
         gen_kwargs={"seed": list(NUM_IMAGES).index(split), "number": NUM_IMAGES[split]},
     )
 
 
-def _faces(seed: int, number: int) -> Iterator[dict]:
+def drawn_faces(seed: int, number: int) -> Iterator[dict]:
+    """Draws faces with random attributes: each is a row of the dataset."""
     for i in range(number):
         rng = np.random.default_rng(derived_seed(seed, "faces", i))
         attributes = {name: str(rng.choice(classes, p=_SHARES.get(name))) for name, classes in ATTRIBUTES.items()}

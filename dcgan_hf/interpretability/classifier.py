@@ -17,8 +17,7 @@ from ..data.datasets import ImageDataset, load_from_arguments, rename_classes
 from ..data.decoding import Decoder, choose_channels
 from ..evaluation.images import decode_images
 from ..files import replacing_files
-from ..hardware import precision_of_device
-from ..kernels.autotune import relative_speed_of_bf16
+from ..hardware import precision_of_device, relative_speed_of_bf16
 from ..pictures import to_pixel_values
 from ..processes import is_main_process
 from .arguments import ClassifierArguments

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,6 @@ _MARGIN = 0.97
 _ROUNDS = 3
 # After the first round, only ways within this factor of the fastest one remain.
 _HOPELESS = 1.5
-# Below this speed of matrix products, relative to single precision, convolutions in bf16 are not even timed.
-_SLOW_BF16 = 0.5
 
 
 class _Recorder(TorchFunctionMode):
@@ -52,13 +51,6 @@ def recorded_convolutions() -> Iterator[list[ConvolutionShape]]:
     """Records the convolutions that networks compute in the context, without gradients."""
     with _Recorder() as recorder, torch.no_grad():
         yield recorder.shapes
-
-
-def relative_speed_of_bf16() -> float:
-    """Returns the speed of matrix products in bf16 on this CPU, relative to those in single precision."""
-    matrices = [torch.randn(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
-    single, half = (min(_seconds_of(lambda: matrix @ matrix) for _ in range(4)) for matrix in matrices)
-    return single / half
 
 
 def _seconds_of(call: Callable[[], Any]) -> float:
@@ -119,7 +111,7 @@ def _measure(shape: ConvolutionShape, batch_size: int, dtype: torch.dtype, ways:
     for _ in range(_ROUNDS):
         for way in ways:
             if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
-                seconds[way] = min(seconds[way], _seconds_of(lambda: run(way)))
+                seconds[way] = min(seconds[way], _seconds_of(partial(run, way)))
     return seconds
 
 
@@ -164,8 +156,3 @@ def choose_ways(
 def choose_precision(totals: dict[str, float]) -> str:
     """Returns the faster precision, given the seconds in each. bf16 must be clearly faster: it rounds more."""
     return min(totals, key=lambda precision: totals[precision] * (_MARGIN if precision == "no" else 1))
-
-
-def worth_measuring() -> list[str]:
-    """Returns the precisions whose convolutions are worth timing on this CPU."""
-    return ["no", "bf16"] if relative_speed_of_bf16() > _SLOW_BF16 else ["no"]

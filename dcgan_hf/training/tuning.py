@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 
 from ..data.loaders import Loader, Shard
-from ..hardware import precision_of_device, precision_of_the_launcher
-from ..kernels.autotune import choose_precision, choose_ways, recorded_convolutions, worth_measuring
+from ..hardware import has_fast_bf16, precision_of_device, precision_of_the_launcher
+from ..kernels.autotune import choose_precision, choose_ways, recorded_convolutions
 from ..kernels.convolutions import ConvolutionShape
 from ..kernels.tiles import library
 from ..processes import from_main_process, gather
@@ -87,7 +87,8 @@ def _convolutions_of(task: Task, raw_batch: RawBatch, shard: Shard) -> list[Conv
 
 def _measure(shapes: list[ConvolutionShape], batch_size: int, given: str | None, has_library: bool) -> Tuning:
     started = time.perf_counter()
-    totals, ways = choose_ways(shapes, batch_size, [given] if given else worth_measuring(), has_library)
+    precisions = [given] if given else ["no", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["no"]
+    totals, ways = choose_ways(shapes, batch_size, precisions, has_library)
     precision = choose_precision(totals)
     message = "" if given else "single precision" if precision == "no" else "bf16"
     if len(totals) > 1:

@@ -15,11 +15,10 @@ import psutil
 import torch
 from datasets import Dataset, Features, Image, load_dataset
 
+from dcgan_hf.benchmarks.records import markdown_table
 from dcgan_hf.data.datasets import ImageDataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.loaders import DecodingLoader, ResidentLoader, Shard, images_per_second
-
-from .records import markdown_table
 
 
 def encoded_images(number: int) -> Dataset:

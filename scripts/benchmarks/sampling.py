@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
+from dcgan_hf.benchmarks.records import markdown_table
 
-from .records import markdown_table
-from .turns import WAY_COLUMNS, time_ways, way_cells
+from .ways import WAY_COLUMNS, time_ways, way_cells
 
 
 def sampling_benchmark(

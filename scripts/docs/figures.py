@@ -28,12 +28,13 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.loading import loading_table  # noqa: E402
-from benchmarks.records import markdown_table  # noqa: E402
 from benchmarks.sampling import sampling_table  # noqa: E402
 from benchmarks.super_resolution import super_resolution_table  # noqa: E402
-from benchmarks.training import training_table  # noqa: E402
 from check_understanding import understanding_table  # noqa: E402
 from ladder import ladder_table  # noqa: E402
+
+from dcgan_hf.benchmarks.records import markdown_table  # noqa: E402
+from dcgan_hf.benchmarks.training import training_table  # noqa: E402
 
 
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf.benchmarks.loops import plain_networks
 
 from ..train_utils import save_classifier
 
@@ -18,7 +19,7 @@ from ..train_utils import save_classifier
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import benchmark  # noqa: E402
 import time_to_quality  # noqa: E402
-from benchmarks.loops import article_in_keras_loop, plain_networks  # noqa: E402
+from benchmarks.loops import article_in_keras_loop  # noqa: E402
 from benchmarks.super_resolution import super_resolution_benchmark, super_resolution_table  # noqa: E402
 
 

@@ -37,6 +37,15 @@ def test_few_channels_give_the_same_results_for_all_geometries(data):
         torch.testing.assert_close(result, want)
 
 
+def test_a_compiled_layer_has_the_same_gradients():
+    layer, maps = nn.Conv2d(3, 8, 4, 2, 1), torch.randn(2, 3, 8, 8)
+    (expected,) = torch.autograd.grad(layer(maps).square().sum(), layer.weight)
+    with FastConvolutions():
+        (gradient,) = torch.autograd.grad(torch.compile(layer, backend="aot_eager")(maps).square().sum(), layer.weight)
+    torch.testing.assert_close(gradient, expected)
+    torch.compiler.reset()
+
+
 @pytest.mark.parametrize(
     "kernel_size, stride, padding, size", [(4, 2, 1, 8), (4, 2, 1, 5), (5, 2, 2, 6), (4, 1, 0, 6), (4, 2, 1, 48)]
 )

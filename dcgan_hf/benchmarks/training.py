@@ -2,11 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Training benchmark. The loops take turns, each in a separate process with its own memory and settings."""
 
-import resource
 import time
 from contextlib import nullcontext
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -14,11 +12,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from dcgan_hf.hardware import num_usable_cores
-from dcgan_hf.pictures import to_pixel_values
-from dcgan_hf.processes import restored_globals
-
+from ..hardware import num_usable_cores, peak_memory
+from ..pictures import to_pixel_values
+from ..processes import restored_globals
 from .loops import Loop
+from .own_process import process_context
 from .records import markdown_table
 from .turns import seconds_of, take_turns
 
@@ -41,7 +39,7 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
     """Worker process: runs an update on each request and replies with its duration."""
     if device.type == "cpu":
         torch.set_num_threads(num_usable_cores())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory(device)
     started = time.perf_counter()
     with restored_globals() if loop.is_ours else nullcontext():
         _, step = loop.make(resolution, 3, device, **loop.options)
@@ -54,17 +52,14 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
         connection.send((first, counter.flops))
         while connection.recv():
             connection.send(seconds_of(update, device))
-    if device.type == "cpu":
-        connection.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-    else:
-        connection.send(torch.accelerator.max_memory_allocated())
+    connection.send(peak_memory(device) - before)
 
 
 def training_benchmark(
     loops: dict[str, Loop], resolution: int, batch_size: int, rounds: int, device: torch.device
 ) -> list[dict[str, Any]]:
     """Times loops. The first one is the baseline."""
-    context = get_context("forkserver")  # with "spawn" their peak memory would start at that of this process
+    context = process_context()
     connections: dict[str, Connection] = {}
     firsts: dict[str, tuple[float, int]] = {}  # seconds of the first update, FLOPs of an update
     for name, loop in loops.items():
@@ -72,14 +67,14 @@ def training_benchmark(
         arguments = (theirs, loop, resolution, batch_size, device)
         context.Process(target=run_loop, args=arguments, daemon=True).start()
         theirs.close()  # to notice if the process fails
-        firsts[name] = connections[name].recv()  # one at a time, so that they do not interfere
+        firsts[name] = _answer(name, connections[name])  # one at a time, so that they do not interfere
 
-    def ask(connection: Connection) -> float:
+    def ask(name: str) -> float:
         time.sleep(0.02)  # lets the threads of the previous loop go idle
-        connection.send(True)
-        return connection.recv()
+        connections[name].send(True)
+        return _answer(name, connections[name])
 
-    timings = take_turns({name: partial(ask, connection) for name, connection in connections.items()}, rounds)
+    timings = take_turns({name: partial(ask, name) for name in connections}, rounds)
     results = []
     for name, timing in timings.items():
         connections[name].send(False)
@@ -94,11 +89,20 @@ def training_benchmark(
                 "flops_per_second": flops / timing["seconds"],
                 "gflop_per_image": flops / batch_size / 1e9,
                 "first_step_seconds": first,
-                "peak_memory_bytes": connections[name].recv(),
+                "peak_memory_bytes": _answer(name, connections[name]),
                 "speedup": 1 / timing["ratio"],
             }
         )
     return results
+
+
+def _answer(name: str, connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError:
+        raise ChildProcessError(
+            f"The process of the loop {name!r} has ended; its error is above. If memory ran out, try a smaller batch."
+        ) from None
 
 
 def training_table(results: list[dict[str, Any]], peaks: dict[str, float]) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from dcgan_hf.hardware import describe_hardware
+from ..files import write_text
+from ..hardware import describe_hardware
 
 
-def measurement_facts(script: str, argv: list[str], use_cpu: bool) -> dict[str, Any]:
-    """Command, hardware and version of a measurement."""
+def measurement_facts(command: list[str], use_cpu: bool) -> dict[str, Any]:
+    """Returns the command, the hardware and the version of a measurement."""
     return {
-        "command": shlex.join(["python", f"scripts/{script}", *argv]),
+        "command": shlex.join(command),
         "hardware": describe_hardware(Accelerator(cpu=use_cpu)),
         "torch": torch.__version__,
     }
@@ -26,10 +27,10 @@ def measurement_facts(script: str, argv: list[str], use_cpu: bool) -> dict[str, 
 def write_record(content: dict[str, Any], path: Path) -> None:
     """Writes the JSON file of a measurement, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_text(json.dumps(content, indent=1) + "\n", path)
 
 
 def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
-    """Table in Markdown."""
+    """Returns a table in Markdown."""
     lines = [f"| {' | '.join(cells)} |" for cells in [columns, *rows]]
     return "\n".join([lines[0], "| --- " * len(columns) + "|", *lines[1:]])

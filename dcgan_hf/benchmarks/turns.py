@@ -1,11 +1,10 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Interleaved timings of calls, so that disturbances on the machine affect all calls alike, and tables of results."""
+"""Interleaved timings of calls, so that disturbances on the machine affect all calls alike."""
 
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,12 +13,17 @@ import torch
 NUM_WARM_UP = 2  # rounds that are discarded
 
 
+def wait_for(device: torch.device) -> None:
+    """Waits until a device has done its work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
 def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
     """Returns the duration of a call on a device, in seconds."""
     started = time.perf_counter()
     call()
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
+    wait_for(device)
     return time.perf_counter() - started
 
 
@@ -37,23 +41,3 @@ def take_turns(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, 
         name: {"seconds": median, "quartiles": [low, high], "ratio": median / first}
         for name, (low, median, high) in quartiles.items()
     }
-
-
-def time_ways(
-    ways: dict[str, Callable[[], Any]], num_images: int, rounds: int, device: torch.device
-) -> list[dict[str, Any]]:
-    """Times ways of generating the same images. The first one is the baseline."""
-    timings = take_turns({way: partial(seconds_of, make, device) for way, make in ways.items()}, rounds)
-    return [
-        {"way": way} | timing | {"images_per_second": num_images / timing["seconds"]}
-        for way, timing in timings.items()
-    ]
-
-
-WAY_COLUMNS = ["ms (quartiles)", "images/s", "time / bare network"]
-
-
-def way_cells(row: dict[str, Any]) -> list[str]:
-    """Returns the cells of a row for [`WAY_COLUMNS`]."""
-    low, median, high = (1e3 * seconds for seconds in (row["quartiles"][0], row["seconds"], row["quartiles"][1]))
-    return [f"{median:.1f} ({low:.1f}-{high:.1f})", f"{row['images_per_second']:,.1f}", f"{row['ratio']:.2f}"]
