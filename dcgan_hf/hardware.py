@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import huggingface_hub
 import torch
 from accelerate import Accelerator
+from huggingface_hub.constants import HF_HOME
 
 
 # Results worth keeping on this machine.
-CACHE_FOLDER = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf"
+CACHE_FOLDER = Path(HF_HOME) / "dcgan_hf"
 
 
 def precision_of_the_launcher() -> str | None:

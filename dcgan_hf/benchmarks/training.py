@@ -42,7 +42,8 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
     before = peak_memory(device)
     started = time.perf_counter()
     with restored_globals() if loop.is_ours else nullcontext():
-        _, step = loop.make(resolution, 3, device, **loop.options)
+        sizes = {"train_batch_size": batch_size} if loop.is_ours else {}
+        _, step = loop.make(resolution, 3, device, **sizes, **loop.options)
         images = torch.randint(0, 256, (batch_size, 3, resolution, resolution), dtype=torch.uint8, device=device)
         update = partial(step, images if loop.is_ours else to_pixel_values(images))
         seconds_of(update, device)

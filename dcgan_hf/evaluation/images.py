@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import huggingface_hub.constants
 import numpy as np
 import torch
 
@@ -17,6 +16,7 @@ from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
 from ..files import replacing
+from ..hardware import CACHE_FOLDER
 from ..inference.generate import divide_work
 from ..processes import gather, is_main_process, process_index, wait_for_everyone
 from .features import FeatureNetwork, Features
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # Number of images that a process works on at a time.
 _DESCRIBED_AT_ONCE = 64
 # Default cache folder for the features of real images.
-FEATURE_CACHE = Path(huggingface_hub.constants.HF_HOME) / "dcgan_hf" / "features"
+FEATURE_CACHE = CACHE_FOLDER / "features"
 
 
 def decode_images(image_dataset: ImageDataset, decoder: Decoder) -> tuple[torch.Tensor, torch.Tensor | None]:

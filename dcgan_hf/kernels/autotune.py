@@ -134,7 +134,9 @@ def choose_ways(
     Returns:
         `tuple`: for each precision the seconds of all convolutions together; and the ways other than PyTorch's.
     """
-    timings, totals, chosen = Timings(), {}, {}
+    timings = Timings()
+    totals: dict[str, float] = {}
+    chosen: dict[str, dict[str, str]] = {}
     with torch.random.fork_rng():
         for precision in precisions:
             totals[precision], chosen[precision] = 0.0, {}

@@ -55,8 +55,8 @@ class ConvolutionShape(NamedTuple):
         if func not in _USUAL_OPTIONS or list(args[5:]) != _USUAL_OPTIONS[func] or isinstance(args[4], str):
             return None
         (maps, weight), is_transposed = args[:2], func is torch.conv_transpose2d
-        channels = weight.shape[:2] if is_transposed else weight.shape[1::-1]
-        return cls(is_transposed, *channels, tuple(weight.shape[2:]), args[3], args[4], tuple(maps.shape[2:]))
+        inputs, outputs = weight.shape[:2] if is_transposed else weight.shape[1::-1]
+        return cls(is_transposed, inputs, outputs, tuple(weight.shape[2:]), args[3], args[4], tuple(maps.shape[2:]))
 
     def ways(self, dtype: torch.dtype) -> list[str]:
         """Returns the ways to compute this convolution on this machine with products in a precision."""
