@@ -24,7 +24,6 @@ WAYS = {
     "`import torch`": ["-c", "import torch"],
     "`from diffusers import DiffusionPipeline`": ["-c", "from diffusers import DiffusionPipeline"],
     "`import dcgan_hf`": ["-c", "import dcgan_hf"],
-    "`from dcgan_hf import DCGANPipeline`": ["-c", "from dcgan_hf import DCGANPipeline"],
     "first image in Python": [
         "-c",
         "from dcgan_hf import DCGANPipeline; DCGANPipeline.from_pretrained(r'{model}')().images[0]",
