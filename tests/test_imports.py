@@ -72,7 +72,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 generator = AutoModel.from_pretrained(f"{sys.argv[1]}/generator")
 discriminator = AutoModel.from_pretrained(f"{sys.argv[1]}/discriminator")
 assert isinstance(generator, dcgan_hf.DCGANGenerator) and isinstance(discriminator, dcgan_hf.DCGANDiscriminator)
-config = AutoConfig.from_pretrained(f"{sys.argv[1]}/discriminator")
+config = AutoConfig.from_pretrained(f"{sys.argv[1]}/discriminator", num_labels=2)
 classifier = AutoModelForImageClassification.from_config(config)
 assert isinstance(classifier, dcgan_hf.DCGANForImageClassification)
 processor = AutoImageProcessor.from_pretrained(f"{sys.argv[1]}/discriminator")
