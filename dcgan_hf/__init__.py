@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .imports import quick_imports
 from .version import __version__
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .training.super_resolution import DCGANSuperResolutionTrainer
     from .training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
-# Imported on first use: sampling does not need the training code.
+# Imported on first use: sampling does not need the training code, and the networks do not need diffusers.
 _MODULES = {
     "DCGANDiscriminator": "modeling_dcgan",
     "DCGANDiscriminatorConfig": "configuration_dcgan",
@@ -72,7 +73,9 @@ __all__ = [  # noqa: F822  # see `__getattr__`
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    with quick_imports():
+        module = importlib.import_module(f".{_MODULES[name]}", __name__)
+    value = globals()[name] = getattr(module, name)
     return value
 
 
@@ -89,4 +92,5 @@ def _is_the_command() -> bool:
 
 
 if not _is_the_command():
-    from . import registration as registration
+    with quick_imports():
+        from . import registration as registration

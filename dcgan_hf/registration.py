@@ -1,13 +1,12 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Registration with transformers' Auto classes. Also imports the pipelines: diffusers looks up the classes named in
-model_index.json among the modules that are already imported.
+Registration of the networks with transformers' Auto classes. Their modules have to be imported for diffusers, too: it
+looks for the networks of a saved pipeline among the imported modules. It does not look for pipelines there.
 """
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
-from . import pipeline_dcgan, pipeline_dcgan_super_resolution  # noqa: F401
 from .configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 from .configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
 from .image_processing_dcgan import DCGANImageProcessor

@@ -2,11 +2,12 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Times training, sampling, super-resolution and loading on this machine. Run nothing else at the same time.
+Times training, sampling, super-resolution, loading and start-up on this machine. Run nothing else at the same time.
 
     python scripts/benchmark.py
     python scripts/benchmark.py --parts training --resolutions 32 64 128 --batch_sizes 64 128 --output_dir benchmark
     python scripts/benchmark.py --parts training --loops one_stage "alternating batch"
+    python scripts/benchmark.py --parts startup --before ../old-checkout
     python scripts/benchmark.py --parts article --keras_python /path/to/python  # with keras and tensorflow
 
 Training is compared with the PyTorch tutorial's loop and the strongest plain PyTorch loop, sampling and
@@ -23,6 +24,7 @@ from benchmarks.loading import loading_benchmark, loading_table
 from benchmarks.loops import ARTICLE_LOOPS, LOOPS, article_in_keras_loop
 from benchmarks.plots import plot_training
 from benchmarks.sampling import sampling_benchmark, sampling_table
+from benchmarks.startup import startup_benchmark, startup_table
 from benchmarks.super_resolution import SHAPES, super_resolution_benchmark, super_resolution_table
 
 from dcgan_hf.benchmarks.loops import Loop
@@ -33,7 +35,7 @@ from dcgan_hf.hardware import has_fast_bf16
 from dcgan_hf.processes import connected_processes
 
 
-PARTS = ["training", "sampling", "loading", "super_resolution", "article"]
+PARTS = ["training", "sampling", "loading", "super_resolution", "startup", "article"]
 
 
 def matmul_flops(precision: str, device: torch.device) -> float:
@@ -77,6 +79,10 @@ def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, 
         rows = super_resolution_benchmark(SHAPES, args.rounds, device, has_bf16)
         title = "Super-resolution by a factor of 4"
         report("super_resolution", title, rows, super_resolution_table(rows))
+    if "startup" in args.parts:
+        checkouts = {"now": Path(__file__).parents[1]}
+        rows = startup_benchmark({"before": args.before} | checkouts if args.before else checkouts, args.rounds)
+        report("startup", "Start-up", rows, startup_table(rows))
     if "article" in args.parts:
         keras = Loop(article_in_keras_loop, {"python": args.keras_python})
         loops = {"Keras, tf.function, fp32": keras} | ARTICLE_LOOPS
@@ -86,7 +92,7 @@ def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        description="Times training, sampling, super-resolution and loading.", allow_abbrev=False
+        description="Times training, sampling, super-resolution, loading and start-up.", allow_abbrev=False
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
     parser.add_argument("--resolutions", type=int, nargs="+", default=[64], help="Image resolutions: powers of 2.")
@@ -97,6 +103,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--loops", nargs="+", default=["ours", "plain"], help="Loops to time: parts of their names.")
     parser.add_argument("--keras_python", help="For the part `article`: Python interpreter with keras and tensorflow.")
+    parser.add_argument("--before", type=Path, help="For the part `startup`: checkout of another version to compare.")
     parser.add_argument("--rounds", type=int, default=12, help="Number of timings of each loop or call.")
     parser.add_argument("--use_cpu", action="store_true", help="Use the CPU even if a GPU is available.")
     parser.add_argument("--output_dir", type=Path, help="Output folder for benchmark.json and training.png.")

@@ -6,21 +6,23 @@ import sys
 import pytest
 import torch
 
-from dcgan_hf.hardware import default_mixed_precision
-
-
-@pytest.mark.parametrize("name, expected", [("avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx512_f", "no")])
-def test_bf16_where_a_cpu_has_it(monkeypatch, name, expected):
-    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", name: True})
-    assert default_mixed_precision(use_cpu=True) == expected
+from dcgan_hf.hardware import machine_name, precision_of_device, precision_of_the_launcher, relative_speed_of_bf16
 
 
 def test_what_accelerate_was_told_counts(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
-    for told, expected in (("fp16", "fp16"), ("bf16", "bf16"), ("no", "no")):
+    for told, expected in (("fp16", "fp16"), ("bf16", "bf16"), ("no", None)):
         monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", told)
-        assert default_mixed_precision(use_cpu=True) == expected
+        assert precision_of_the_launcher() == expected
+
+
+def test_precision_of_a_cpu_is_not_taken_from_its_flags(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
+    assert precision_of_device(torch.device("cpu")) == "no"
+    assert relative_speed_of_bf16() > 0
+
+
+def test_machines_have_names_for_files():
+    assert machine_name() == machine_name() and machine_name().replace("-", "").replace("_", "").isalnum()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")

@@ -38,6 +38,7 @@ TINY = {
     "random_flip": True,
     "use_cpu": True,
     "mixed_precision": "no",  # the default depends on the machine
+    "autotune": "off",
     "num_cpu_threads": 1,
 }
 

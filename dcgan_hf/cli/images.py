@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..flags import DeviceArguments, ModelArguments, flag
+from ..imports import quick_imports
 from ..inference.arguments import GenerationArguments, UpscalingArguments
 from .command import command, pick
 
@@ -31,10 +32,11 @@ class _EnlargingModelArguments(_TypedModelArguments):
 def generate(given: dict[str, Any]) -> None:
     """Generate images and save them to a folder. Repeat the command to resume after an interruption."""
     args = pick(GenerationArguments, given)
-    from ..inference.generate import generate
-    from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import is_main_process
-    from .models import loaded
+    with quick_imports():
+        from ..inference.generate import generate
+        from ..pipeline_dcgan import DCGANPipeline
+        from ..processes import is_main_process
+        from .models import loaded
 
     with loaded(DCGANPipeline, given, instead="upscale") as pipe:
         folder = generate(pipe, args)
@@ -46,11 +48,12 @@ def generate(given: dict[str, Any]) -> None:
 def upscale(given: dict[str, Any]) -> None:
     """Upscale image files and folders. Repeat the command to resume after an interruption."""
     model, args = pick(_EnlargingModelArguments, given), pick(UpscalingArguments, given)
-    from ..data.bad_images import first_reasons
-    from ..inference.upscale import upscale
-    from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-    from ..processes import is_main_process
-    from .models import loaded
+    with quick_imports():
+        from ..data.bad_images import first_reasons
+        from ..inference.upscale import upscale
+        from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+        from ..processes import is_main_process
+        from .models import loaded
 
     with loaded(DCGANSuperResolutionPipeline, {"model": model.model} | given, instead="generate") as pipe:
         done = upscale(pipe, model.inputs, args)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..flags import DeviceArguments, ModelArguments, check_values, flag
+from ..imports import quick_imports
 from ..interpretability.arguments import ExplanationArguments, SearchArguments
 from .command import command, pick
 
@@ -57,10 +58,11 @@ def explain(given: dict[str, Any]) -> None:
     args = pick(ExplanationArguments, {"output_dir": str(folder / EXPLANATION_FOLDER)} | given)
     page_folder = Path(args.output_dir or EXPLANATION_FOLDER)
     check_place_for_explanation(page_folder, folder if folder.is_dir() else page_folder)
-    from ..inference.pipelines import model_name
-    from ..interpretability.explain import explain
-    from ..pipeline_dcgan import DCGANPipeline
-    from .models import loaded
+    with quick_imports():
+        from ..inference.pipelines import model_name
+        from ..interpretability.explain import explain
+        from ..pipeline_dcgan import DCGANPipeline
+        from .models import loaded
 
     with loaded(DCGANPipeline, given) as pipe, _interrupted_by_signals():
         page, directions = explain(pipe, args, model_name(model.model), folder)
@@ -85,14 +87,15 @@ def _interrupted_by_signals() -> Iterator[None]:
 def invert(given: dict[str, Any]) -> None:
     """Invert a generator: find the latents whose images are closest to photos."""
     args, search = pick(_PhotoArguments, given), pick(SearchArguments, given)
-    import torch
+    with quick_imports():
+        import torch
 
-    from ..data.bad_images import reason_of
-    from ..data.decoding import decode_image
-    from ..inference.generate import parse_classes
-    from ..interpretability.inversion import invert, save_inversion
-    from ..pipeline_dcgan import DCGANPipeline
-    from .models import loaded
+        from ..data.bad_images import reason_of
+        from ..data.decoding import decode_image
+        from ..inference.generate import parse_classes
+        from ..interpretability.inversion import invert, save_inversion
+        from ..pipeline_dcgan import DCGANPipeline
+        from .models import loaded
 
     photos = []
     for path in args.photos:
@@ -118,9 +121,10 @@ def demo(given: dict[str, Any]) -> None:
     from ..publishing.space import check_space_hardware
 
     check_space_hardware(args.space_hardware)
-    from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
-    from ..pipeline_dcgan import DCGANPipeline
-    from .models import loaded
+    with quick_imports():
+        from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
+        from ..pipeline_dcgan import DCGANPipeline
+        from .models import loaded
 
     name = Path(model.model).absolute().name
     title = args.title or name

@@ -9,6 +9,7 @@ from typing import Any
 from ..benchmarks.arguments import BenchmarkArguments
 from ..evaluation.arguments import EvaluationArguments, SuperResolutionEvaluationArguments
 from ..flags import DeviceArguments, ModelArguments, flag
+from ..imports import quick_imports
 from .command import command, pick
 
 
@@ -48,12 +49,13 @@ def evaluate(given: dict[str, Any]) -> None:
     model = pick(ModelArguments, given)
     given = _place_report(model.model, given)
     args = pick(EvaluationArguments, given)
-    from ..evaluation.evaluate import evaluate
-    from ..inference.pipelines import model_name
-    from ..model_folder import REPORT_FOLDER
-    from ..pipeline_dcgan import DCGANPipeline
-    from ..processes import is_main_process
-    from .models import loaded
+    with quick_imports():
+        from ..evaluation.evaluate import evaluate
+        from ..inference.pipelines import model_name
+        from ..model_folder import REPORT_FOLDER
+        from ..pipeline_dcgan import DCGANPipeline
+        from ..processes import is_main_process
+        from .models import loaded
 
     with loaded(DCGANPipeline, given, instead="evaluate-super-resolution") as pipe:
         findings = evaluate(pipe, args, model_name(model.model))
@@ -75,13 +77,14 @@ def evaluate_super_resolution(given: dict[str, Any]) -> None:
     model = pick(ModelArguments, given)
     given = _place_report(model.model, given)
     args = pick(SuperResolutionEvaluationArguments, given)
-    from ..evaluation.evaluate_super_resolution import evaluate_super_resolution
-    from ..evaluation.upscaling import quality_table
-    from ..inference.pipelines import model_name
-    from ..model_folder import REPORT_FOLDER
-    from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-    from ..processes import is_main_process
-    from .models import loaded
+    with quick_imports():
+        from ..evaluation.evaluate_super_resolution import evaluate_super_resolution
+        from ..evaluation.upscaling import quality_table
+        from ..inference.pipelines import model_name
+        from ..model_folder import REPORT_FOLDER
+        from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
+        from ..processes import is_main_process
+        from .models import loaded
 
     with loaded(DCGANSuperResolutionPipeline, given, instead="evaluate") as pipe:
         comparison = evaluate_super_resolution(pipe, args, model_name(model.model))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..flags import ModelArguments, flag
+from ..imports import quick_imports
 from .command import command, pick
 
 
@@ -48,8 +49,9 @@ def convert(given: dict[str, Any]) -> None:
     *checkpoints, folder = pick(_ConversionArguments, given).files
     if not checkpoints:
         raise ValueError(f"`files={folder}`: pass at least one checkpoint, then the folder for the pipeline.")
-    from ..inference.pipelines import pipeline_from_original
-    from ..model_folder import check_place_for_model
+    with quick_imports():
+        from ..inference.pipelines import pipeline_from_original
+        from ..model_folder import check_place_for_model
 
     check_place_for_model(Path(folder))
     pipe, found = pipeline_from_original(checkpoints)
@@ -67,12 +69,13 @@ def export(given: dict[str, Any]) -> None:
     folder = Path(model.model)
     if not folder.is_dir() and args.output_dir is None:
         raise ValueError(f"`output_dir` is required: {model.model} is not a local folder.")
-    from ..export import export_onnx
-    from ..files import replacing_files
-    from ..inference.pipelines import load_any_pipeline
-    from ..model_folder import ONNX_FOLDER, check_no_links, check_place_for_onnx
-    from ..publishing.upload import update_card
-    from ..training.results import complete_results
+    with quick_imports():
+        from ..export import export_onnx
+        from ..files import replacing_files
+        from ..inference.pipelines import load_any_pipeline
+        from ..model_folder import ONNX_FOLDER, check_no_links, check_place_for_onnx
+        from ..publishing.upload import update_card
+        from ..training.results import complete_results
 
     output_dir = Path(args.output_dir or folder / ONNX_FOLDER)
     if args.output_dir is None:
@@ -96,10 +99,11 @@ def push(given: dict[str, Any]) -> None:
     folder = Path(args.folder)
     if not folder.is_dir():
         raise ValueError(f"`folder={folder}`: no such folder.")
-    from ..inference.pipelines import load_any_pipeline, quiet
-    from ..model_folder import check_no_links
-    from ..publishing.upload import Publication, publish_pipeline, write_model_page
-    from ..training.results import complete_results
+    with quick_imports():
+        from ..inference.pipelines import load_any_pipeline, quiet
+        from ..model_folder import check_no_links
+        from ..publishing.upload import Publication, publish_pipeline, write_model_page
+        from ..training.results import complete_results
 
     publication = Publication(
         args.commit_message,

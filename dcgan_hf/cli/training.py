@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..flags import DeviceArguments, flag
+from ..imports import quick_imports
 from ..interpretability.arguments import ClassifierArguments
 from ..training.generation_arguments import DCGANTrainingArguments
 from ..training.recipes import arguments_from_recipe, describe_recipes
@@ -41,7 +42,8 @@ def _make_arguments(arguments_class: type, given: dict[str, Any], recipes: dict[
 def train(given: dict[str, Any]) -> None:
     """Train a DCGAN. Without flags, train on handwritten digits, which takes a few minutes."""
     args = _make_arguments(DCGANTrainingArguments, given, {"digits": "digits", "procedural_faces": "procedural_faces"})
-    from ..training.generation import DCGANTrainer
+    with quick_imports():
+        from ..training.generation import DCGANTrainer
 
     DCGANTrainer(args).train()
 
@@ -50,7 +52,8 @@ def train(given: dict[str, Any]) -> None:
 def train_super_resolution(given: dict[str, Any]) -> None:
     """Train a DCGAN for super-resolution. Without flags, train to upscale photographs by 2, which takes a minute."""
     args = _make_arguments(DCGANSuperResolutionTrainingArguments, given, {"photos": "photos_x2"})
-    from ..training.super_resolution import DCGANSuperResolutionTrainer
+    with quick_imports():
+        from ..training.super_resolution import DCGANSuperResolutionTrainer
 
     DCGANSuperResolutionTrainer(args).train()
 
@@ -65,8 +68,9 @@ def recipes(given: dict[str, Any]) -> None:
 def train_classifier(given: dict[str, Any]) -> None:
     """Train an image classifier for `evaluate --features` and `explain --classifier`."""
     args, device_args = pick(ClassifierArguments, given), pick(DeviceArguments, given)
-    from ..interpretability.classifier import train_classifier
-    from ..processes import connected_processes
+    with quick_imports():
+        from ..interpretability.classifier import train_classifier
+        from ..processes import connected_processes
 
     with connected_processes(device_args.use_cpu) as device:
         accuracies = train_classifier(args, device)

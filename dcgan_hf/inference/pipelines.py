@@ -13,7 +13,7 @@ from diffusers import DiffusionPipeline
 from huggingface_hub.errors import HFValidationError
 from torch import nn
 
-from .. import registration  # noqa: F401  # both kinds of pipelines
+from .. import pipeline_dcgan_super_resolution  # noqa: F401  # for `saved_pipeline_class`
 from ..conversion import networks_from_original
 from ..files import finish_replacing
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator

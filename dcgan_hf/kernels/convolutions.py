@@ -91,7 +91,7 @@ class FastConvolutions(TorchFunctionMode):
 
     def __init__(self, ways: Mapping[str, str] | None = None):
         super().__init__()
-        self.ways = ways or {}
+        self.ways = {} if ways is None else ways
         # Values of the weights for Winograd's algorithm, and the weights themselves, lest another tensor get their id.
         self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -134,10 +134,8 @@ class FastConvolutions(TorchFunctionMode):
         tiles, taps = self._tiles[key][0], shape.kernel_size[0] // stride
         if shape.is_transposed:
             size = _smallest_size(maps, weight, shape.stride, shape.padding)
-            result = transposed_convolution(maps, tiles, taps, stride, padding, size)
-        else:
-            result = convolution(maps, tiles, taps, stride, padding)
-        return result if bias is None else result + bias.to(maps.dtype)[:, None, None]
+            return transposed_convolution(maps, tiles, bias, taps, stride, padding, size)
+        return convolution(maps, tiles, bias, taps, stride, padding)
 
 
 class _Flatten(torch.autograd.Function):

@@ -122,6 +122,7 @@ struct Job {
     int64_t images, height, width, channels, rows, columns;
     int64_t points, taps, step, phases, padding;
     int64_t plane;  // distance from a tile's value to the next
+    const float *bias;  // of each channel, added to the pixels, or 0
     Change change;
 };
 
@@ -160,7 +161,9 @@ template <typename Pixel, typename Tile, bool TO_TILES> static void run(int64_t 
                         job.change(values);
                         for (int64_t p = 0; p < num_pixels; p++)
                             if (pixels[p]) {
-                                const Vector before = adds[p] ? load(pixels[p] + c, left_over) : Vector{};
+                                const Vector before = adds[p]    ? load(pixels[p] + c, left_over)
+                                                      : job.bias ? load(job.bias + c, left_over)
+                                                                 : Vector{};
                                 store(pixels[p] + c, before + values[p], left_over);
                             }
                     }

@@ -63,7 +63,7 @@ class _Job(ctypes.Structure):
         [("pixels", ctypes.c_void_p), ("tiles", ctypes.c_void_p)]
         + [(name, ctypes.c_int64) for name in ("images", "height", "width", "channels", "rows", "columns")]
         + [(name, ctypes.c_int64) for name in ("points", "taps", "step", "phases", "padding", "plane")]
-        + [("change", ctypes.c_void_p)]
+        + [("bias", ctypes.c_void_p), ("change", ctypes.c_void_p)]
     )
 
 
@@ -91,12 +91,14 @@ def _compile(compiler: str, path: Path, flags: list[str]) -> bool:
     return True
 
 
-def _run(name: str, pixels: torch.Tensor, tiles: torch.Tensor, tiling: Tiling) -> None:
+def _run(
+    name: str, pixels: torch.Tensor, tiles: torch.Tensor, tiling: Tiling, bias: torch.Tensor | None = None
+) -> None:
     images, channels, height, width = pixels.shape
     job = _Job(pixels.data_ptr(), tiles.data_ptr(), images, height, width, channels, tiling.rows, tiling.columns)
     for field in ("points", "taps", "step", "phases", "padding"):
         setattr(job, field, getattr(tiling, field))
-    job.plane = tiles.stride(0)
+    job.plane, job.bias = tiles.stride(0), None if bias is None else bias.data_ptr()
     types = [ctypes.c_bool(values.dtype == torch.bfloat16) for values in (pixels, tiles)]
     getattr(library(), name)(ctypes.CDLL(torch._C.__file__).torch_parallel_for, ctypes.byref(job), *types)
 
@@ -120,27 +122,33 @@ class _ToTiles(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return _ToPixels.apply(gradients[0], ctx.tiling, ctx.shape, ctx.dtype), None, None
+        return _ToPixels.apply(gradients[0], None, ctx.tiling, ctx.shape, ctx.dtype), None, None
 
 
 class _ToPixels(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, tiles: torch.Tensor, tiling: Tiling, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
-        ctx.tiling, ctx.dtype = tiling, tiles.dtype
+    def forward(
+        ctx: Any,
+        tiles: torch.Tensor,
+        bias: torch.Tensor | None,
+        tiling: Tiling,
+        shape: torch.Size,
+        dtype: torch.dtype,
+    ) -> torch.Tensor:
+        ctx.tiling, ctx.dtype, ctx.bias_dtype = tiling, tiles.dtype, None if bias is None else bias.dtype
+        pixels = torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+        bias = None if bias is None else bias.float().contiguous()
         covered = tiling.phases * (tiling.step * (min(tiling.rows, tiling.columns) - 1) + tiling.taps) - tiling.padding
-        make = torch.empty if covered >= max(shape[2:]) else torch.zeros
-        pixels = make(shape, dtype=dtype).contiguous(memory_format=torch.channels_last)
-        _run(
-            "dcgan_to_pixels",
-            pixels,
-            tiles if tiles.stride()[1:] == (tiles.shape[2], 1) else tiles.contiguous(),
-            tiling,
-        )
+        if covered < max(shape[2:]):
+            pixels.copy_(torch.zeros(()) if bias is None else bias[:, None, None])
+        tiles = tiles if tiles.stride()[1:] == (tiles.shape[2], 1) else tiles.contiguous()
+        _run("dcgan_to_pixels", pixels, tiles, tiling, bias)
         return pixels
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return _ToTiles.apply(gradients[0], ctx.tiling, ctx.dtype), None, None, None
+        bias_gradient = None if ctx.bias_dtype is None else gradients[0].sum((0, 2, 3), dtype=ctx.bias_dtype)
+        return _ToTiles.apply(gradients[0], ctx.tiling, ctx.dtype), bias_gradient, None, None, None
 
 
 def to_tiles(pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -162,6 +170,11 @@ def to_tiles(pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype | None = N
     return _ToTiles.apply(pixels, tiling, dtype or pixels.dtype)
 
 
-def to_pixels(tiles: torch.Tensor, tiling: Tiling, shape: torch.Size) -> torch.Tensor:
-    """Applies the adjoint of [`to_tiles`] to tiles. Returns feature maps of the given shape, channels-last."""
-    return _ToPixels.apply(tiles, tiling, shape, tiles.dtype)
+def to_pixels(
+    tiles: torch.Tensor, tiling: Tiling, shape: torch.Size, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """
+    Applies the adjoint of [`to_tiles`] to tiles. Returns feature maps of the given shape, channels-last. A bias of each
+    channel is added before rounding: bf16 would round it away, or all pixels the same way.
+    """
+    return _ToPixels.apply(tiles, bias, tiling, shape, tiles.dtype)

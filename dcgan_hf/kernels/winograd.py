@@ -59,7 +59,9 @@ def _tilings(small: tuple[int, ...], points: int, taps: int, stride: int, paddin
     return large, Tiling(points, step, step, 1, 0, rows, columns)
 
 
-def convolution(large: torch.Tensor, tiles: torch.Tensor, taps: int, stride: int, padding: int) -> torch.Tensor:
+def convolution(
+    large: torch.Tensor, tiles: torch.Tensor, bias: torch.Tensor | None, taps: int, stride: int, padding: int
+) -> torch.Tensor:
     r"""
     Computes a convolution.
 
@@ -68,6 +70,8 @@ def convolution(large: torch.Tensor, tiles: torch.Tensor, taps: int, stride: int
             Input, of the type of `tiles`.
         tiles (`torch.Tensor`):
             Result of [`weight_tiles`].
+        bias (`torch.Tensor` of shape `(out_channels,)`, *optional*):
+            Bias.
         taps, stride, padding (`int`):
             The kernel's size is `taps * stride`.
     """
@@ -75,11 +79,17 @@ def convolution(large: torch.Tensor, tiles: torch.Tensor, taps: int, stride: int
     height, width = ((size + 2 * padding - taps * stride) // stride + 1 for size in large.shape[2:])
     shape = torch.Size((len(large), tiles.shape[1], height, width))
     of_large, of_small = _tilings(shape, points, taps, stride, padding)
-    return to_pixels(torch.bmm(to_tiles(large, of_large), tiles.mT), of_small, shape)
+    return to_pixels(torch.bmm(to_tiles(large, of_large), tiles.mT), of_small, shape, bias)
 
 
 def transposed_convolution(
-    small: torch.Tensor, tiles: torch.Tensor, taps: int, stride: int, padding: int, size: torch.Size
+    small: torch.Tensor,
+    tiles: torch.Tensor,
+    bias: torch.Tensor | None,
+    taps: int,
+    stride: int,
+    padding: int,
+    size: torch.Size,
 ) -> torch.Tensor:
     r"""
     Computes a transposed convolution.
@@ -89,6 +99,8 @@ def transposed_convolution(
             Input, of the type of `tiles`.
         tiles (`torch.Tensor`):
             Result of [`weight_tiles`].
+        bias (`torch.Tensor` of shape `(out_channels,)`, *optional*):
+            Bias.
         taps, stride, padding (`int`):
             The kernel's size is `taps * stride`.
         size (`torch.Size`):
@@ -97,4 +109,4 @@ def transposed_convolution(
     points = 3 if len(tiles) == 9 else 5
     of_large, of_small = _tilings(small.shape, points, taps, stride, padding)
     shape = torch.Size((len(small), tiles.shape[2] // stride**2, *size))
-    return to_pixels(torch.bmm(to_tiles(small, of_small), tiles), of_large, shape)
+    return to_pixels(torch.bmm(to_tiles(small, of_small), tiles), of_large, shape, bias)

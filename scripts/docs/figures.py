@@ -29,6 +29,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.loading import loading_table  # noqa: E402
 from benchmarks.sampling import sampling_table  # noqa: E402
+from benchmarks.startup import startup_table  # noqa: E402
 from benchmarks.super_resolution import super_resolution_table  # noqa: E402
 from check_understanding import understanding_table  # noqa: E402
 from ladder import ladder_table  # noqa: E402
@@ -41,7 +42,12 @@ ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "figures"
 RECIPES = ROOT / "dcgan_hf" / "recipes"
 # Tables of benchmark.json.
-PARTS = {"loading": loading_table, "sampling": sampling_table, "super_resolution": super_resolution_table}
+PARTS = {
+    "loading": loading_table,
+    "sampling": sampling_table,
+    "startup": startup_table,
+    "super_resolution": super_resolution_table,
+}
 # "86 to 90 %", "4.8 dB" or "2.5 times as fast", and the comment that names where the number comes from.
 QUOTE = re.compile(
     r"(?P<number>-?\d[\d,]*(?:\.\d+)?)(?: to (?P<high>-?\d[\d,]*(?:\.\d+)?))?(?P<unit>[^\d<|\n]*(?:\n[^\d<|\n]*)?)"

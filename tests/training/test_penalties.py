@@ -3,10 +3,11 @@ import copy
 import pytest
 import torch
 
-from dcgan_hf.training.cpu_convolutions import FastConvolutions
+from dcgan_hf.kernels.convolutions import FastConvolutions
 from dcgan_hf.training.losses import PenaltyWeights, interpolated_penalty, squared_gradients, zero_centered_penalty
 from dcgan_hf.training.updates import UPDATE_STRATEGIES
 
+from ..kernels.ways import Always
 from .test_update_strategies import make_batches, make_gan, weights
 
 
@@ -85,7 +86,7 @@ def test_updates_equal_a_plain_loop(penalties, norm_type, fast):
     for batch in make_batches(2):
         batch.interpolation = torch.rand(8)
         if fast:
-            with FastConvolutions():
+            with FastConvolutions(Always("winograd_5")):
                 values = UPDATE_STRATEGIES["alternating"](ours, [batch])
         else:
             values = UPDATE_STRATEGIES["alternating"](ours, [batch])
@@ -137,7 +138,7 @@ def test_bf16_is_close_to_fp32():
             AcceleratorState._reset_state(reset_partial_state=True)
             gan = make_gan("none", mixed_precision=mixed_precision, lr=0.02)
             gan.penalties = penalties
-            with FastConvolutions():
+            with FastConvolutions(Always("winograd_3")):
                 values.append([UPDATE_STRATEGIES["alternating"](gan, [batch])["penalty"] for _ in range(3)][-1])
         AcceleratorState._reset_state(reset_partial_state=True)
         torch.testing.assert_close(values[1], values[0], rtol=0.05, atol=0.01)

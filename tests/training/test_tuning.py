@@ -1,0 +1,99 @@
+"""Tests of the precision and the convolutions that a run chooses."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from dcgan_hf.kernels import tiles
+from dcgan_hf.kernels.tiles import library
+
+from ..train_utils import fingerprint, read_log, run_command, train_elsewhere, train_here
+
+
+CHOOSING = {"autotune": "on", "mixed_precision": None, "resolution": 32}
+
+
+def arguments_of(folder):
+    return json.loads((folder / "training_args.json").read_text())
+
+
+def test_a_run_says_what_it_chose_and_why(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        train_here(tmp_path / "run", **CHOOSING)
+    (message,) = [record.message for record in caplog.records if record.message.startswith("Autotune")]
+    assert re.match(
+        r"Autotune \(\d+\.\d s\): (bf16 \d+\.\dx as fast as fp32 here: )?(single precision|bf16), ", message
+    )
+    arguments = arguments_of(tmp_path / "run")
+    assert arguments["mixed_precision"] in ("no", "bf16")
+    counts = {way: int(n) for n, way in re.findall(r"(\d+) (\w+)", message.split("convolutions: ")[1])}
+    assert sum(counts.values()) == 6  # of two networks
+    assert sum(n for way, n in counts.items() if way != "pytorch") == len(arguments["convolutions"])
+
+
+def test_off_leaves_everything_to_pytorch(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        train_here(tmp_path / "run", **CHOOSING | {"autotune": "off"})
+    assert "Autotune" not in caplog.text
+    arguments = arguments_of(tmp_path / "run")
+    assert arguments["convolutions"] == {} and arguments["mixed_precision"] == "no"
+
+
+@pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
+def test_a_resumed_run_repeats_the_choice_bit_for_bit(tmp_path, monkeypatch):
+    """Whatever the machine would choose by then."""
+
+    def choose(shapes, batch_size, precisions, with_winograd):
+        ways = {str(shape): shape.ways(torch.float32)[-1] for shape in shapes}
+        return {"no": 1.0}, {"no": {shape: way for shape, way in ways.items() if way != "pytorch"}}
+
+    monkeypatch.setattr("dcgan_hf.training.tuning.choose_ways", choose)
+    train_here(tmp_path / "whole", **CHOOSING)
+    chosen = arguments_of(tmp_path / "whole")["convolutions"]
+    assert set(chosen.values()) == {"winograd_5", "pixel_shuffle"}
+    train_here(tmp_path / "parts", **CHOOSING | {"max_train_steps": 8})
+    monkeypatch.setattr("dcgan_hf.training.tuning.choose_ways", None)
+    train_here(tmp_path / "parts", **CHOOSING, resume_from_checkpoint="latest")
+    assert arguments_of(tmp_path / "parts")["convolutions"] == chosen
+    assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
+    assert [row["step"] for row in read_log(tmp_path / "parts")][-1] == 12
+
+
+def test_the_precision_of_a_checkpoint_is_repeated_too(tmp_path):
+    train_here(tmp_path / "run", **CHOOSING | {"mixed_precision": "bf16", "max_train_steps": 4})
+    train_here(tmp_path / "run", **CHOOSING, resume_from_checkpoint="latest")
+    assert arguments_of(tmp_path / "run")["mixed_precision"] == "bf16"
+
+
+def test_without_a_compiler_there_is_still_a_choice(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    library.cache_clear()
+    try:
+        train_here(tmp_path / "run", **CHOOSING)
+    finally:
+        library.cache_clear()
+    assert not any(way.startswith("winograd") for way in arguments_of(tmp_path / "run")["convolutions"].values())
+
+
+def test_a_compiler_that_fails_is_no_compiler(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "CACHE_FOLDER", tmp_path)
+    monkeypatch.setenv("CXX", "false")
+    library.cache_clear()
+    try:
+        assert library() is None and not list(tmp_path.rglob("*.*"))
+    finally:
+        library.cache_clear()
+
+
+def test_two_processes_choose_the_same(tmp_path):
+    output = train_elsewhere(tmp_path / "run", processes=2, **CHOOSING | {"train_batch_size": 32})
+    assert output.count("Autotune") == 1
+
+
+def test_super_resolution_chooses_as_well(tmp_path, caplog):
+    sizes = ["--max_train_steps=2", "--train_batch_size=2", "--resolution=16"]
+    with caplog.at_level("INFO"):
+        run_command("train-super-resolution", "--use_cpu", *sizes, f"--output_dir={tmp_path / 'run'}")
+    assert "Autotune" in caplog.text and (tmp_path / "run" / "model_index.json").exists()
