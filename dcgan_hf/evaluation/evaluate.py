@@ -10,7 +10,7 @@ import torch
 from ..data.datasets import ImageDataset, load_from_arguments
 from ..data.decoding import Decoder
 from ..image_processing_dcgan import ResizeMode
-from ..inference.generate import generate_images
+from ..inference.generate import IMAGES_AT_ONCE, generate_images
 from ..inference.pipelines import ready_to_draw
 from ..model_folder import REPORT_FOLDER
 from ..pipeline_dcgan import DCGANPipeline
@@ -73,7 +73,7 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
     real = {split: features_of(network, of_split, cache, show_progress=True) for split, of_split in images.items()}
 
     num_classes = pipe.generator.config.num_classes
-    with ready_to_draw(pipe) as drawing:
+    with ready_to_draw(pipe, args.num_images, IMAGES_AT_ONCE) as drawing:
         class_ids = list(range(num_classes)) or None
         fake_images = generate_images(
             drawing, args.num_images, args.seed, class_ids, args.truncation, show_progress=True

@@ -71,7 +71,7 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
     starts = range(0, args.num_images, args.batch_size)[process_index() :: num_processes()]
     progress_bar = tqdm(total=args.num_images, unit="img", **bar_options())
     claimed = claimed_folder(folder, GENERATION_FILE, settings)
-    with claimed, ready_to_draw(pipe) as drawing, ThreadPoolExecutor(4) as pool:
+    with claimed, ready_to_draw(pipe, args.num_images, args.batch_size) as drawing, ThreadPoolExecutor(4) as pool:
         for start in starts:
             numbers = range(start, min(start + args.batch_size, args.num_images))
             paths = [folder / f"{number:08d}.png" for number in numbers]
@@ -121,7 +121,7 @@ def _labels(class_ids: list[int] | None, numbers: range) -> Any:
 
 
 # Results with other batch sizes round differently.
-_AT_ONCE = GenerationArguments.batch_size
+IMAGES_AT_ONCE = GenerationArguments.batch_size
 
 
 def generate_images(
@@ -166,7 +166,7 @@ def generate_images(
             source = {"latents": torch.cat([sample_latents(1, generator) for generator in generators])}
         return to_bytes(pipe(len(numbers), labels, output_type="pt", return_dict=False, **source)[0])
 
-    return torch.cat(divide_work(draw, num_images, _AT_ONCE, "Images", show_progress))
+    return torch.cat(divide_work(draw, num_images, IMAGES_AT_ONCE, "Images", show_progress))
 
 
 def divide_work(

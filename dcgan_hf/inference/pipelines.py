@@ -5,6 +5,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +17,13 @@ from torch import nn
 from .. import pipeline_dcgan_super_resolution  # noqa: F401  # for `saved_pipeline_class`
 from ..conversion import networks_from_original
 from ..files import finish_replacing
+from ..kernels.autotune import DTYPES, choose_ways, recorded_convolutions
+from ..kernels.convolutions import FastConvolutions
+from ..kernels.tiles import library
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_portable import saved_pipeline_class
-from ..processes import first_on_its_machine
+from ..processes import first_on_its_machine, from_main_process, gather
 
 
 Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
@@ -127,13 +131,44 @@ def quiet(pipe: Pipeline) -> Pipeline:
     return copy
 
 
+# Fewer images take less time than choosing convolutions.
+_MANY_IMAGES = 1000
+
+
 @contextmanager
-def ready_to_draw(pipe: Pipeline) -> Iterator[Pipeline]:
-    """Speeds up a pipeline's generator temporarily. Yields a pipeline with the same networks and no progress bar."""
+def ready_to_draw(pipe: Pipeline, num_images: int = 1, batch_size: int = 1) -> Iterator[Pipeline]:
+    r"""
+    Speeds up a pipeline's generator temporarily. All processes must call it.
+
+    Args:
+        pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
+            The pipeline.
+        num_images, batch_size (`int`, *optional*, defaults to 1):
+            Number of images to draw, and batch size. Before many images on a CPU, the ways to compute the generator's
+            convolutions are timed.
+
+    Yields:
+        The pipeline with the same networks and no progress bar.
+    """
     is_ours = isinstance(pipe.generator, DCGANGenerator)
     with pipe.generator.fused() if is_ours else nullcontext():
         pipe.generator.to(memory_format=torch.channels_last)
-        yield quiet(pipe)
+        chooses = is_ours and pipe.device.type == "cpu" and num_images >= _MANY_IMAGES
+        with FastConvolutions(_fastest_ways(pipe.generator, batch_size)) if chooses else nullcontext():
+            yield quiet(pipe)
+
+
+def _fastest_ways(generator: DCGANGenerator, batch_size: int) -> dict[str, str]:
+    """Returns the fastest ways of a generator's convolutions, the same in all processes."""
+    precision = next((name for name, dtype in DTYPES.items() if dtype == generator.dtype), None)
+    if precision is None:
+        return {}
+    has_library = all(gather([library() is not None]))
+    labels = torch.zeros(2, dtype=torch.long) if generator.config.num_classes else None
+    with recorded_convolutions() as shapes:
+        generator(torch.zeros(2, generator.config.latent_dim, dtype=generator.dtype), labels)
+    choose = partial(choose_ways, shapes, batch_size, [precision], has_library, trains=False)
+    return from_main_process(lambda: choose()[1][precision])
 
 
 def weights_fingerprint(network: nn.Module) -> str:

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,14 @@ class Timings:
         self._seconds: dict[str, dict[str, float]] = _read(self._path)
         self.has_measured = False
 
-    def of(self, shape: ConvolutionShape, batch_size: int, precision: str, ways: Sequence[str]) -> dict[str, float]:
-        """Returns the seconds of a forward and a backward pass with both gradients in each way, the slowest omitted."""
-        key = f"{shape}, batch {batch_size}, precision {precision}"
+    def of(
+        self, shape: ConvolutionShape, batch_size: int, precision: str, ways: Sequence[str], trains: bool = True
+    ) -> dict[str, float]:
+        """Returns the seconds of a forward pass in each way and, if it trains, of a backward pass with both gradients."""
+        key = f"{shape}, batch {batch_size}, precision {precision}" + ("" if trains else ", forward")
         known = self._seconds.get(key, {})
         if known.keys() != set(ways):
-            known = self._seconds[key] = _measure(shape, batch_size, DTYPES[precision], ways)
+            known = self._seconds[key] = _measure(shape, batch_size, DTYPES[precision], ways, trains)
             self.has_measured = True
         return known
 
@@ -91,7 +93,9 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
-def _measure(shape: ConvolutionShape, batch_size: int, dtype: torch.dtype, ways: Sequence[str]) -> dict[str, float]:
+def _measure(
+    shape: ConvolutionShape, batch_size: int, dtype: torch.dtype, ways: Sequence[str], trains: bool
+) -> dict[str, float]:
     def values(*size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.randn(size).to(dtype, memory_format=torch.channels_last).requires_grad_()
 
@@ -99,37 +103,50 @@ def _measure(shape: ConvolutionShape, batch_size: int, dtype: torch.dtype, ways:
     channels = [shape.out_channels, shape.in_channels]
     weight = values(*(channels[::-1] if shape.is_transposed else channels), *shape.kernel_size)
     convolve = F.conv_transpose2d if shape.is_transposed else F.conv2d
+    fast = FastConvolutions()
     options: tuple[Any, ...] = ((0, 0), 1, (1, 1)) if shape.is_transposed else ((1, 1), 1)
 
     def run(way: str) -> None:
-        with FastConvolutions({str(shape): way}), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            result = convolve(maps, weight, None, shape.stride, shape.padding, *options)
-        torch.autograd.grad(result, [maps, weight], result.detach())
+        fast.ways = {str(shape): way}
+        with torch.set_grad_enabled(trains), fast if trains else nullcontext():
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                result = convolve(maps, weight, None, shape.stride, shape.padding, *options)
+        if trains:
+            torch.autograd.grad(result, [maps, weight], result.detach())
 
     seconds = {way: float("inf") for way in ways}
-    run(ways[0])  # the first call of all prepares PyTorch
-    for _ in range(_ROUNDS):
-        for way in ways:
-            if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
-                seconds[way] = min(seconds[way], _seconds_of(partial(run, way)))
+    # Sampling evaluates the weights once for all batches, as this context does. An update leaves the context each time.
+    with nullcontext() if trains else fast:
+        for way in ways if not trains else ways[:1]:
+            run(way)  # the first call prepares PyTorch, or the weights
+        for _ in range(_ROUNDS):
+            for way in ways:
+                if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
+                    seconds[way] = min(seconds[way], _seconds_of(partial(run, way)))
     return seconds
 
 
 def choose_ways(
-    shapes: Sequence[ConvolutionShape], batch_size: int, precisions: Sequence[str], with_winograd: bool
+    shapes: Sequence[ConvolutionShape],
+    batch_size: int,
+    precisions: Sequence[str],
+    with_winograd: bool,
+    trains: bool = True,
 ) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
     r"""
     Chooses the fastest way of each convolution, in each precision.
 
     Args:
         shapes (`Sequence[ConvolutionShape]`):
-            Convolutions of an update, see [`recorded_convolutions`].
+            Convolutions of the networks, see [`recorded_convolutions`].
         batch_size (`int`):
             Number of images in their inputs.
         precisions (`Sequence[str]`):
             Precisions to choose from, `"no"` or `"bf16"`.
         with_winograd (`bool`):
             Whether Winograd's algorithm is among the ways.
+        trains (`bool`, *optional*, defaults to `True`):
+            Whether gradients are computed, too.
 
     Returns:
         `tuple`: for each precision the seconds of all convolutions together; and the ways other than PyTorch's.
@@ -146,7 +163,7 @@ def choose_ways(
                 ]
                 if len(ways) == len(precisions) == 1:
                     continue
-                seconds = timings.of(shape, batch_size, precision, ways)
+                seconds = timings.of(shape, batch_size, precision, ways, trains)
                 best = min(ways, key=lambda way: seconds[way] * (_MARGIN if way == "pytorch" else 1))
                 totals[precision] += seconds[best]
                 if best != "pytorch":

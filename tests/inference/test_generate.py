@@ -100,3 +100,20 @@ def test_wrong_use(model, tmp_path):
     with pytest.raises(ValueError, match="`truncation` must be positive"):
         generate(model, "--output_dir", tmp_path / "new", "--truncation", -1)
     assert not (tmp_path / "new").exists()
+
+
+def test_many_images_are_those_of_the_pipeline_however_they_are_computed(model, tmp_path, monkeypatch):
+    def all_winograd(shapes, *args, **kwargs):
+        ways = {str(shape): shape.ways(torch.float32)[-1] for shape in shapes}
+        assert set(ways.values()) == {"winograd_5", "pixel_shuffle"}
+        return {"no": 1.0}, {"no": ways}
+
+    generate(model, "--num_images=30", f"--output_dir={tmp_path / 'few'}")
+    monkeypatch.setattr("dcgan_hf.inference.pipelines._MANY_IMAGES", 30)
+    generate(model, "--num_images=30", f"--output_dir={tmp_path / 'measured'}")
+    monkeypatch.setattr("dcgan_hf.inference.pipelines.choose_ways", all_winograd)
+    generate(model, "--num_images=30", f"--output_dir={tmp_path / 'many'}")
+    for path in sorted((tmp_path / "few").glob("*.png")):
+        for folder in ("measured", "many"):
+            images = [np.asarray(PIL.Image.open(file), int) for file in (path, tmp_path / folder / path.name)]
+            assert np.abs(images[0] - images[1]).max() <= 1
