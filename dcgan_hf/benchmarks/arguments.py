@@ -3,6 +3,7 @@
 """Arguments of `dcgan benchmark`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..flags import DeviceArguments, check_values, flag
 
@@ -20,6 +21,7 @@ class BenchmarkArguments(DeviceArguments):
         64, "Width and height of the images in pixels, a power of 2.", group="Common", range="[16, 256]"
     )
     train_batch_size: int = flag(128, "Batch size.", group="Common", range="[2, inf)")
+    num_channels: Literal[1, 3] = flag(3, "Number of image channels: 1 (grey) or 3 (RGB).", group="Common")
     hidden_size: int = flag(
         64, "Number of channels of the convolutions next to the image.", group="Common", range="[1, 1024]"
     )
@@ -41,5 +43,7 @@ class BenchmarkArguments(DeviceArguments):
             raise ValueError(f"`resolution` must be a power of 2, got {self.resolution}.")
         if self.gpu_check and self.rounds != 12:
             raise ValueError("`rounds` has no effect with `gpu_check`, whose trainings have a number of `steps`.")
+        if self.gpu_check and self.num_channels != 3:
+            raise ValueError("`num_channels` has no effect with `gpu_check`, which trains on RGB images.")
         if not self.gpu_check and self.steps != 200:
             raise ValueError("`steps` has no effect without `gpu_check`. Pass `rounds`.")

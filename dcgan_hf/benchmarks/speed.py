@@ -35,8 +35,9 @@ def measure_speed(args: BenchmarkArguments, command: list[str]) -> dict[str, Any
         facts = measurement_facts(command, args.use_cpu)
         loops = _loops(args.hidden_size, has_fast_bf16(device))
         logger.info(f"Timing {len(loops)} loops, {args.rounds} updates each, after a few to warm up...")
-        rows = training_benchmark(loops, args.resolution, args.train_batch_size, args.rounds, device)
-    return facts | {"training": rows}
+        sizes = args.resolution, args.train_batch_size
+        rows = training_benchmark(loops, *sizes, args.rounds, device, args.num_channels)
+    return facts | {"num_channels": args.num_channels, "training": rows}
 
 
 def _loops(hidden_size: int, has_bf16: bool) -> dict[str, Loop]:
@@ -62,10 +63,11 @@ def speed_report(content: dict[str, Any]) -> str:
     ours = rows[OURS]
     plain = max(row["images_per_second"] for name, row in rows.items() if name.startswith("strongest plain"))
     size, batch_size = ours["resolution"], ours["batch_size"]
+    colours = "RGB" if content["num_channels"] == 3 else "grey"
     return "\n".join(
         [
             f"{content['hardware']}; torch {content['torch']}",
-            f"An update of both networks, {size}x{size} RGB images in batches of {batch_size}:",
+            f"An update of both networks, {size}x{size} {colours} images in batches of {batch_size}:",
             "",
             markdown_table(["loop", "images/s (quartiles)", "speed-up"], cells),
             "",

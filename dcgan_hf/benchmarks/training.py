@@ -35,7 +35,9 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
-def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: int, device: torch.device) -> None:
+def run_loop(
+    connection: Connection, loop: Loop, resolution: int, batch_size: int, device: torch.device, num_channels: int
+) -> None:
     """Worker process: runs an update on each request and replies with its duration."""
     if device.type == "cpu":
         torch.set_num_threads(num_usable_cores())
@@ -43,8 +45,10 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
     started = time.perf_counter()
     with restored_globals() if loop.is_ours else nullcontext():
         sizes = {"train_batch_size": batch_size} if loop.is_ours else {}
-        _, step = loop.make(resolution, 3, device, **sizes, **loop.options)
-        images = torch.randint(0, 256, (batch_size, 3, resolution, resolution), dtype=torch.uint8, device=device)
+        _, step = loop.make(resolution, num_channels, device, **sizes, **loop.options)
+        images = torch.randint(0, 256, (batch_size, num_channels, resolution, resolution), dtype=torch.uint8).to(
+            device
+        )
         update = partial(step, images if loop.is_ours else to_pixel_values(images))
         seconds_of(update, device)
         first = time.perf_counter() - started
@@ -57,7 +61,12 @@ def run_loop(connection: Connection, loop: Loop, resolution: int, batch_size: in
 
 
 def training_benchmark(
-    loops: dict[str, Loop], resolution: int, batch_size: int, rounds: int, device: torch.device
+    loops: dict[str, Loop],
+    resolution: int,
+    batch_size: int,
+    rounds: int,
+    device: torch.device,
+    num_channels: int = 3,
 ) -> list[dict[str, Any]]:
     """Times loops. The first one is the baseline."""
     context = process_context()
@@ -65,7 +74,7 @@ def training_benchmark(
     firsts: dict[str, tuple[float, int]] = {}  # seconds of the first update, FLOPs of an update
     for name, loop in loops.items():
         connections[name], theirs = context.Pipe()
-        arguments = (theirs, loop, resolution, batch_size, device)
+        arguments = (theirs, loop, resolution, batch_size, device, num_channels)
         context.Process(target=run_loop, args=arguments, daemon=True).start()
         theirs.close()  # to notice if the process fails
         firsts[name] = _answer(name, connections[name])  # one at a time, so that they do not interfere

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch.nn.grad import conv2d_weight
 from torch.overrides import TorchFunctionMode
 
-from .winograd import convolution, transposed_convolution, usable_points, weight_tiles
+from .winograd import convolution, is_needed, transposed_convolution, usable_points, weight_tiles
 
 
 _FEW_CHANNELS = 4
@@ -100,7 +100,7 @@ class FastConvolutions(TorchFunctionMode):
         super().__exit__(*exception)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        # `_is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
+        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
         if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         if func is torch.Tensor.flatten and args[0].ndim == 4 and args[0].device.type == "cpu":
@@ -119,7 +119,7 @@ class FastConvolutions(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         if way.startswith("winograd"):
             return self._winograd(shape, int(way[-1]), maps.to(dtype), weight, bias)
-        # Views, because `_is_needed` does not work for parameters and other leaves of the graph.
+        # Views, because `is_needed` does not work for parameters and other leaves of the graph.
         tensors = (values if values is None else values.to(dtype).view_as(values) for values in (maps, weight, bias))
         return (_TransposedConvolution if shape.is_transposed else _Convolution).apply(*tensors, way, stride, padding)
 
@@ -167,9 +167,9 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,), (large, weight) = gradients, ctx.saved_tensors
         return (
-            _to_large(gradient, weight, None, large.shape[2:], *ctx.geometry) if _is_needed(ctx, 0) else None,
-            _weight_gradient(large, gradient, weight.shape, ctx.way, *ctx.geometry) if _is_needed(ctx, 1) else None,
-            gradient.sum((0, 2, 3)) if _is_needed(ctx, 2) else None,
+            _to_large(gradient, weight, None, large.shape[2:], *ctx.geometry) if is_needed(ctx, 0) else None,
+            _weight_gradient(large, gradient, weight.shape, ctx.way, *ctx.geometry) if is_needed(ctx, 1) else None,
+            gradient.sum((0, 2, 3)) if is_needed(ctx, 2) else None,
             None,
             None,
             None,
@@ -189,19 +189,13 @@ class _TransposedConvolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (gradient,), (small, weight) = gradients, ctx.saved_tensors
         return (
-            _to_small(gradient, weight, None, ctx.way, *ctx.geometry) if _is_needed(ctx, 0) else None,
-            _weight_gradient(gradient, small, weight.shape, ctx.way, *ctx.geometry) if _is_needed(ctx, 1) else None,
-            gradient.sum((0, 2, 3)) if _is_needed(ctx, 2) else None,
+            _to_small(gradient, weight, None, ctx.way, *ctx.geometry) if is_needed(ctx, 0) else None,
+            _weight_gradient(gradient, small, weight.shape, ctx.way, *ctx.geometry) if is_needed(ctx, 1) else None,
+            gradient.sum((0, 2, 3)) if is_needed(ctx, 2) else None,
             None,
             None,
             None,
         )
-
-
-def _is_needed(ctx: Any, index: int) -> bool:
-    """Returns whether this backward pass needs a tensor's gradient. (`ctx.needs_input_grad`: whether any pass may.)"""
-    node = ctx.next_functions[index][0] if index < len(ctx.next_functions) else None  # there may be no bias
-    return node is not None and torch._C._will_engine_execute_node(node)
 
 
 def _to_small(

@@ -80,6 +80,12 @@ def library() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(path))
 
 
+@functools.cache
+def _parallel_for() -> Any:
+    """Returns PyTorch's parallel loop, a function of its stable C interface, so that its threads do the work."""
+    return ctypes.CDLL(torch._C.__file__).torch_parallel_for
+
+
 def _compile(compiler: str, path: Path, flags: list[str]) -> bool:
     command = [compiler, "-O2", *flags, "-Wno-psabi", "-shared", "-fPIC", str(_SOURCE), "-o"]
     try:
@@ -100,7 +106,7 @@ def _run(
         setattr(job, field, getattr(tiling, field))
     job.plane, job.bias = tiles.stride(0), None if bias is None else bias.data_ptr()
     types = [ctypes.c_bool(values.dtype == torch.bfloat16) for values in (pixels, tiles)]
-    getattr(library(), name)(ctypes.CDLL(torch._C.__file__).torch_parallel_for, ctypes.byref(job), *types)
+    getattr(library(), name)(_parallel_for(), ctypes.byref(job), *types)
 
 
 def _new_tiles(pixels: torch.Tensor, tiling: Tiling, dtype: torch.dtype) -> torch.Tensor:

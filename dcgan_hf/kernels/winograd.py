@@ -13,6 +13,8 @@ The steps are linear maps between pixels and tiles, and one batch of matrix prod
 are the transposed convolution and the gradients. So autograd differentiates the steps, any number of times.
 """
 
+from typing import Any
+
 import torch
 
 from .tiles import Tiling, library, to_pixels, to_tiles
@@ -59,6 +61,29 @@ def _tilings(small: tuple[int, ...], points: int, taps: int, stride: int, paddin
     return large, Tiling(points, step, step, 1, 0, rows, columns)
 
 
+class _Products(torch.autograd.Function):
+    """Products of tiles and the transposed tiles of weights. PyTorch would compute the latter's gradient transposed."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(maps, weights)
+        return torch.bmm(maps, weights.mT)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (gradient,), (maps, weights) = gradients, ctx.saved_tensors
+        return (
+            torch.bmm(gradient, weights) if is_needed(ctx, 0) else None,
+            torch.bmm(gradient.mT, maps) if is_needed(ctx, 1) else None,
+        )
+
+
+def is_needed(ctx: Any, index: int) -> bool:
+    """Returns whether this backward pass needs a tensor's gradient. (`ctx.needs_input_grad`: whether any pass may.)"""
+    node = ctx.next_functions[index][0] if index < len(ctx.next_functions) else None  # there may be no bias
+    return node is not None and torch._C._will_engine_execute_node(node)
+
+
 def convolution(
     large: torch.Tensor, tiles: torch.Tensor, bias: torch.Tensor | None, taps: int, stride: int, padding: int
 ) -> torch.Tensor:
@@ -79,7 +104,7 @@ def convolution(
     height, width = ((size + 2 * padding - taps * stride) // stride + 1 for size in large.shape[2:])
     shape = torch.Size((len(large), tiles.shape[1], height, width))
     of_large, of_small = _tilings(shape, points, taps, stride, padding)
-    return to_pixels(torch.bmm(to_tiles(large, of_large), tiles.mT), of_small, shape, bias)
+    return to_pixels(_Products.apply(to_tiles(large, of_large), tiles), of_small, shape, bias)
 
 
 def transposed_convolution(

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
-
-from .records import markdown_table
+from dcgan_hf.benchmarks.records import markdown_table
 
 
 # Arguments of Python. {model} is the folder of a saved pipeline, {images} a new folder.
