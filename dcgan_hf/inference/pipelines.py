@@ -154,7 +154,8 @@ def ready_to_draw(pipe: Pipeline, num_images: int = 1, batch_size: int = 1) -> I
     with pipe.generator.fused() if is_ours else nullcontext():
         pipe.generator.to(memory_format=torch.channels_last)
         chooses = is_ours and pipe.device.type == "cpu" and num_images >= _MANY_IMAGES
-        with FastConvolutions(_fastest_ways(pipe.generator, batch_size)) if chooses else nullcontext():
+        ways = _fastest_ways(pipe.generator, batch_size) if chooses else {}
+        with FastConvolutions(ways, weights_are_constant=True) if ways else nullcontext():
             yield quiet(pipe)
 
 

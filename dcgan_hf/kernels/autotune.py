@@ -103,7 +103,7 @@ def _measure(
     channels = [shape.out_channels, shape.in_channels]
     weight = values(*(channels[::-1] if shape.is_transposed else channels), *shape.kernel_size)
     convolve = F.conv_transpose2d if shape.is_transposed else F.conv2d
-    fast = FastConvolutions()
+    fast = FastConvolutions(weights_are_constant=not trains)
     options: tuple[Any, ...] = ((0, 0), 1, (1, 1)) if shape.is_transposed else ((1, 1), 1)
 
     def run(way: str) -> None:
@@ -115,7 +115,7 @@ def _measure(
             torch.autograd.grad(result, [maps, weight], result.detach())
 
     seconds = {way: float("inf") for way in ways}
-    # Sampling evaluates the weights once for all batches, as this context does. An update leaves the context each time.
+    # Sampling evaluates the weights once for all batches, an update each time.
     with nullcontext() if trains else fast:
         for way in ways if not trains else ways[:1]:
             run(way)  # the first call prepares PyTorch, or the weights

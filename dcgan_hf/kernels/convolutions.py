@@ -80,6 +80,8 @@ class FastConvolutions(TorchFunctionMode):
         ways (`Mapping[str, str]`, *optional*):
             Way to compute each convolution, by the string of its [`ConvolutionShape`]: the result of
             [`choose_ways`]. All others are left to PyTorch.
+        weights_are_constant (`bool`, *optional*, defaults to `False`):
+            Whether no weight changes within the context. Then Winograd's algorithm evaluates each only once.
 
     Example:
 
@@ -89,15 +91,12 @@ class FastConvolutions(TorchFunctionMode):
     ```
     """
 
-    def __init__(self, ways: Mapping[str, str] | None = None):
+    def __init__(self, ways: Mapping[str, str] | None = None, weights_are_constant: bool = False):
         super().__init__()
         self.ways = {} if ways is None else ways
-        # Values of the weights for Winograd's algorithm, and the weights themselves, lest another tensor get their id.
-        self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def __exit__(self, *exception: Any) -> None:
-        self._tiles.clear()
-        super().__exit__(*exception)
+        # PyTorch does not tell if a weight has changed: a fused optimizer leaves its version as it is. The weights are
+        # kept, too, lest another tensor get their id.
+        self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] | None = {} if weights_are_constant else None
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
@@ -127,11 +126,13 @@ class FastConvolutions(TorchFunctionMode):
         self, shape: ConvolutionShape, points: int, maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         (stride, _), (padding, _) = shape.stride, shape.padding
-        # All passes of a network between two updates share the values of its weights.
-        key = (id(weight), weight._version, torch.is_grad_enabled(), weight.requires_grad, points, maps.dtype)
-        if key not in self._tiles:
-            self._tiles[key] = weight_tiles(weight, points, stride, maps.dtype), weight
-        tiles, taps = self._tiles[key][0], shape.kernel_size[0] // stride
+        taps, key = shape.kernel_size[0] // stride, (id(weight), points, maps.dtype)
+        if self._tiles is None:
+            tiles = weight_tiles(weight, points, stride, maps.dtype)
+        else:
+            if key not in self._tiles:
+                self._tiles[key] = weight_tiles(weight, points, stride, maps.dtype), weight
+            tiles = self._tiles[key][0]
         if shape.is_transposed:
             size = _smallest_size(maps, weight, shape.stride, shape.padding)
             return transposed_convolution(maps, tiles, bias, taps, stride, padding, size)

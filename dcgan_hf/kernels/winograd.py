@@ -48,7 +48,7 @@ def usable_points(kernel_size: tuple[int, int], stride: tuple[int, int], dtype: 
 
 
 def weight_tiles(weight: torch.Tensor, points: int, stride: int, dtype: torch.dtype) -> torch.Tensor:
-    """Returns the values of the weights' polynomials. They serve all convolutions with these weights."""
+    """Returns the values of the weights' polynomials."""
     taps = weight.shape[2] // stride
     return to_tiles(weight, Tiling(points, taps, taps, stride, 0, 1, 1), dtype)
 

@@ -113,7 +113,8 @@ def kinds_on_resume(arguments_class: type, checkpoint: Path) -> tuple[set[str], 
             The checkpoint. Earlier versions recorded no facts about the data.
     """
     fixed, free = (names_where(arguments_class, on_resume=kind) for kind in ("fixed", "free"))
-    return fixed | {"classes"}, free | ({"classes", "num_images"} - read_state(checkpoint)["arguments"].keys())
+    unknown = {"classes", "num_images", "convolutions"} - read_state(checkpoint)["arguments"].keys()
+    return fixed | {"classes"}, free | unknown
 
 
 def recipe_of(

@@ -185,19 +185,32 @@ def test_fewer_multiplications_compute_no_gradients_that_nobody_wants():
     assert counter.products == 1
 
 
-def test_values_of_weights_are_shared_until_the_weights_change():
-    layer, maps = nn.Conv2d(8, 8, 4, 2, padding=1, bias=False), torch.randn(2, 8, 8, 8)
-    fast = FastConvolutions(Always("winograd_5"))
-    with fast:
-        first, second = layer(maps), layer(-maps)
-        assert len(fast._tiles) == 1
-        (first.sum() - 2 * second.sum()).backward()  # one gradient from both
-        expected = 3 * torch.autograd.grad(layer(maps).sum(), layer.weight)[0]
-        torch.testing.assert_close(layer.weight.grad, expected, rtol=1e-4, atol=1e-4)
-        with torch.no_grad():
-            layer.weight.mul_(2)
-        torch.testing.assert_close(layer(maps), 2 * first)
-    assert not fast._tiles
+@pytest.mark.parametrize("way", ["winograd_3", "winograd_5"])
+def test_a_changed_weight_counts_at_once(way):
+    """Fused optimizers and `.data` change weights without telling autograd, and so within an update."""
+    layer, maps = nn.Conv2d(8, 8, 4, 2, padding=1), torch.randn(2, 8, 8, 8)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1, fused=True)
+
+    def clamp():
+        layer.weight.data.clamp_(-0.05, 0.05)
+
+    with FastConvolutions(Always(way)):
+        for change in (optimizer.step, clamp):
+            layer(maps).square().sum().backward()
+            change()
+            output = layer(maps)
+            with torch.no_grad():
+                expected = layer.double()(maps.double())
+            layer.float()
+            torch.testing.assert_close(output.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_constant_weights_are_evaluated_once():
+    layer, maps = nn.Conv2d(8, 8, 4, 2, padding=1), torch.randn(2, 8, 8, 8)
+    with FastConvolutions(Always("winograd_5"), weights_are_constant=True), torch.no_grad():
+        first = layer(maps)
+        layer.weight.zero_()  # breaks the promise, to see that it is relied on
+        assert torch.equal(layer(maps), first)
 
 
 def test_a_number_that_is_none_stays_one():

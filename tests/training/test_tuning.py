@@ -6,9 +6,12 @@ import re
 import pytest
 import torch
 
+from dcgan_hf import DCGANTrainingArguments
+from dcgan_hf.benchmarks.loops import make_engine
 from dcgan_hf.kernels import tiles
 from dcgan_hf.kernels.tiles import library
 
+from ..kernels.ways import Always
 from ..train_utils import fingerprint, read_log, run_command, train_elsewhere, train_here
 
 
@@ -97,3 +100,34 @@ def test_super_resolution_chooses_as_well(tmp_path, caplog):
     with caplog.at_level("INFO"):
         run_command("train-super-resolution", "--use_cpu", *sizes, f"--output_dir={tmp_path / 'run'}")
     assert "Autotune" in caplog.text and (tmp_path / "run" / "model_index.json").exists()
+
+
+@pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
+@pytest.mark.parametrize("update_strategy, norm_type", [("alternating", "batch"), ("one_stage", "spectral")])
+def test_updates_are_the_same_however_their_convolutions_are_computed(update_strategy, norm_type):
+    """Also the generator's, through weights that the discriminator's optimizer has just changed."""
+    arguments = DCGANTrainingArguments(
+        resolution=32,
+        hidden_size=8,
+        train_batch_size=8,
+        learning_rate=0.02,
+        discriminator_learning_rate=0.02,
+        adam_epsilon=0.1,  # large, lest Adam make the rounding error of a vanishing gradient a whole step
+        update_strategy=update_strategy,
+        discriminator_config={"norm_type": norm_type},
+        use_cpu=True,
+        mixed_precision="no",
+        autotune="off",
+    )
+    images = torch.randint(0, 256, (3, 8, 3, 32, 32), dtype=torch.uint8)
+    losses = []
+    for ways in ({}, Always("winograd_3"), Always("winograd_5")):
+        engine = make_engine(arguments, num_channels=3)
+        engine.convolutions.ways = ways
+        engine.start(num_steps=10)
+        statistics = [engine.update([{"pixel_values": batch}], step) for step, batch in enumerate(images)]
+        losses.append([[values["discriminator_loss"], values["generator_loss"]] for values in statistics])
+    usual = torch.tensor(losses[0])
+    assert usual.std(0).min() > 1e-2  # the updates change something
+    for found in losses[1:]:
+        torch.testing.assert_close(torch.tensor(found), usual, rtol=1e-3, atol=1e-3)
