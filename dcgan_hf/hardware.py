@@ -27,7 +27,7 @@ def precision_of_the_launcher() -> str | None:
     Returns the precision that was chosen with `accelerate launch` or its configuration, or `None`. They also report
     "no" if none was chosen. (To turn mixed precision off, pass `--mixed_precision no`.)
     """
-    chosen = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    chosen = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
     return None if chosen == "no" else chosen
 
 

@@ -19,7 +19,7 @@ from ..evaluation.images import decode_images
 from ..files import replacing_files
 from ..hardware import precision_of_device, relative_speed_of_bf16
 from ..pictures import to_pixel_values
-from ..processes import is_main_process
+from ..processes import from_main_process, is_main_process
 from .arguments import ClassifierArguments
 from .attributes import Attributes, attribute_targets
 
@@ -143,7 +143,7 @@ def _make_network(label_names: list[str], is_multi_label: bool) -> ResNetForImag
 
 def _training_arguments(args: ClassifierArguments, device: torch.device) -> transformers.TrainingArguments:
     use_cpu = device.type == "cpu"
-    is_faster = relative_speed_of_bf16() > 1.2 if use_cpu else precision_of_device(device) == "bf16"
+    is_faster = precision_of_device(device) == "bf16" or (use_cpu and from_main_process(relative_speed_of_bf16) > 1.2)
     return transformers.TrainingArguments(
         args.output_dir,
         num_train_epochs=args.num_epochs,

@@ -88,9 +88,10 @@ class Timings:
 
 def _read(path: Path) -> dict[str, dict[str, float]]:
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):  # none yet, or damaged
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _measure(

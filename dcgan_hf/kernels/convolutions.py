@@ -52,7 +52,9 @@ class ConvolutionShape(NamedTuple):
     @classmethod
     def of_call(cls, func: Any, args: tuple) -> "ConvolutionShape | None":
         """Returns the shape of a call by a convolutional layer, or `None` for unusual options and other functions."""
-        if func not in _USUAL_OPTIONS or list(args[5:]) != _USUAL_OPTIONS[func] or isinstance(args[4], str):
+        if func not in _USUAL_OPTIONS or list(args[5:]) != _USUAL_OPTIONS[func]:
+            return None
+        if not all(isinstance(option, tuple) for option in args[3:5]):
             return None
         (maps, weight), is_transposed = args[:2], func is torch.conv_transpose2d
         inputs, outputs = weight.shape[:2] if is_transposed else weight.shape[1::-1]
@@ -99,8 +101,10 @@ class FastConvolutions(TorchFunctionMode):
         self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] | None = {} if weights_are_constant else None
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
-        if torch.compiler.is_compiling():
+        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong. Checkpoints of
+        # activations compute an operation again outside of this context, and must find the same tensors.
+        is_checkpointed = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+        if torch.compiler.is_compiling() or is_checkpointed:
             return func(*args, **(kwargs or {}))
         if func is torch.Tensor.flatten and args[0].ndim == 4 and args[0].device.type == "cpu":
             return _Flatten.apply(args[0]).flatten(*args[1:], **(kwargs or {}))
@@ -114,7 +118,7 @@ class FastConvolutions(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         maps, weight, bias, stride, padding = args[:5]
         dtype = dtype or weight.dtype
-        if way not in shape.ways(dtype):
+        if way not in shape.ways(dtype) or (dtype != torch.float64 and torch.float64 in (maps.dtype, weight.dtype)):
             return func(*args, **(kwargs or {}))
         if way.startswith("winograd"):
             return self._winograd(shape, int(way[-1]), maps.to(dtype), weight, bias)
@@ -144,7 +148,8 @@ class _Flatten(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor) -> torch.Tensor:
-        return maps.view_as(maps)
+        # Where flattening is a view, an in-place activation must not find one of this output.
+        return maps.clone() if maps.is_contiguous() else maps.view_as(maps)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:

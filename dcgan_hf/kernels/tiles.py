@@ -10,6 +10,7 @@ import functools
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ..hardware import CACHE_FOLDER, machine_name
 logger = logging.getLogger(__name__)
 
 _SOURCE = Path(__file__).with_name("tiles.cpp")
+_COMPILING_SECONDS = 60  # a compiler takes one
 # Additional bytes between the planes of the tiles: caches place addresses at a distance of a power of 2 together.
 _GAP = 320
 
@@ -69,15 +71,24 @@ class _Job(ctypes.Structure):
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Returns the compiled `tiles.cpp`, or `None` if it cannot be compiled here."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None:
-        return None
+    """Returns the compiled `tiles.cpp`, or `None` if it cannot be compiled or loaded here."""
+    compiler = shlex.split(os.environ.get("CXX") or "c++")
     content = _SOURCE.read_bytes() + f"{machine_name()} {torch.__version__} {compiler}".encode()
     path = CACHE_FOLDER / "kernels" / f"tiles-{hashlib.sha256(content).hexdigest()[:16]}.so"
-    if not path.exists() and not any(_compile(compiler, path, flags) for flags in (["-march=native"], [])):
-        return None
-    return ctypes.CDLL(str(path))
+    problem: Any = f"no compiler {compiler[0]!r}"
+    for flags in (None, ["-march=native"], []) if shutil.which(compiler[0]) else ():
+        try:
+            if flags is not None:  # there is none yet, or it cannot be loaded
+                _compile([*compiler, *flags], path)
+            loaded = ctypes.CDLL(str(path))
+            _parallel_for()
+            return loaded
+        except (OSError, AttributeError, subprocess.SubprocessError) as error:
+            problem = getattr(error, "stderr", None) or error
+    logger.info(
+        f"{_SOURCE.name} cannot be compiled, so convolutions with fewer multiplications are missing: {problem}"
+    )
+    return None
 
 
 @functools.cache
@@ -86,15 +97,17 @@ def _parallel_for() -> Any:
     return ctypes.CDLL(torch._C.__file__).torch_parallel_for
 
 
-def _compile(compiler: str, path: Path, flags: list[str]) -> bool:
-    command = [compiler, "-O2", *flags, "-Wno-psabi", "-shared", "-fPIC", str(_SOURCE), "-o"]
-    try:
-        with replacing(path, durable=False) as temporary:
-            subprocess.run([*command, str(temporary)], check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        logger.debug(f"{_SOURCE.name} was not compiled: {getattr(error, 'stderr', error)}")
-        return False
-    return True
+def _compile(compiler: list[str], path: Path) -> None:
+    command = [*compiler, "-O2", "-Wno-psabi", "-shared", "-fPIC", str(_SOURCE), "-o"]
+    with replacing(path) as temporary:
+        subprocess.run(
+            [*command, str(temporary)],
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            errors="replace",
+            timeout=_COMPILING_SECONDS,
+        )
 
 
 def _run(

@@ -50,6 +50,7 @@ def usable_points(kernel_size: tuple[int, int], stride: tuple[int, int], dtype: 
 def weight_tiles(weight: torch.Tensor, points: int, stride: int, dtype: torch.dtype) -> torch.Tensor:
     """Returns the values of the weights' polynomials."""
     taps = weight.shape[2] // stride
+    weight = weight if weight.dtype in _POINTS else weight.to(dtype)
     return to_tiles(weight, Tiling(points, taps, taps, stride, 0, 1, 1), dtype)
 
 

@@ -308,10 +308,10 @@ def load_checkpoint(
                 f"`{name}` must be unchanged to resume from {folder}: expected {before.get(name)}, got {now[name]}."
             )
         if accelerator.is_main_process:
-            logger.warning(
-                f"Resuming with `{name}={now[name]}` from a checkpoint with {before.get(name)}: the result will differ"
-                " from that of an uninterrupted run."
-            )
+            change = f"`{name}={now[name]}` from a checkpoint with {before.get(name)}"
+            if name == "convolutions":
+                change = "other ways to compute convolutions than in the checkpoint"
+            logger.warning(f"Resuming with {change}: the result will differ from that of an uninterrupted run.")
     state = TrainerState.read(folder)
     with safe_to_load(folder) as checked:
         accelerator.load_state(str(checked))

@@ -19,12 +19,14 @@ from accelerate.utils import ProjectConfiguration
 from transformers.utils import logging as transformers_logging
 
 from ..folder_lock import alone_in
-from ..hardware import cores_of_a_process, precision_of_the_launcher
+from ..hardware import cores_of_a_process
+from ..kernels.autotune import DTYPES
 from ..model_folder import LOG_FILE, LOG_FOLDER, check_place_for_run
 from ..processes import restored_globals, stop_signals
 from .arguments import TrainingArguments
 from .checkpointing import TrainerState, check_no_run
 from .trackers import JSONLTracker, check_tracker
+from .tuning import given_precision
 
 
 logger = logging.getLogger(__name__)
@@ -57,12 +59,13 @@ class Session:
                 f" {self.processes.num_processes}: they would overwrite each other's results. Check the launcher's"
                 " options."
             )
-        precision = args.mixed_precision or precision_of_the_launcher()
+        precision = given_precision(args, resume)
         args.check_precision(precision)
         if self.processes.device.type == "cpu":
-            if precision == "fp16":
+            if precision not in (None, *DTYPES):
                 raise ValueError(
-                    "`mixed_precision=fp16` needs a GPU: on CPUs it is about 20 times slower. Use `bf16` or `no`."
+                    f"`mixed_precision={precision}` needs a GPU: on CPUs, fp16 is about 20 times slower. Use `bf16` or `no`."
+                    " (It may come from `accelerate launch` or the checkpoint.)"
                 )
             torch.set_num_threads(args.num_cpu_threads or cores_of_a_process())
 

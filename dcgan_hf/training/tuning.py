@@ -31,6 +31,12 @@ class Tuning(NamedTuple):
     convolutions: dict[str, str]
 
 
+def given_precision(args: TrainingArguments, resume: Path | None) -> str | None:
+    """Returns the precision that a flag, the launcher or the checkpoint gives, or `None` if it is to be chosen."""
+    before = read_state(resume)["arguments"].get("mixed_precision") if resume is not None else None
+    return args.mixed_precision or precision_of_the_launcher() or before
+
+
 def tune(
     args: TrainingArguments,
     task: Task,
@@ -58,11 +64,15 @@ def tune(
             Checkpoint to resume from.
     """
     before = read_state(resume)["arguments"] if resume is not None else {}
-    given = args.mixed_precision or precision_of_the_launcher() or before.get("mixed_precision")
+    given = given_precision(args, resume)
     if device.type != "cpu" or args.autotune == "off":
         return Tuning(given or precision_of_device(device), {})
     has_library = all(gather([library() is not None]))
-    if "convolutions" in before and given == before["mixed_precision"]:
+    if (
+        given is not None
+        and "convolutions" in before
+        and (given, "cpu") == (before["mixed_precision"], before["device"])
+    ):
         ways = before["convolutions"]
         if not has_library and any(way.startswith("winograd") for way in ways.values()):
             logger.warning(
@@ -70,16 +80,16 @@ def tune(
                 " result will differ slightly from that of an uninterrupted run."
             )
         return Tuning(given, ways)
-    shapes = _convolutions_of(task, next(loader.batches(0)), shard)
+    shapes = _convolutions_of(task, next(loader.batches(0)), shard, given)
     return from_main_process(lambda: _measure(shapes, args.train_batch_size, given, has_library))
 
 
-def _convolutions_of(task: Task, raw_batch: RawBatch, shard: Shard) -> list[ConvolutionShape]:
-    """Passes two images through both networks. Evaluation mode leaves running statistics as they are."""
-    two = {name: values[:2] for name, values in raw_batch.items()}
-    batch = task.prepare([two] * task.batches_per_update, 0, shard)[0]
-    with torch.random.fork_rng(), recorded_convolutions() as shapes:
-        generator, discriminator = (network.eval() for network in task.make_networks())
+def _convolutions_of(task: Task, raw_batch: RawBatch, shard: Shard, given: str | None) -> list[ConvolutionShape]:
+    """Passes a batch through both networks. Evaluation mode leaves running statistics as they are."""
+    batch = task.prepare([raw_batch] * task.batches_per_update, 0, shard)[0]
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
+    with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
+        generator, discriminator = (network.to("cpu").eval() for network in task.make_networks())
         generator(*batch.generator_inputs)
         discriminator(batch.pixel_values, batch.class_labels)
     return shapes

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.kernels.convolutions import ConvolutionShape, FastConvolutions
@@ -228,3 +229,36 @@ def test_shapes_are_told_apart_in_words():
     assert str(shape) == "convolution, 3 to 8 channels, kernel 4x4, stride 2x2, padding 1x1, 16x12 pixels"
     assert shape.ways(torch.float32) == ["pytorch", "pixel_shuffle"]
     assert ConvolutionShape.of_call(torch.add, (maps, weight)) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_types_under_autocast_are_computed_as_pytorch_does(dtype):
+    layer, maps = nn.Conv2d(8, 8, 4, 2, padding=1), torch.randn(2, 8, 8, 8)
+    expected = layer(maps)
+    with FastConvolutions(Always("winograd_3")), torch.autocast("cpu", torch.bfloat16):
+        output = layer.to(dtype)(maps.to(dtype))
+    torch.testing.assert_close(output.float(), expected, rtol=0.05, atol=0.05)
+
+
+def test_checkpoints_of_activations_can_be_computed_again():
+    layer, maps = nn.Conv2d(8, 8, 4, 2, padding=1), torch.randn(2, 8, 8, 8, requires_grad=True)
+    (expected,) = torch.autograd.grad(layer(maps).square().sum(), maps)
+    with FastConvolutions(Always("winograd_5")):
+        output = checkpoint(layer, maps, use_reentrant=False)
+        (gradient,) = torch.autograd.grad(output.square().sum(), maps)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_pooled_maps_can_be_changed_in_place():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LeakyReLU(0.2, inplace=True))
+    maps = torch.randn(2, 8, 4, 4, requires_grad=True)
+    with FastConvolutions():
+        network(maps).sum().backward()
+    assert maps.grad is not None
+
+
+def test_calls_with_other_types_of_options_are_left_alone():
+    maps, weight = torch.randn(2, 8, 8, 8), torch.randn(8, 8, 4, 4)
+    with FastConvolutions(Always("winograd_5")):
+        for stride, padding in ((2, 1), ([2, 2], [1, 1])):
+            assert torch.conv2d(maps, weight, None, stride, padding, (1, 1), 1).shape == (2, 8, 4, 4)

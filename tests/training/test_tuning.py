@@ -90,6 +90,39 @@ def test_a_compiler_that_fails_is_no_compiler(tmp_path, monkeypatch):
         library.cache_clear()
 
 
+@pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
+def test_a_library_that_cannot_be_loaded_is_compiled_again(tmp_path, monkeypatch):
+    """With a compiler that has options of its own."""
+    monkeypatch.setenv("CXX", "c++ -O1")
+    try:
+        for folder in ("first", "second"):
+            library.cache_clear()
+            monkeypatch.setattr(tiles, "CACHE_FOLDER", tmp_path / folder)
+            if folder == "second":
+                (path,) = (tmp_path / "first").rglob("*.so")
+                damaged = tmp_path / "second" / "kernels" / path.name
+                damaged.parent.mkdir(parents=True)
+                damaged.touch()
+            assert library() is not None
+        assert damaged.stat().st_size > 0
+    finally:
+        library.cache_clear()
+
+
+def test_what_a_cpu_cannot_do_is_refused_wherever_it_comes_from(tmp_path, monkeypatch):
+    train_here(tmp_path / "run", **CHOOSING | {"mixed_precision": "bf16", "max_train_steps": 4})
+    for precision in ("fp8", "FP16"):
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", precision)
+        with pytest.raises(ValueError, match=f"`mixed_precision={precision.lower()}` needs a GPU"):
+            train_here(tmp_path / "other", **CHOOSING)
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION")
+    monkeypatch.setattr(
+        "dcgan_hf.training.tuning.read_state", lambda folder: {"arguments": {"mixed_precision": "fp16"}}
+    )
+    with pytest.raises(ValueError, match="`mixed_precision=fp16` needs .*checkpoint"):
+        train_here(tmp_path / "run", **CHOOSING, resume_from_checkpoint="latest")
+
+
 def test_two_processes_choose_the_same(tmp_path):
     output = train_elsewhere(tmp_path / "run", processes=2, **CHOOSING | {"train_batch_size": 32})
     assert output.count("Autotune") == 1
