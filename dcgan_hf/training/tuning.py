@@ -68,11 +68,8 @@ def tune(
     if device.type != "cpu" or args.autotune == "off":
         return Tuning(given or precision_of_device(device), {})
     has_library = all(gather([library() is not None]))
-    if (
-        given is not None
-        and "convolutions" in before
-        and (given, "cpu") == (before["mixed_precision"], before["device"])
-    ):
+    was_tuned = "convolutions" in before and before["device"] == "cpu"
+    if given is not None and was_tuned and given == before["mixed_precision"]:
         ways = before["convolutions"]
         if not has_library and any(way.startswith("winograd") for way in ways.values()):
             logger.warning(
