@@ -101,10 +101,11 @@ class FastConvolutions(TorchFunctionMode):
         self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] | None = {} if weights_are_constant else None
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong. Checkpoints of
-        # activations compute an operation again outside of this context, and must find the same tensors.
-        is_checkpointed = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
-        if torch.compiler.is_compiling() or is_checkpointed:
+        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
+        if torch.compiler.is_compiling():
+            return func(*args, **(kwargs or {}))
+        # Checkpoints of activations compute an operation again outside of this context, and must find the same tensors.
+        if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
             return func(*args, **(kwargs or {}))
         if func is torch.Tensor.flatten and args[0].ndim == 4 and args[0].device.type == "cpu":
             return _Flatten.apply(args[0]).flatten(*args[1:], **(kwargs or {}))
