@@ -9,9 +9,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -47,18 +49,19 @@ def has_fast_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and relative_speed_of_bf16() > _SLOW_BF16
 
 
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Returns the duration of a call on the CPU, in seconds."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
 @functools.cache
 def relative_speed_of_bf16() -> float:
     """Returns the speed of matrix products in bf16 on this CPU, relative to those in single precision."""
-    fastest = []
-    for dtype in (torch.float32, torch.bfloat16):
-        matrix, seconds = torch.ones(512, 512, dtype=dtype), []
-        for _ in range(4):
-            started = time.perf_counter()
-            matrix @ matrix
-            seconds.append(time.perf_counter() - started)
-        fastest.append(min(seconds))
-    return fastest[0] / fastest[1]
+    matrices = [torch.ones(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    single, half = (min(seconds_of(partial(torch.mm, matrix, matrix)) for _ in range(4)) for matrix in matrices)
+    return single / half
 
 
 def peak_memory(device: torch.device) -> int:
@@ -121,11 +124,8 @@ def _cpu_facts() -> dict[str, str]:
 def machine_name() -> str:
     """Returns a name that differs between kinds of CPUs, also if their makers call them the same."""
     facts = _cpu_facts()
-    kind = [
-        platform.machine(),
-        platform.processor(),
-        *(facts.get(name, "") for name in ("cpu family", "model", "flags")),
-    ]
+    x86, arm = ("cpu family", "model", "flags"), ("CPU implementer", "CPU variant", "CPU part", "Features")
+    kind = [platform.machine(), platform.processor(), *(facts.get(name, "") for name in (*x86, *arm))]
     name = facts.get("model name", platform.processor() or platform.machine())
     words = "-".join("".join(c if c.isalnum() else " " for c in name).split())
     return f"{words}-{hashlib.sha256(' '.join(kind).encode()).hexdigest()[:8]}"

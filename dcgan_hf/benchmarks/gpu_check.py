@@ -51,7 +51,7 @@ def check_gpus(args: BenchmarkArguments, command: list[str]) -> dict[str, Any]:
         the documentation with verdicts.
 
     Raises:
-        ValueError: if there is no GPU.
+        ValueError: if PyTorch finds no GPU and `use_cpu` is not set.
     """
     if not args.use_cpu and not torch.accelerator.is_available():
         raise ValueError(

@@ -3,11 +3,12 @@
 """Interleaved timings of calls, so that disturbances on the machine affect all calls alike."""
 
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from .. import hardware
 
 
 NUM_WARM_UP = 2  # rounds that are discarded
@@ -21,10 +22,12 @@ def wait_for(device: torch.device) -> None:
 
 def seconds_of(call: Callable[[], Any], device: torch.device) -> float:
     """Returns the duration of a call on a device, in seconds."""
-    started = time.perf_counter()
-    call()
-    wait_for(device)
-    return time.perf_counter() - started
+
+    def call_and_wait() -> None:
+        call()
+        wait_for(device)
+
+    return hardware.seconds_of(call_and_wait)
 
 
 def take_turns(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, Any]]:

@@ -7,9 +7,7 @@ PyTorch, so that the next run chooses the same without measuring.
 """
 
 import json
-import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -20,12 +18,10 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from ..files import replacing
-from ..hardware import CACHE_FOLDER, machine_name
+from ..hardware import CACHE_FOLDER, machine_name, seconds_of
 from ..version import __version__
 from .convolutions import ConvolutionShape, FastConvolutions
 
-
-logger = logging.getLogger(__name__)
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
 # A way, or bf16, must be this much faster than PyTorch's in single precision to be preferred.
@@ -51,12 +47,6 @@ def recorded_convolutions() -> Iterator[list[ConvolutionShape]]:
     """Records the convolutions that networks compute in the context, without gradients."""
     with _Recorder() as recorder, torch.no_grad():
         yield recorder.shapes
-
-
-def _seconds_of(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 class Timings:
@@ -123,7 +113,7 @@ def _measure(
         for _ in range(_ROUNDS):
             for way in ways:
                 if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
-                    seconds[way] = min(seconds[way], _seconds_of(partial(run, way)))
+                    seconds[way] = min(seconds[way], seconds_of(partial(run, way)))
     return seconds
 
 

@@ -113,12 +113,11 @@ class FastConvolutions(TorchFunctionMode):
             unflattened = func(*args, **(kwargs or {}))
             return unflattened.contiguous(memory_format=torch.channels_last) if unflattened.ndim == 4 else unflattened
         shape = ConvolutionShape.of_call(func, args)
-        way = self.ways.get(str(shape), "pytorch")
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        way = "pytorch" if shape is None else self.ways.get(str(shape), "pytorch")
         if shape is None or way == "pytorch" or args[0].device.type != "cpu":
             return func(*args, **(kwargs or {}))
         maps, weight, bias, stride, padding = args[:5]
-        dtype = dtype or weight.dtype
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
         if way not in shape.ways(dtype) or (dtype != torch.float64 and torch.float64 in (maps.dtype, weight.dtype)):
             return func(*args, **(kwargs or {}))
         if way.startswith("winograd"):

@@ -13,6 +13,7 @@ The steps are linear maps between pixels and tiles, and one batch of matrix prod
 are the transposed convolution and the gradients. So autograd differentiates the steps, any number of times.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -54,8 +55,11 @@ def weight_tiles(weight: torch.Tensor, points: int, stride: int, dtype: torch.dt
     return to_tiles(weight, Tiling(points, taps, taps, stride, 0, 1, 1), dtype)
 
 
-def _tilings(small: tuple[int, ...], points: int, taps: int, stride: int, padding: int) -> tuple[Tiling, Tiling]:
+def _tilings(
+    small: tuple[int, ...], tiles: torch.Tensor, taps: int, stride: int, padding: int
+) -> tuple[Tiling, Tiling]:
     """Returns the tiles of the large and the small feature maps of a convolution."""
+    points = math.isqrt(len(tiles))
     step = points + 1 - taps
     rows, columns = (-(-size // step) for size in small[2:])
     large = Tiling(points, points, step, stride, padding, rows, columns)
@@ -101,10 +105,9 @@ def convolution(
         taps, stride, padding (`int`):
             The kernel's size is `taps * stride`.
     """
-    points = 3 if len(tiles) == 9 else 5
     height, width = ((size + 2 * padding - taps * stride) // stride + 1 for size in large.shape[2:])
     shape = torch.Size((len(large), tiles.shape[1], height, width))
-    of_large, of_small = _tilings(shape, points, taps, stride, padding)
+    of_large, of_small = _tilings(shape, tiles, taps, stride, padding)
     return to_pixels(_Products.apply(to_tiles(large, of_large), tiles), of_small, shape, bias)
 
 
@@ -132,7 +135,6 @@ def transposed_convolution(
         size (`torch.Size`):
             Height and width of the output.
     """
-    points = 3 if len(tiles) == 9 else 5
-    of_large, of_small = _tilings(small.shape, points, taps, stride, padding)
+    of_large, of_small = _tilings(small.shape, tiles, taps, stride, padding)
     shape = torch.Size((len(small), tiles.shape[2] // stride**2, *size))
     return to_pixels(torch.bmm(to_tiles(small, of_small), tiles), of_large, shape, bias)
