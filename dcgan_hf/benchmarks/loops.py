@@ -11,7 +11,6 @@ from accelerate import Accelerator, PartialState
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from ..data.loaders import ResidentLoader
 from ..training.batches import LatentSampler
 from ..training.engine import Engine, own_shard
 from ..training.generation import GenerationTask
@@ -119,10 +118,7 @@ def make_engine(
     task = GenerationTask(args, sample_latents=sample_latents)
     task.describe_images(num_channels)
     processes = PartialState(cpu=args.use_cpu)
-    images = torch.zeros(args.train_batch_size, num_channels, args.resolution, args.resolution, dtype=torch.uint8)
-    shard = own_shard(args, processes)
-    loader = ResidentLoader(images.to(processes.device), None, shard)
-    tuning = tune(args, task, loader, shard, processes.device)
+    tuning = tune(args, task, own_shard(args, processes), processes.device)
     accelerator = Accelerator(mixed_precision=tuning.mixed_precision, cpu=args.use_cpu)
     return Engine(args, accelerator, task, convolutions=tuning.convolutions)
 

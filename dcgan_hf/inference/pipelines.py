@@ -5,7 +5,6 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +18,10 @@ from ..conversion import networks_from_original
 from ..files import finish_replacing
 from ..kernels.autotune import DTYPES, choose_ways, recorded_convolutions
 from ..kernels.convolutions import FastConvolutions
-from ..kernels.tiles import library
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_portable import saved_pipeline_class
-from ..processes import first_on_its_machine, from_main_process, gather
+from ..processes import first_on_its_machine
 
 
 Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
@@ -160,16 +158,14 @@ def ready_to_draw(pipe: Pipeline, num_images: int = 1, batch_size: int = 1) -> I
 
 
 def _fastest_ways(generator: DCGANGenerator, batch_size: int) -> dict[str, str]:
-    """Returns the fastest ways of a generator's convolutions, the same in all processes."""
+    """Returns the fastest ways of a generator's convolutions."""
     precision = next((name for name, dtype in DTYPES.items() if dtype == generator.dtype), None)
     if precision is None:
         return {}
-    has_library = all(gather([library() is not None]))
     labels = torch.zeros(2, dtype=torch.long) if generator.config.num_classes else None
     with recorded_convolutions() as shapes:
         generator(torch.zeros(2, generator.config.latent_dim, dtype=generator.dtype), labels)
-    choose = partial(choose_ways, shapes, batch_size, [precision], has_library, trains=False)
-    return from_main_process(lambda: choose()[1][precision])
+    return choose_ways(shapes, batch_size, [precision], trains=False)[1][precision]
 
 
 def weights_fingerprint(network: nn.Module) -> str:

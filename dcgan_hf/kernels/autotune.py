@@ -19,8 +19,10 @@ from torch.overrides import TorchFunctionMode
 
 from ..files import replacing
 from ..hardware import CACHE_FOLDER, machine_name, seconds_of
+from ..processes import from_main_process, gather
 from ..version import __version__
 from .convolutions import ConvolutionShape, FastConvolutions
+from .tiles import library
 
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
@@ -117,15 +119,16 @@ def _measure(
     return seconds
 
 
+def all_have_winograd() -> bool:
+    """Returns whether every process can compute Winograd's algorithm. All must ask."""
+    return all(gather([library() is not None]))
+
+
 def choose_ways(
-    shapes: Sequence[ConvolutionShape],
-    batch_size: int,
-    precisions: Sequence[str],
-    with_winograd: bool,
-    trains: bool = True,
+    shapes: Sequence[ConvolutionShape], batch_size: int, precisions: Sequence[str], trains: bool = True
 ) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
     r"""
-    Chooses the fastest way of each convolution, in each precision.
+    Chooses the fastest way of each convolution, in each precision. All processes must call it: the first one measures.
 
     Args:
         shapes (`Sequence[ConvolutionShape]`):
@@ -134,14 +137,19 @@ def choose_ways(
             Number of images in their inputs.
         precisions (`Sequence[str]`):
             Precisions to choose from, `"no"` or `"bf16"`.
-        with_winograd (`bool`):
-            Whether Winograd's algorithm is among the ways.
         trains (`bool`, *optional*, defaults to `True`):
             Whether gradients are computed, too.
 
     Returns:
         `tuple`: for each precision the seconds of all convolutions together; and the ways other than PyTorch's.
     """
+    has_winograd = all_have_winograd()
+    return from_main_process(lambda: _choose(shapes, batch_size, precisions, has_winograd, trains))
+
+
+def _choose(
+    shapes: Sequence[ConvolutionShape], batch_size: int, precisions: Sequence[str], has_winograd: bool, trains: bool
+) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
     timings = Timings()
     totals: dict[str, float] = {}
     chosen: dict[str, dict[str, str]] = {}
@@ -149,9 +157,7 @@ def choose_ways(
         for precision in precisions:
             totals[precision], chosen[precision] = 0.0, {}
             for shape in shapes:
-                ways = [
-                    way for way in shape.ways(DTYPES[precision]) if with_winograd or not way.startswith("winograd")
-                ]
+                ways = [way for way in shape.ways(DTYPES[precision]) if has_winograd or not way.startswith("winograd")]
                 if len(ways) == len(precisions) == 1:
                     continue
                 seconds = timings.of(shape, batch_size, precision, ways, trains)

@@ -101,8 +101,9 @@ class FastConvolutions(TorchFunctionMode):
         self._tiles: dict[tuple, tuple[torch.Tensor, torch.Tensor]] | None = {} if weights_are_constant else None
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong.
-        if torch.compiler.is_compiling():
+        # `is_needed` has no answer while a compiler traces the operation, and the gradients would be wrong. The
+        # transformations of `torch.func` want rules that our operations do not have.
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return func(*args, **(kwargs or {}))
         # Checkpoints of activations compute an operation again outside of this context, and must find the same tensors.
         if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:

@@ -121,6 +121,14 @@ class GenerationTask:
         discriminator = fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator)
         return generator, discriminator
 
+    def black_images(self) -> RawBatch:
+        batch_size, resolution = self.args.train_batch_size, self.args.resolution
+        images = torch.zeros(batch_size, self.num_channels, resolution, resolution, dtype=torch.uint8)
+        labels = (
+            {"class_labels": torch.zeros(batch_size, dtype=torch.long)} if self.generator_config.num_classes else {}
+        )
+        return {"pixel_values": images} | labels
+
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Batch]:
         return prepare_batches(
             raw_batches,

@@ -156,7 +156,9 @@ def adversarial_update(
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
             with torch.set_grad_enabled(not accumulates):
                 fake = gan.generator(*batch.generator_inputs).pixel_values
-            result = discriminate(gan, batch.pixel_values, fake.detach(), interpolation=batch.interpolation)
+            result = discriminate(
+                gan, batch.pixel_values, fake.detach(), interpolation=batch.interpolation, in_one_call=True
+            )
             gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
         statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result))
     gan.discriminator_optimizer.step()

@@ -54,6 +54,9 @@ class Task(Protocol):
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
         """Makes the generator and the discriminator for these images."""
 
+    def black_images(self) -> RawBatch:
+        """Returns black images in the form of a loader's batch."""
+
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Any]:
         """Makes the batches of update number `step` from the loader's."""
 

@@ -207,7 +207,7 @@ class Trainer:
         shard = own_shard(args, processes)
         self.loader = self.task.load(shard, processes.device, self.train_dataset, self.eval_dataset)
         num_steps = number_of_steps(args, self.task, self.loader, processes.num_processes)
-        tuning = tune(args, self.task, self.loader, shard, processes.device, resume)
+        tuning = tune(args, self.task, shard, processes.device, resume)
         accelerator = self.accelerator = run.start(tuning.mixed_precision)
         self.engine = Engine(args, accelerator, self.task, self.loss, self.optimizers, tuning.convolutions)
 

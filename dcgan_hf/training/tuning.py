@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 import torch
 
-from ..data.loaders import Loader, Shard
+from ..data.loaders import Shard
 from ..hardware import has_fast_bf16, precision_of_device, precision_of_the_launcher
-from ..kernels.autotune import choose_precision, choose_ways, recorded_convolutions
+from ..kernels.autotune import all_have_winograd, choose_precision, choose_ways, recorded_convolutions
 from ..kernels.convolutions import ConvolutionShape
-from ..kernels.tiles import library
-from ..processes import from_main_process, gather
+from ..processes import from_main_process
 from .arguments import TrainingArguments
 from .checkpoint_files import read_state
-from .task import RawBatch, Task
+from .task import Task
 
 
 logger = logging.getLogger(__name__)
@@ -38,12 +37,7 @@ def given_precision(args: TrainingArguments, resume: Path | None) -> str | None:
 
 
 def tune(
-    args: TrainingArguments,
-    task: Task,
-    loader: Loader,
-    shard: Shard,
-    device: torch.device,
-    resume: Path | None = None,
+    args: TrainingArguments, task: Task, shard: Shard, device: torch.device, resume: Path | None = None
 ) -> Tuning:
     r"""
     Chooses precision and convolutions of a run, the same in all its processes. With `autotune`, it measures on the CPU.
@@ -53,9 +47,7 @@ def tune(
         args ([`TrainingArguments`]):
             Training arguments.
         task ([`Task`]):
-            Kind of training, which knows its images.
-        loader ([`Loader`]):
-            Loader of the images, whose first batch is used.
+            Kind of training, which has opened its data.
         shard ([`Shard`]):
             Part of the data that belongs to this process.
         device (`torch.device`):
@@ -67,40 +59,43 @@ def tune(
     given = given_precision(args, resume)
     if device.type != "cpu" or args.autotune == "off":
         return Tuning(given or precision_of_device(device), {})
-    has_library = all(gather([library() is not None]))
     was_tuned = "convolutions" in before and before["device"] == "cpu"
     if given is not None and was_tuned and given == before["mixed_precision"]:
         ways = before["convolutions"]
-        if not has_library and any(way.startswith("winograd") for way in ways.values()):
+        if not all_have_winograd() and any(way.startswith("winograd") for way in ways.values()):
             logger.warning(
                 "This machine cannot compute the convolutions like the checkpoint's, for want of a C++ compiler: the"
                 " result will differ slightly from that of an uninterrupted run."
             )
         return Tuning(given, ways)
-    shapes = _convolutions_of(task, next(loader.batches(0)), shard, given)
-    return from_main_process(lambda: _measure(shapes, args.train_batch_size, given, has_library))
-
-
-def _convolutions_of(task: Task, raw_batch: RawBatch, shard: Shard, given: str | None) -> list[ConvolutionShape]:
-    """Passes a batch through both networks. Evaluation mode leaves running statistics as they are."""
-    batch = task.prepare([raw_batch] * task.batches_per_update, 0, shard)[0]
-    autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
-    with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
-        generator, discriminator = (network.to("cpu").eval() for network in task.make_networks())
-        generator(*batch.generator_inputs)
-        discriminator(batch.pixel_values, batch.class_labels)
-    return shapes
-
-
-def _measure(shapes: list[ConvolutionShape], batch_size: int, given: str | None, has_library: bool) -> Tuning:
     started = time.perf_counter()
-    precisions = [given] if given else ["no", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["no"]
-    totals, ways = choose_ways(shapes, batch_size, precisions, has_library)
+    shapes = _convolutions_of(task, shard, given)
+    precisions = [given] if given else from_main_process(_worthwhile_precisions)
+    totals, ways_in = choose_ways(shapes, args.train_batch_size, precisions)
     precision = choose_precision(totals)
-    message = "" if given else "single precision" if precision == "no" else "bf16"
+    message = "" if given else "single precision, " if precision == "no" else "bf16, "
     if len(totals) > 1:
         message = f"bf16 {totals['no'] / totals['bf16']:.1f}x as fast as fp32 here: {message}"
-    counts = Counter(ways[precision].get(str(shape), "pytorch") for shape in shapes)
-    message += (", " if message else "") + "convolutions: " + ", ".join(f"{n} {way}" for way, n in counts.items())
+    counts = Counter(ways_in[precision].get(str(shape), "pytorch") for shape in shapes)
+    message += "convolutions: " + ", ".join(f"{n} {way}" for way, n in counts.items())
     logger.info(f"Autotune ({time.perf_counter() - started:.1f} s): {message}")
-    return Tuning(precision, ways[precision])
+    return Tuning(precision, ways_in[precision])
+
+
+def _worthwhile_precisions() -> list[str]:
+    return ["no", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["no"]
+
+
+def _convolutions_of(task: Task, shard: Shard, given: str | None) -> list[ConvolutionShape]:
+    """
+    Passes black images through the networks that the run trains, because opening a stream takes long. Evaluation mode
+    leaves running statistics as they are.
+    """
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
+    with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
+        batch = task.prepare([task.black_images()] * task.batches_per_update, 0, shard)[0]
+        generator, discriminator = (network.to("cpu").eval() for network in task.make_networks())
+        generator(*batch.generator_inputs)
+        if task.trains_discriminator(task.discriminator_start):
+            discriminator(batch.pixel_values, batch.class_labels)
+    return shapes

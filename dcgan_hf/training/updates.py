@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 
+from ..modeling_dcgan import DCGANDiscriminator
 from .arguments import check_images_are_separate
 from .augmentation import diff_augment
 from .failures import diversity
@@ -112,7 +113,7 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
             with reduce_gradients(gan, is_last=i == number - 1):
                 with torch.set_grad_enabled(is_last_update and not accumulates):
                     fake = gan.generator(*batch.generator_inputs).pixel_values
-                result = _discriminate_batch(gan, batch, fake.detach())
+                result = _discriminate_batch(gan, batch, fake.detach(), in_one_call=True)
                 gan.accelerator.backward(result.loss / number, inputs=list(gan.discriminator.parameters()))
             statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
         gan.discriminator_optimizer.step()
@@ -184,7 +185,7 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
         pixel_gradient = (wanted_gradient / passed_gradient)[:, None, None, None] * pixels.grad
         return generator_loss, pixel_gradient
 
-    return _update_both(gan, batches, backward)
+    return _update_both(gan, batches, backward, in_one_call=True)
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -206,6 +207,7 @@ def _update_both(
     gan: GAN,
     batches: list[Batch],
     backward: Callable[["Discrimination", torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    in_one_call: bool = False,
 ) -> dict[str, torch.Tensor]:
     """
     Updates both networks from one forward pass. `backward` takes the discriminator's result and the pixels of the
@@ -220,7 +222,7 @@ def _update_both(
         with reduce_gradients(gan, is_last=i == len(batches) - 1):
             fake = gan.generator(*batch.generator_inputs).pixel_values
             pixels = fake.detach().requires_grad_()
-            result = _discriminate_batch(gan, batch, pixels)
+            result = _discriminate_batch(gan, batch, pixels, in_one_call)
             generator_loss, pixel_gradient = backward(result, pixels)
             fake.backward(pixel_gradient)
         statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
@@ -245,13 +247,24 @@ def discriminate(
     fake: torch.Tensor,
     class_labels: torch.Tensor | None = None,
     interpolation: torch.Tensor | None = None,
+    in_one_call: bool = False,
 ) -> Discrimination:
-    """Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`]."""
+    """
+    Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`].
+
+    `in_one_call` does so at once, if the loss is the same: the weights are normalised and read once instead of twice.
+    It is slower if another loss of the generated images alone is differentiated, too.
+    """
 
     def score(pixel_values: torch.Tensor) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
 
     weights = gan.penalties
+    if in_one_call and weights == PenaltyWeights() and _is_the_same_for_each_image(gan):
+        labels = None if class_labels is None else class_labels.repeat(2)
+        real_logits, fake_logits = gan.discriminator(torch.cat([real, fake]), labels).logits.chunk(2)
+        loss = gan.loss.discriminator(real_logits, fake_logits)
+        return Discrimination(loss, loss, real_logits, fake_logits)
     if weights.r1:
         real = real.detach().requires_grad_()
     if weights.r2 and not fake.requires_grad:
@@ -268,10 +281,16 @@ def discriminate(
     return Discrimination(loss_without_penalties, loss, real_logits, fake_logits)
 
 
-def _discriminate_batch(gan: GAN, batch: Batch, fake: torch.Tensor) -> Discrimination:
+def _is_the_same_for_each_image(gan: GAN) -> bool:
+    """Returns whether the discriminator scores each image separately. Of other classes than ours, it is not known."""
+    discriminator = gan.accelerator.unwrap_model(gan.discriminator)
+    return type(discriminator) is DCGANDiscriminator and not has_batch_norm(discriminator)
+
+
+def _discriminate_batch(gan: GAN, batch: Batch, fake: torch.Tensor, in_one_call: bool) -> Discrimination:
     real = _augment(gan, batch, batch.pixel_values, is_real=True)
     fake = _augment(gan, batch, fake, is_real=False)
-    return discriminate(gan, real, fake, batch.class_labels, batch.interpolation)
+    return discriminate(gan, real, fake, batch.class_labels, batch.interpolation, in_one_call)
 
 
 def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) -> torch.Tensor:

@@ -33,7 +33,7 @@ def test_convolutions_of_a_network_are_recorded(shapes):
 
 
 def test_every_way_of_a_convolution_is_timed_and_kept(shapes, cache):
-    totals, ways = choose_ways(shapes, 4, ["no", "bf16"], with_winograd=True)
+    totals, ways = choose_ways(shapes, 4, ["no", "bf16"])
     assert totals.keys() == {"no", "bf16"} and all(seconds > 0 for seconds in totals.values())
     (path,) = cache.rglob("*.json")
     timings = json.loads(path.read_text())
@@ -47,13 +47,13 @@ def test_every_way_of_a_convolution_is_timed_and_kept(shapes, cache):
 
 
 def test_what_is_known_is_not_measured_again(shapes, cache):
-    choose_ways(shapes, 4, ["no"], with_winograd=True)
+    choose_ways(shapes, 4, ["no"])
     (path,) = cache.rglob("*.json")
     known = {
         key: {way: 1.0 + (way == "pytorch") for way in ways} for key, ways in json.loads(path.read_text()).items()
     }
     path.write_text(json.dumps(known))
-    totals, ways = choose_ways(shapes, 4, ["no"], with_winograd=True)
+    totals, ways = choose_ways(shapes, 4, ["no"])
     assert totals == {"no": 2.0}  # of the two convolutions with a choice
     assert json.loads(path.read_text()) == known and "pytorch" not in ways["no"].values()
 
@@ -66,24 +66,24 @@ def test_a_way_that_has_come_or_gone_is_a_reason_to_measure(shapes):
 
 @pytest.mark.parametrize("content", ["", "{", "\x00"])
 def test_damaged_measurements_are_made_again(shapes, cache, content):
-    choose_ways(shapes, 4, ["no"], with_winograd=False)
+    choose_ways(shapes, 4, ["no"])
     (path,) = cache.rglob("*.json")
     path.write_text(content)
-    choose_ways(shapes, 4, ["no"], with_winograd=False)
+    choose_ways(shapes, 4, ["no"])
     assert json.loads(path.read_text())
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(shapes, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setattr(autotune, "CACHE_FOLDER", tmp_path / "file")
-    assert choose_ways(shapes, 4, ["no"], with_winograd=False)[0]["no"] > 0
+    assert choose_ways(shapes, 4, ["no"])[0]["no"] > 0
 
 
 def test_measuring_leaves_random_numbers_as_they_are(shapes):
     torch.manual_seed(3)
     expected = torch.randn(2)
     torch.manual_seed(3)
-    choose_ways(shapes, 4, ["no"], with_winograd=True)
+    choose_ways(shapes, 4, ["no"])
     assert torch.equal(torch.randn(2), expected)
 
 

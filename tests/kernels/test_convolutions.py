@@ -249,6 +249,20 @@ def test_checkpoints_of_activations_can_be_computed_again():
     torch.testing.assert_close(gradient, expected)
 
 
+@pytest.mark.parametrize("way", ["winograd_5", "pixel_shuffle"])
+def test_transformations_of_functions_are_left_to_pytorch(way):
+    layer, maps = nn.Conv2d(8 if way == "winograd_5" else 3, 8, 4, 2, padding=1), torch.randn(2, 3, 8, 8)
+    maps = maps.repeat(1, 8 // 3 + 1, 1, 1)[:, :8] if way == "winograd_5" else maps
+
+    def loss(weight, image):
+        return torch.func.functional_call(layer, {"weight": weight}, image[None]).square().sum()
+
+    expected = [torch.autograd.grad(loss(layer.weight, image), layer.weight)[0] for image in maps]
+    with FastConvolutions(Always(way)):
+        gradients = torch.func.vmap(torch.func.grad(loss), (None, 0))(layer.weight.detach(), maps)
+    torch.testing.assert_close(gradients, torch.stack(expected))
+
+
 def test_pooled_maps_can_be_changed_in_place():
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LeakyReLU(0.2, inplace=True))
     maps = torch.randn(2, 8, 4, 4, requires_grad=True)

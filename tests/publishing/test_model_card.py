@@ -112,7 +112,7 @@ def test_the_settings_on_the_card_are_a_recipe(run, tmp_path):
     (tmp_path / "recipe.yaml").write_text(re.search(r"```yaml\n(.*?)```", card, flags=re.DOTALL)[1])
     told = vars(arguments_from_recipe(DCGANTrainingArguments, tmp_path / "recipe.yaml"))
     used = json.loads((run / "training_args.json").read_text())
-    elsewhere = {"output_dir", "use_cpu", "num_cpu_threads"}
+    elsewhere = {"output_dir", "use_cpu", "num_cpu_threads", "autotune"}
     logs = {name for name in used if name.startswith(("hub_", "push_")) or name.endswith(("_steps", "_batch_size"))}
     assert {"learning_rate", "loss", "seed"} <= told.keys() - elsewhere - logs
     for name in told.keys() - elsewhere - logs - {"num_epochs", "checkpoints_total_limit"}:

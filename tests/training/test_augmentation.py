@@ -93,7 +93,8 @@ def test_all_that_the_discriminator_sees_is_augmented(name, loss):
     (batch,) = make_batches(size=8)
     batch.augmentation = torch.rand(2, 8, NUM_RANDOM_NUMBERS)
     seen = []
-    gan.accelerator.unwrap_model(gan.discriminator).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    discriminator = gan.accelerator.unwrap_model(gan.discriminator)
+    discriminator.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0].split(8)))
     before = weights(gan.generator)
     UPDATE_STRATEGIES[name](gan, [batch])
     assert not torch.equal(before, weights(gan.generator))

@@ -6,13 +6,15 @@ import re
 import pytest
 import torch
 
-from dcgan_hf import DCGANTrainingArguments
+from dcgan_hf import DCGANTrainer, DCGANTrainingArguments, TrainerCallback
 from dcgan_hf.benchmarks.loops import make_engine
+from dcgan_hf.data.datasets import load_image_dataset
+from dcgan_hf.data.loaders import DecodingLoader
 from dcgan_hf.kernels import tiles
 from dcgan_hf.kernels.tiles import library
 
 from ..kernels.ways import Always
-from ..train_utils import fingerprint, read_log, run_command, train_elsewhere, train_here
+from ..train_utils import TINY, fingerprint, read_log, run_command, train_elsewhere, train_here
 
 
 CHOOSING = {"autotune": "on", "mixed_precision": None, "resolution": 32}
@@ -48,7 +50,7 @@ def test_off_leaves_everything_to_pytorch(tmp_path, caplog):
 def test_a_resumed_run_repeats_the_choice_bit_for_bit(tmp_path, monkeypatch):
     """Whatever the machine would choose by then."""
 
-    def choose(shapes, batch_size, precisions, with_winograd):
+    def choose(shapes, batch_size, precisions):
         ways = {str(shape): shape.ways(torch.float32)[-1] for shape in shapes}
         return {"no": 1.0}, {"no": {shape: way for shape, way in ways.items() if way != "pytorch"}}
 
@@ -123,16 +125,48 @@ def test_what_a_cpu_cannot_do_is_refused_wherever_it_comes_from(tmp_path, monkey
         train_here(tmp_path / "run", **CHOOSING, resume_from_checkpoint="latest")
 
 
+def test_choosing_neither_reads_a_stream_nor_draws_random_numbers(tmp_path, monkeypatch):
+    opened, latents = [], {}
+
+    class NoisyTrainer(DCGANTrainer):
+        def sample_latents(self, num_images, generator):
+            return torch.randn(num_images, self.args.latent_dim)  # from the global generator
+
+    class Note(TrainerCallback):
+        def on_step_end(self, args, state, control, trainer=None, **kwargs):
+            latents.setdefault(args.autotune, []).append(trainer.engine.batches[0].latents)
+
+    stream = DecodingLoader._stream
+    monkeypatch.setattr(DecodingLoader, "_stream", lambda *args: opened.append(args) or stream(*args))
+    images = load_image_dataset("digits").dataset.select(range(16)).to_iterable_dataset()
+    for autotune in ("off", "on"):
+        folder = tmp_path / autotune
+        args = TINY | {"output_dir": str(folder), "max_train_steps": 2, "train_batch_size": 8, "autotune": autotune}
+        args |= {"streaming": True}
+        torch.manual_seed(1)
+        NoisyTrainer(DCGANTrainingArguments(**args), images, callbacks=[Note()]).train()
+        assert len(opened) == 2  # for the updates, and for the images that the result is compared with
+        opened.clear()
+    assert len(latents["on"]) == 2 and all(map(torch.equal, latents["on"], latents["off"]))
+
+
 def test_two_processes_choose_the_same(tmp_path):
     output = train_elsewhere(tmp_path / "run", processes=2, **CHOOSING | {"train_batch_size": 32})
     assert output.count("Autotune") == 1
 
 
 def test_super_resolution_chooses_as_well(tmp_path, caplog):
+    """The discriminator's convolutions, too, if it has a part in the loss."""
     sizes = ["--max_train_steps=2", "--train_batch_size=2", "--resolution=16"]
-    with caplog.at_level("INFO"):
-        run_command("train-super-resolution", "--use_cpu", *sizes, f"--output_dir={tmp_path / 'run'}")
-    assert "Autotune" in caplog.text and (tmp_path / "run" / "model_index.json").exists()
+    numbers = []
+    for weight in (0, 0.01):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            flags = f"--output_dir={tmp_path / 'run'}", "--overwrite_output_dir", f"--adversarial_loss_weight={weight}"
+            run_command("train-super-resolution", "--use_cpu", *sizes, *flags)
+        (message,) = [record.message for record in caplog.records if record.message.startswith("Autotune")]
+        numbers.append(sum(map(int, re.findall(r"(\d+) \w", message.split("convolutions: ")[1]))))
+    assert 0 < numbers[0] < numbers[1]
 
 
 @pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
