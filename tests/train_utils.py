@@ -13,6 +13,8 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTImagePro
 
 from dcgan_hf.cli.main import main
 
+from .processes import run_elsewhere
+
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
@@ -87,11 +89,8 @@ def start(output_dir, processes=1, **changes):
 
 
 def train_elsewhere(output_dir, processes=1, **changes):
-    """Runs the script in separate processes and returns its output."""
-    process = start(output_dir, processes, **changes)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return output
+    """Trains in separate processes and returns their output."""
+    return run_elsewhere("train", *tiny_flags(output_dir, **changes), processes=processes)
 
 
 def save_classifier(folder):

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib
 import json
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -37,6 +36,7 @@ from dcgan_hf.inference.generate import generate_images
 from dcgan_hf.interpretability.attributes import describe_attributes
 
 from ..inference.test_generate import save_model
+from ..processes import run_elsewhere
 from ..train_utils import run_command, save_classifier, train_here
 
 
@@ -299,10 +299,7 @@ def test_a_folder_is_evaluated(classifier, tmp_path):
     results = {result.metric_type: result for result in ModelCard(card).data.eval_results}
     assert results["frechet_distance"].metric_value == pytest.approx(metrics["frechet_distance"].value)
     # The same on two processes.
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
-    command = [*launch, "evaluate", *flags, "--use_cpu", "--feature_cache_dir", tmp_path / "other-cache"]
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    run_elsewhere("evaluate", *flags, "--use_cpu", "--feature_cache_dir", tmp_path / "other-cache", processes=2)
     for metric in read_metrics(tmp_path / "run"):
         assert metric.value == pytest.approx(metrics[metric.type].value, rel=1e-3, abs=1e-3)
 

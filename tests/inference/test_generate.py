@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import PIL.Image
@@ -10,6 +8,7 @@ from datasets import load_dataset
 
 from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
 
+from ..processes import run_elsewhere
 from ..train_utils import run_command
 
 
@@ -18,9 +17,7 @@ def generate(*flags):
 
 
 def generate_on_two_processes(*flags):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
-    result = subprocess.run([*launch, *map(str, ("generate", *flags))], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    run_elsewhere("generate", *flags, processes=2)
 
 
 def contents(folder):

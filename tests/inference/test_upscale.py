@@ -18,6 +18,7 @@ from dcgan_hf.inference.arguments import UpscalingArguments
 from dcgan_hf.inference.upscale import upscale
 
 from ..models.test_super_resolution import make_generator, profile_of
+from ..processes import run_elsewhere
 from ..train_utils import run_command
 
 
@@ -115,11 +116,7 @@ def test_a_killed_command_leaves_complete_files_only(model, tmp_path):
 
 def test_two_processes_make_the_same(model, photos):
     run_command("upscale", *flags(model, photos))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "dcgan_hf"]
-    result = subprocess.run(
-        [*launch, "upscale", *map(str, flags(model, photos, "two"))], capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
+    run_elsewhere("upscale", *flags(model, photos, "two"), processes=2)
     assert contents(photos / "two") == contents(photos / "out")
 
 

@@ -2,8 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -22,6 +20,8 @@ from dcgan_hf import (
     generator_from_original,
 )
 from dcgan_hf.conversion import networks_from_original
+
+from ..train_utils import run_command
 
 
 WIDTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
@@ -364,18 +364,13 @@ def test_there_is_no_such_file():
         generator_from_original("netG.pth")
 
 
-def convert(*arguments):
-    command = [sys.executable, "-m", "dcgan_hf", "convert", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-
-
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, capsys):
     generator, discriminator = sequential_generator(), sequential_discriminator()
     torch.save(state_dict(generator), tmp_path / "netG.pth")
     torch.save({"netD": state_dict(discriminator)}, tmp_path / "netD.pth")
-    result = convert(tmp_path / "netG.pth", tmp_path / "netD.pth", tmp_path / "out")
-    assert result.returncode == 0, result.stderr
-    assert "netG.pth: DCGANGenerator, 32x32 pixels" in result.stdout and "netD.pth: netD: DCGAN" in result.stdout
+    run_command("convert", tmp_path / "netG.pth", tmp_path / "netD.pth", tmp_path / "out")
+    output = capsys.readouterr().out
+    assert "netG.pth: DCGANGenerator, 32x32 pixels" in output and "netD.pth: netD: DCGAN" in output
     pipe = DCGANPipeline.from_pretrained(tmp_path / "out")
     assert_same(pipe.generator, generator)
     assert_same(pipe.discriminator, discriminator)
@@ -389,5 +384,6 @@ def test_the_command_writes_nothing_unless_it_can_finish(tmp_path):
         (["netD.pth"], "only a discriminator found. Add the checkpoint of the generator"),
         (["netG.pth", "netE.pth"], "netE.pth' does not exist"),
     ):
-        result = convert(*(tmp_path / name for name in inputs), tmp_path / "out")
-        assert result.returncode and message in result.stderr and not (tmp_path / "out").exists()
+        with pytest.raises((ValueError, OSError), match=message):
+            run_command("convert", *(tmp_path / name for name in inputs), tmp_path / "out")
+        assert not (tmp_path / "out").exists()

@@ -2,10 +2,7 @@
 
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 
 import datasets
 import numpy as np
@@ -41,7 +38,8 @@ from dcgan_hf.training.super_resolution_updates import (
 from dcgan_hf.training.updates import GAN
 
 from ..models.test_super_resolution import make_generator
-from ..train_utils import SCRIPTS, read_log, run_command, save_classifier
+from ..processes import run_elsewhere
+from ..train_utils import read_log, run_command, save_classifier
 
 
 PHOTO = load_sample_image("flower.jpg")[100:196, 200:320]
@@ -651,10 +649,7 @@ def test_two_processes_end_as_one_with_twice_the_batch(tmp_path):
     train(tmp_path / "one", **options)
     arguments = options | {"train_batch_size": 8, "output_dir": tmp_path / "two"}
     flags = [f"--{name}={value}" for name, value in arguments.items()]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    command = [*launch, str(SCRIPTS / "train_super_resolution.py"), *flags]
-    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stderr
+    run_elsewhere("train-super-resolution", *flags, processes=2)
     for name in ("model.safetensors", "model_1.safetensors"):
         two, one = (load_file(tmp_path / run / "checkpoint-4" / name) for run in ("two", "one"))
         for key in one:
