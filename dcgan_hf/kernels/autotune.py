@@ -29,7 +29,7 @@ DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
 # A way, or bf16, must be this much faster than PyTorch's in single precision to be preferred.
 _MARGIN = 0.97
 _ROUNDS = 3
-# After the first round, only ways within this factor of the fastest one remain.
+# In the third round, only ways within this factor of the fastest one remain. Any first call may be a slow one.
 _HOPELESS = 1.5
 
 
@@ -112,9 +112,9 @@ def _measure(
     with nullcontext() if trains else fast:
         for way in ways if not trains else ways[:1]:
             run(way)  # the first call prepares PyTorch, or the weights
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             for way in ways:
-                if seconds[way] == float("inf") or seconds[way] <= _HOPELESS * min(seconds.values()):
+                if number < 2 or seconds[way] <= _HOPELESS * min(seconds.values()):
                     seconds[way] = min(seconds[way], seconds_of(partial(run, way)))
     return seconds
 
