@@ -29,20 +29,21 @@ def run_elsewhere(*words, processes=1):
     }
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output.txt"
-        running = []
-        for rank in range(processes):
-            environment = connection | {"RANK": rank, "LOCAL_RANK": rank} if processes > 1 else {}
-            environment = os.environ | {name: str(value) for name, value in environment.items()}
-            arguments = (list(map(str, words)), environment, os.getcwd(), output)
-            running.append(_SERVER.Process(target=_run, args=arguments))
-            running[-1].start()
-        ended = []
-        while len(ended) < processes and not any(process.exitcode for process in ended):
-            wait([process.sentinel for process in running if process not in ended])
-            ended = [process for process in running if process.exitcode is not None]
-        for process in running:
-            process.kill()
-            process.join()
+        running, ended = [], []
+        try:
+            for rank in range(processes):
+                environment = connection | {"RANK": rank, "LOCAL_RANK": rank} if processes > 1 else {}
+                environment = os.environ | {name: str(value) for name, value in environment.items()}
+                arguments = (list(map(str, words)), environment, os.getcwd(), output)
+                running.append(_SERVER.Process(target=_run, args=arguments))
+                running[-1].start()
+            while len(ended) < processes and not any(process.exitcode for process in ended):
+                wait([process.sentinel for process in running if process not in ended])
+                ended = [process for process in running if process.exitcode is not None]
+        finally:
+            for process in running:
+                process.kill()
+                process.join()
         assert not any(process.exitcode for process in ended), output.read_text()
         return output.read_text()
 

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Precision and ways of the convolutions of a run: given, repeated from a checkpoint, or chosen by measuring."""
 
+import copy
 import logging
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from ..data.loaders import Shard
 from ..hardware import has_fast_bf16, precision_of_device, precision_of_the_launcher
@@ -47,7 +49,7 @@ def tune(
         args ([`TrainingArguments`]):
             Training arguments.
         task ([`Task`]):
-            Kind of training, which has opened its data.
+            Kind of training, which knows its images.
         shard ([`Shard`]):
             Part of the data that belongs to this process.
         device (`torch.device`):
@@ -86,15 +88,22 @@ def _worthwhile_precisions() -> list[str]:
     return ["no", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["no"]
 
 
+def _copy(network: nn.Module) -> nn.Module:
+    """Copies a network. PyTorch does not copy computed tensors, which old weight normalisations have."""
+    attributes = (value for module in network.modules() for value in vars(module).values())
+    computed = [value for value in attributes if isinstance(value, torch.Tensor) and not value.is_leaf]
+    return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
+
+
 def _convolutions_of(task: Task, shard: Shard, given: str | None) -> list[ConvolutionShape]:
     """
-    Passes black images through the networks that the run trains, because opening a stream takes long. Evaluation mode
-    leaves running statistics as they are.
+    Passes black images, because opening a stream takes long, through copies of the networks that the run trains: layers
+    may initialise themselves from the first images that they see.
     """
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
     with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
         batch = task.prepare([task.black_images()] * task.batches_per_update, 0, shard)[0]
-        generator, discriminator = (network.to("cpu").eval() for network in task.make_networks())
+        generator, discriminator = (_copy(network).to("cpu").eval() for network in task.make_networks())
         generator(*batch.generator_inputs)
         if task.trains_discriminator(task.discriminator_start):
             discriminator(batch.pixel_values, batch.class_labels)

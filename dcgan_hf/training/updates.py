@@ -190,7 +190,7 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
 
 def has_batch_norm(network: nn.Module) -> bool:
     """Returns whether a network mixes the images of a batch."""
-    return any(isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) for module in network.modules())
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
 # Function of the GAN and the micro-batches of a step.
@@ -252,17 +252,18 @@ def discriminate(
     """
     Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`].
 
-    `in_one_call` does so at once, if the loss is the same: the weights are normalised and read once instead of twice.
-    It is slower if another loss of the generated images alone is differentiated, too.
+    `in_one_call` does so at once, if no score depends on other images: the weights are normalised and read once instead
+    of twice. It is slower if another loss of the generated images alone is differentiated, too.
     """
 
     def score(pixel_values: torch.Tensor) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
 
     weights = gan.penalties
-    if in_one_call and weights == PenaltyWeights() and _is_the_same_for_each_image(gan):
+    if in_one_call and weights == PenaltyWeights() and _scores_each_image_alone(gan):
         labels = None if class_labels is None else class_labels.repeat(2)
-        real_logits, fake_logits = gan.discriminator(torch.cat([real, fake]), labels).logits.chunk(2)
+        logits = gan.discriminator(torch.cat([real, fake]), labels).logits
+        real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
         loss = gan.loss.discriminator(real_logits, fake_logits)
         return Discrimination(loss, loss, real_logits, fake_logits)
     if weights.r1:
@@ -281,10 +282,12 @@ def discriminate(
     return Discrimination(loss_without_penalties, loss, real_logits, fake_logits)
 
 
-def _is_the_same_for_each_image(gan: GAN) -> bool:
-    """Returns whether the discriminator scores each image separately. Of other classes than ours, it is not known."""
+def _scores_each_image_alone(gan: GAN) -> bool:
+    """Returns whether no score of the discriminator depends on other images. Of a stranger's layers it is not known."""
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
-    return type(discriminator) is DCGANDiscriminator and not has_batch_norm(discriminator)
+    libraries = {type(layer).__module__.split(".")[0] for layer in discriminator.modules()}
+    is_known = type(discriminator) is DCGANDiscriminator and libraries <= {"dcgan_hf", "torch", "transformers"}
+    return is_known and not has_batch_norm(discriminator)
 
 
 def _discriminate_batch(gan: GAN, batch: Batch, fake: torch.Tensor, in_one_call: bool) -> Discrimination:

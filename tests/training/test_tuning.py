@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from dcgan_hf import DCGANTrainer, DCGANTrainingArguments, TrainerCallback
 from dcgan_hf.benchmarks.loops import make_engine
@@ -12,6 +13,7 @@ from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.loaders import DecodingLoader
 from dcgan_hf.kernels import tiles
 from dcgan_hf.kernels.tiles import library
+from dcgan_hf.modeling_dcgan import DCGANDiscriminatorOutput
 
 from ..kernels.ways import Always
 from ..train_utils import TINY, fingerprint, read_log, run_command, train_elsewhere, train_here
@@ -148,6 +150,32 @@ def test_choosing_neither_reads_a_stream_nor_draws_random_numbers(tmp_path, monk
         assert len(opened) == 2  # for the updates, and for the images that the result is compared with
         opened.clear()
     assert len(latents["on"]) == 2 and all(map(torch.equal, latents["on"], latents["off"]))
+
+
+def test_choosing_leaves_given_networks_as_they_are(tmp_path):
+    class Initialised(nn.Module):
+        """Layer that takes its scale from the first images, as an ActNorm does."""
+
+        scale = None
+
+        def forward(self, images):
+            self.scale = images.std().item() if self.scale is None else self.scale
+            return images / self.scale
+
+    convolution = nn.utils.weight_norm(nn.Conv2d(1, 4, 4, 4))  # with a computed tensor
+    network = nn.Sequential(Initialised(), convolution, nn.Flatten(), nn.Linear(64, 1), nn.Flatten(0))
+
+    class Discriminator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixel_values, class_labels=None):
+            return DCGANDiscriminatorOutput(logits=self.network(pixel_values))
+
+    args = TINY | {"output_dir": str(tmp_path), "max_train_steps": 2, "autotune": "on"}
+    DCGANTrainer(DCGANTrainingArguments(**args), networks=(None, Discriminator())).train()
+    assert network[0].scale > 0.1  # not that of black images
 
 
 def test_two_processes_choose_the_same(tmp_path):

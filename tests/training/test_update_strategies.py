@@ -6,7 +6,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
-from dcgan_hf.training.losses import LOSSES, PenaltyWeights
+from dcgan_hf.training.losses import LOSSES, GANLoss, PenaltyWeights
 from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch
 
 
@@ -254,6 +254,11 @@ class OwnDiscriminator(DCGANDiscriminator):
     """Discriminator that might compare the images of a batch."""
 
 
+class MinibatchMean(torch.nn.Module):
+    def forward(self, maps):
+        return maps + maps.mean(0)
+
+
 @pytest.mark.parametrize(
     "name, norm_type, number",
     [
@@ -275,9 +280,23 @@ def test_real_and_generated_images_share_a_call_where_it_makes_no_difference(nam
     most = 3 if name == "alternating" else 2
     assert number_of_calls() == number
     assert number_of_calls(lambda gan: setattr(gan.discriminator, "__class__", OwnDiscriminator)) == most
+    assert number_of_calls(lambda gan: gan.discriminator.layers[-1].append(MinibatchMean())) == most
     if name != "one_stage" and norm_type != "batch":
         penalties = PenaltyWeights(r1=1.0)
         assert number_of_calls(lambda gan: setattr(gan, "penalties", penalties)) == most
+
+
+def test_an_own_loss_may_change_logits_in_place():
+    gans = [make_gan("group") for _ in range(2)]
+    gans[0].loss = GANLoss(
+        lambda real, fake: real.sub_(1).square().mean() + fake.square().mean(), LOSSES["bce"].generator
+    )
+    gans[1].loss = GANLoss(
+        lambda real, fake: (real - 1).square().mean() + fake.square().mean(), LOSSES["bce"].generator
+    )
+    for gan in gans:
+        UPDATE_STRATEGIES["alternating"](gan, make_batches())
+    torch.testing.assert_close(weights(gans[0].discriminator), weights(gans[1].discriminator))
 
 
 @pytest.mark.parametrize("name", UPDATE_STRATEGIES)
