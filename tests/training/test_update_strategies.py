@@ -7,7 +7,7 @@ from accelerate.state import AcceleratorState
 
 from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
 from dcgan_hf.training.losses import LOSSES, GANLoss, PenaltyWeights
-from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch
+from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch, has_batch_norm
 
 
 def make_gan(
@@ -220,6 +220,8 @@ def gradients(gan):
 
 
 def test_one_stage_refuses_batch_normalisation():
+    assert has_batch_norm(torch.nn.Sequential(torch.nn.BatchNorm1d(3)))
+    assert not has_batch_norm(torch.nn.GroupNorm(1, 3))
     with pytest.raises(ValueError, match="treats images independently, got `norm_type=batch`"):
         UPDATE_STRATEGIES["one_stage"](make_gan("batch"), make_batches())
 
