@@ -109,25 +109,17 @@ class GenerationTask:
         """Sets the properties of the images and derives the configs of the networks from them."""
         self.num_channels = num_channels
         self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, class_names)
+        self.num_classes = self.generator_config.num_classes
 
     def make_evaluation(self, device: torch.device) -> GenerationEvaluation:
-        num_classes = self.generator_config.num_classes
         return GenerationEvaluation(
-            self.args, self.eval_images, self.decoder, num_classes, self.sample_latents, device
+            self.args, self.eval_images, self.decoder, self.num_classes, self.sample_latents, device
         )
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
         generator = fit_network(self.networks[0], self.generator_config, DCGANGenerator)
         discriminator = fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator)
         return generator, discriminator
-
-    def black_images(self) -> RawBatch:
-        batch_size, resolution = self.args.train_batch_size, self.args.resolution
-        images = torch.zeros(batch_size, self.num_channels, resolution, resolution, dtype=torch.uint8)
-        labels = (
-            {"class_labels": torch.zeros(batch_size, dtype=torch.long)} if self.generator_config.num_classes else {}
-        )
-        return {"pixel_values": images} | labels
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Batch]:
         return prepare_batches(
@@ -153,7 +145,7 @@ class GenerationTask:
     def start_samples(self, loader: Loader, shard: Shard) -> None:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
-        self.grid = SampleGrid(latents, self.generator_config.num_classes)
+        self.grid = SampleGrid(latents, self.num_classes)
         self.loader = loader
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:

@@ -52,6 +52,7 @@ class SuperResolutionTask:
             Update strategy instead of [`pixel_update`] and [`adversarial_update`].
     """
 
+    num_classes = 0
     discriminator_steps = 1
     augmentations: list[str] = []
 
@@ -143,11 +144,6 @@ class SuperResolutionTask:
             fit_network(self.networks[0], self.generator_config, DCGANSuperResolutionGenerator),
             fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator),
         )
-
-    def black_images(self) -> RawBatch:
-        resolution = self.args.resolution
-        images = torch.zeros(self.args.train_batch_size, self.num_channels, resolution, resolution, dtype=torch.uint8)
-        return {"pixel_values": images}
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[SuperResolutionBatch]:
         return prepare_super_resolution_batches(raw_batches, step, shard, self.degradation, self.args.random_flip)

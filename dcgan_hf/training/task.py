@@ -37,6 +37,7 @@ class Task(Protocol):
     # Set by `load`.
     image_dataset: ImageDataset
     num_channels: int
+    num_classes: int
     bad_images: set[str]
 
     @property
@@ -53,9 +54,6 @@ class Task(Protocol):
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
         """Makes the generator and the discriminator for these images."""
-
-    def black_images(self) -> RawBatch:
-        """Returns black images in the form of a loader's batch."""
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Any]:
         """Makes the batches of update number `step` from the loader's."""

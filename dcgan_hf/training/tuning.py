@@ -71,7 +71,7 @@ def tune(
             )
         return Tuning(given, ways)
     started = time.perf_counter()
-    shapes = _convolutions_of(task, shard, given)
+    shapes = _convolutions_of(task, args.resolution, shard, given)
     precisions = [given] if given else from_main_process(_worthwhile_precisions)
     totals, ways_in = choose_ways(shapes, args.train_batch_size, precisions)
     precision = choose_precision(totals)
@@ -95,14 +95,18 @@ def _copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
 
 
-def _convolutions_of(task: Task, shard: Shard, given: str | None) -> list[ConvolutionShape]:
+def _convolutions_of(task: Task, resolution: int, shard: Shard, given: str | None) -> list[ConvolutionShape]:
     """
     Passes black images, because opening a stream takes long, through copies of the networks that the run trains: layers
     may initialise themselves from the first images that they see.
     """
+    size = (shard.batch_size, task.num_channels, resolution, resolution)
+    black = {"pixel_values": torch.zeros(size, dtype=torch.uint8)}
+    if task.num_classes:
+        black["class_labels"] = torch.zeros(shard.batch_size, dtype=torch.long)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
     with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
-        batch = task.prepare([task.black_images()] * task.batches_per_update, 0, shard)[0]
+        batch = task.prepare([black] * task.batches_per_update, 0, shard)[0]
         generator, discriminator = (_copy(network).to("cpu").eval() for network in task.make_networks())
         generator(*batch.generator_inputs)
         if task.trains_discriminator(task.discriminator_start):

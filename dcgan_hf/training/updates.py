@@ -260,17 +260,16 @@ def discriminate(
         return gan.discriminator(pixel_values, class_labels).logits
 
     weights = gan.penalties
-    if in_one_call and weights == PenaltyWeights() and _scores_each_image_alone(gan):
-        labels = None if class_labels is None else class_labels.repeat(2)
-        logits = gan.discriminator(torch.cat([real, fake]), labels).logits
-        real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
-        loss = gan.loss.discriminator(real_logits, fake_logits)
-        return Discrimination(loss, loss, real_logits, fake_logits)
     if weights.r1:
         real = real.detach().requires_grad_()
     if weights.r2 and not fake.requires_grad:
         fake = fake.detach().requires_grad_()
-    real_logits, fake_logits = score(real), score(fake)
+    if in_one_call and weights == PenaltyWeights() and _scores_each_image_alone(gan):
+        labels = None if class_labels is None else class_labels.repeat(2)
+        logits = gan.discriminator(torch.cat([real, fake]), labels).logits
+        real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
+    else:
+        real_logits, fake_logits = score(real), score(fake)
     loss = loss_without_penalties = gan.loss.discriminator(real_logits, fake_logits)
     if weights.r1:
         loss = loss + weights.r1 * zero_centered_penalty(real_logits, real)

@@ -80,9 +80,8 @@ def test_networks(run_example):
     trainer = run.names.trainer
     assert isinstance(trainer.pipeline.generator.module, run.names.MyGenerator)  # the average
     assert trainer.pipeline.discriminator.module is run.names.discriminator
-    assert (
-        run.calls["MyGenerator.forward"] > 3 and run.calls["MyDiscriminator.forward"] == 1 + 3 * 3
-    )  # autotune, updates
+    assert run.calls["MyGenerator.forward"] > 3
+    assert run.calls["MyDiscriminator.forward"] == 1 + 3 * 3  # autotune, updates
     drawn = PIL.Image.open("digit.png")
     assert drawn.size == (32, 32) and drawn.mode == "L"
 
@@ -187,9 +186,8 @@ def test_two_optimizers(tmp_path):
 
 def test_latents(run_example):
     run = run_example("own-latents")
-    assert (
-        run.calls["UniformTrainer.sample_latents"] == 1 + 3 + 1 + 1
-    )  # autotune, updates, sample grid, the last lines
+    # Autotune, updates, the sample grid, the last lines.
+    assert run.calls["UniformTrainer.sample_latents"] == 1 + 3 + 1 + 1
     latents = torch.cat(run.seen.latents)
     assert latents.shape == (24, 100) and latents.abs().max() <= 1 and latents.std() < 0.7
     assert len(run.names.images) == 16

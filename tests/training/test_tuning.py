@@ -194,6 +194,7 @@ def test_super_resolution_chooses_as_well(tmp_path, caplog):
             run_command("train-super-resolution", "--use_cpu", *sizes, *flags)
         (message,) = [record.message for record in caplog.records if record.message.startswith("Autotune")]
         numbers.append(sum(map(int, re.findall(r"(\d+) \w", message.split("convolutions: ")[1]))))
+        assert (tmp_path / "run" / "model_index.json").exists()
     assert 0 < numbers[0] < numbers[1]
 
 
