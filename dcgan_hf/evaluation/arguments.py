@@ -9,7 +9,9 @@ from typing import Literal
 from ..flags import DatasetArguments, LabelledDatasetArguments, check_values, flag
 
 
-_FEATURES = "'inception', 'efficientnet-lite0', or a folder or Hub repository of an image classifier"
+_FEATURES = (
+    "'inception', 'efficientnet-lite0', 'efficientnet-lite2', or a folder or Hub repository of an image classifier"
+)
 
 
 @dataclass(kw_only=True)

@@ -82,8 +82,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     eval_features: str = flag(
         "inception",
-        "Network whose features of generated and real images are compared: 'inception', 'efficientnet-lite0', or a"
-        " folder or Hub repository of an image classifier.",
+        "Network whose features of generated and real images are compared: 'inception', 'efficientnet-lite0',"
+        " 'efficientnet-lite2', or a folder or Hub repository of an image classifier.",
         group="Evaluation",
         on_resume="free",
     )

@@ -122,7 +122,8 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
     )
     perceptual_features: str | None = flag(
         None,
-        "Network of the perceptual loss: 'efficientnet-lite0', or a folder or Hub repository of an image classifier.",
+        "Network of the perceptual loss: 'efficientnet-lite0', 'efficientnet-lite2', or a folder or Hub repository of an"
+        " image classifier.",
         group="Loss",
         on_card="name",
     )
@@ -136,7 +137,7 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
     eval_features: str | None = flag(
         None,
         "Network whose features of upscaled images and originals are also compared (default: none): 'inception',"
-        " 'efficientnet-lite0', or a folder or Hub repository of an image classifier.",
+        " 'efficientnet-lite0', 'efficientnet-lite2', or a folder or Hub repository of an image classifier.",
         group="Evaluation",
         on_resume="free",
     )

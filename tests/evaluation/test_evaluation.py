@@ -83,9 +83,10 @@ def test_probabilities_of_several_labels_are_sigmoids(classifier, tmp_path):
     np.testing.assert_allclose(features_of(several, images).probabilities, logits.sigmoid(), rtol=1e-5)
 
 
-def test_efficientnet_sees_what_is_on_a_photo():
-    network = load_feature_network("efficientnet-lite0", CPU)
-    assert isinstance(network, EfficientNetFeatures)
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
+def test_efficientnet_sees_what_is_on_a_photo(name):
+    network = load_feature_network(name, CPU)
+    assert isinstance(network, EfficientNetFeatures) and network.name == name
     palace = torch.from_numpy(load_sample_image("china.jpg")[:, 100:527].copy()).permute(2, 0, 1)[None]
     features, logits = network(palace)
     assert features.shape == (1, 1280) and {698, 663} <= set(logits[0].topk(4).indices.tolist())  # palace, monastery
