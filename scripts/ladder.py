@@ -9,26 +9,27 @@ Trains the same GAN repeatedly with single flags changed, over several seeds, an
 
 The file lists the flags of `dcgan train` that all runs share, and those of each rung. Further flags on the command
 line apply to all runs. Finished runs are not repeated, so an interrupted ladder resumes where it stopped. Writes
-ladder.json and prints a table.
+ladder.json and prints a table. Its seconds are those of training alone: compare them if nothing else ran.
 """
 
 import argparse
 import json
 import logging
+import math
 import shutil
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from dcgan_hf.benchmarks.records import markdown_table, measurement_facts, write_record
 from dcgan_hf.hardware import num_usable_cores
-from dcgan_hf.model_folder import LOG_FILE, write_json
+from dcgan_hf.model_folder import LOG_FILE, RESULTS_FILE, write_json
 from dcgan_hf.training.checkpointing import list_checkpoints
 
 
@@ -41,41 +42,60 @@ def to_flag(name: str, value: Any) -> list[str]:
     return [f"--{name}", *map(str, words)]
 
 
-def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> list[float]:
-    """Trains, unless the run is finished, and returns the measured Fréchet distances in the order of training."""
+class Run(NamedTuple):
+    """Fréchet distances in the order of training, and the seconds of training alone."""
+
+    distances: list[float]
+    seconds: float
+
+
+def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> Run:
+    """Trains, unless the run is finished, and returns its measurements."""
     output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
-    results = output_dir / "distances.json"  # exists only if the run is finished, not if it was stopped
+    results = output_dir / "results.json"  # exists only if the run is finished, not if it was stopped
     if not results.is_file():
         command = [sys.executable, "-m", "dcgan_hf", "train"]
         for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
             command += to_flag(flag, value)
         output_dir.mkdir(parents=True, exist_ok=True)
         with (output_dir / "output.txt").open("w") as file:
-            run = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
-        if run.returncode:
+            process = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
+        if process.returncode:
             raise RuntimeError(f"The run {name!r} with seed {seed} failed. See {output_dir / 'output.txt'}.")
         for checkpoint in list_checkpoints(output_dir):
             shutil.rmtree(checkpoint)
-        entries = map(json.loads, (output_dir / LOG_FILE).read_text().splitlines())
-        names = ("eval_fid", "eval_frechet_distance")  # the former with Inception features and enough images
-        found = [entry[name] for entry in entries for name in names if name in entry]
-        write_json(found, results)
-    distances = json.loads(results.read_text())
-    logger.info(f"{name}, seed {seed}: {', '.join(f'{distance:.2f}' for distance in distances)}")
-    return distances
+        write_json(measurements(output_dir)._asdict(), results)
+    run = Run(**json.loads(results.read_text()))
+    distances = ", ".join(f"{distance:.2f}" for distance in run.distances)
+    logger.info(f"{name}, seed {seed}: {distances} after {run.seconds:.0f} s of training")
+    return run
 
 
-def ladder_table(distances: dict[str, list[list[float]]]) -> str:
+def measurements(output_dir: Path) -> Run:
+    """Reads the measurements of a finished run from its log."""
+    entries = [json.loads(line) for line in (output_dir / LOG_FILE).read_text().splitlines()]
+    names = ("eval_fid", "eval_frechet_distance")  # the former with Inception features and enough images
+    distances = [entry[name] for entry in entries for name in names if name in entry]
+    results = json.loads((output_dir / RESULTS_FILE).read_text())
+    images_per_step = results["num_images_seen"] / results["steps"]
+    # Speeds leave out the time that evaluations and samples take.
+    speeds = {0: math.inf} | {entry["step"]: entry["images_per_second"] for entry in entries if "epoch" in entry}
+    seconds = sum(images_per_step * (end - start) / speeds[end] for start, end in pairwise(speeds))
+    return Run(distances, round(seconds, 1))
+
+
+def ladder_table(runs: dict[str, list[Run]]) -> str:
     """Mean and standard deviation over the seeds, one row per rung, as a table in Markdown."""
-    number = max(len(run) for runs in distances.values() for run in runs)
+    number = max(len(run.distances) for of_rung in runs.values() for run in of_rung)
     rows = []
-    for name, runs in distances.items():
+    for name, of_rung in runs.items():
         cells = [
             f"{statistics.mean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
-            for values in zip(*runs)
+            for values in zip(*(run.distances for run in of_rung))
         ]
-        rows.append([name, *cells, str(len(runs))])
-    return markdown_table(["", *(f"{i + 1}/{number}" for i in range(number)), "seeds"], rows)
+        seconds = statistics.mean(run.seconds for run in of_rung)
+        rows.append([name, *cells, f"{seconds:.0f}", str(len(of_rung))])
+    return markdown_table(["", *(f"{i + 1}/{number}" for i in range(number)), "seconds", "seeds"], rows)
 
 
 def main(argv: list[str]) -> None:
@@ -106,16 +126,19 @@ def main(argv: list[str]) -> None:
     facts = measurement_facts(["python", "scripts/ladder.py", *argv], use_cpu=True)
     # All rungs of the first seed come first, for early results.
     runs = list(product(args.seeds, rungs))
-    distances: dict[str, list[list[float]]] = {name: [] for name in rungs}
+    finished: dict[str, list[Run]] = {name: [] for name in rungs}
     with ThreadPoolExecutor(args.jobs) as pool:
         trainings = [
             pool.submit(train, name, seed, common | rungs[name], more_flags, output_dir) for seed, name in runs
         ]
         for (_, name), training in zip(runs, trainings):
-            distances[name].append(training.result())
-            measured = {name: runs for name, runs in distances.items() if runs}
-            write_record(facts | {"distances": measured}, output_dir / "ladder.json")
-    print(ladder_table(distances))
+            finished[name].append(training.result())
+            measured = {
+                what: {rung: [getattr(run, what) for run in runs] for rung, runs in finished.items() if runs}
+                for what in Run._fields
+            }
+            write_record(facts | measured, output_dir / "ladder.json")
+    print(ladder_table(finished))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ Times training until the images are as good as those of the PyTorch tutorial's l
     python scripts/time_to_quality.py --eval_features fashion-classifier
     python scripts/time_to_quality.py --eval_features fashion-classifier --loops ours strong --seeds 0
         --dataset_name /usr/share/datasets/fashion-mnist
+    python scripts/time_to_quality.py --config faces --dataset_name ./faces --num_epochs 5
+        --num_channels 3 --eval_features efficientnet-lite2
 
-Each loop runs in a separate process, and the loops take turns. Run nothing else on the machine. Quality is the Fréchet
+A loop is a recipe, by default that of `--config`, with changes. Each loop runs in a separate process, and the loops take turns. Run nothing else on the machine. Quality is the Fréchet
 distance of 10,000 images to the dataset's test images, in the features of a classifier, for example one trained by
 `dcgan train-classifier`. Only training is timed.
 """
@@ -18,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,14 +49,15 @@ from dcgan_hf.training.recipes import arguments_from_recipe
 CPU = torch.device("cpu")
 SPECTRAL = {"discriminator_config": {"norm_type": "spectral"}}
 GROUP = {"discriminator_config": {"norm_type": "group"}}
-# This package's loops: a recipe and the changes to it.
-LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ours": ("fashion_mnist", {}),
+# This package's loops: a recipe, by default that of the comparison, and the changes to it.
+LOOPS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "ours": (None, {}),
     "strong": ("strong", {}),
-    "ours simultaneous": ("fashion_mnist", {"update_strategy": "simultaneous"}),
-    "ours spectral": ("fashion_mnist", SPECTRAL),
-    "ours spectral one_stage": ("fashion_mnist", SPECTRAL | {"update_strategy": "one_stage"}),
-    "ours group one_stage": ("fashion_mnist", GROUP | {"update_strategy": "one_stage"}),
+    "celeba": ("celeba", {}),
+    "ours simultaneous": (None, {"update_strategy": "simultaneous"}),
+    "ours spectral": (None, SPECTRAL),
+    "ours spectral one_stage": (None, SPECTRAL | {"update_strategy": "one_stage"}),
+    "ours group one_stage": (None, GROUP | {"update_strategy": "one_stage"}),
 }
 
 
@@ -73,13 +77,11 @@ def train_tutorial(images: torch.Tensor, seed: int) -> Training:
     return Training(generator, 128, lambda: step(to_pixel_values(next(batches)[2]["pixel_values"])))
 
 
-def train_ours(name: str, images: torch.Tensor, seed: int, num_epochs: int) -> Training:
-    """Prepares a trainer's loop with a recipe, without logs and files."""
-    recipe, changes = LOOPS[name]
-    changes = changes | {"seed": seed, "num_epochs": num_epochs, "use_cpu": True}
-    engine = make_engine(arguments_from_recipe(DCGANTrainingArguments, recipe, changes), images.shape[1])
+def train_ours(args: DCGANTrainingArguments, images: torch.Tensor) -> Training:
+    """Prepares a trainer's loop, without logs and files."""
+    engine = make_engine(args, images.shape[1])
     loader, number = ResidentLoader(images, None, engine.shard), engine.task.batches_per_update
-    engine.start(num_epochs * len(loader) // number)
+    engine.start(num_updates(args, len(images)))
     batches, steps = endless_batches(loader), count()
 
     def update() -> None:
@@ -88,12 +90,31 @@ def train_ours(name: str, images: torch.Tensor, seed: int, num_epochs: int) -> T
     return Training(engine.sampled_generator, engine.images_per_update, update)
 
 
-def run_loop(connection: Any, name: str, images: torch.Tensor, seed: int, num_epochs: int) -> None:
-    """Worker process: trains on the requested number of images and replies with the duration, or sends samples."""
+def arguments_of(name: str, args: argparse.Namespace, seed: int) -> DCGANTrainingArguments:
+    """Returns the training arguments of one of this package's loops. A recipe without updates gets the epochs."""
+    recipe, changes = LOOPS[name]
+    changes = changes | {"seed": seed, "resolution": args.resolution, "use_cpu": True}
+    ours = arguments_from_recipe(DCGANTrainingArguments, recipe or args.config, changes)
+    return ours if ours.max_train_steps else replace(ours, num_epochs=args.num_epochs)
+
+
+def num_updates(args: DCGANTrainingArguments, num_images: int) -> int:
+    """Returns the number of updates of one of this package's loops."""
+    if args.max_train_steps:
+        return args.max_train_steps
+    assert args.num_epochs is not None
+    return args.num_epochs * (num_images // args.train_batch_size) // args.discriminator_steps
+
+
+def run_loop(connection: Any, args: DCGANTrainingArguments | None, images: torch.Tensor, seed: int) -> None:
+    """
+    Worker process: trains on the requested number of images and replies with the duration, or sends samples. Without
+    arguments, the loop is the tutorial's.
+    """
     torch.set_num_threads(num_usable_cores())
-    is_tutorial = name == "tutorial"
+    is_tutorial = args is None
     with nullcontext() if is_tutorial else restored_globals():
-        training = train_tutorial(images, seed) if is_tutorial else train_ours(name, images, seed, num_epochs)
+        training = train_tutorial(images, seed) if args is None else train_ours(args, images)
         while (request := connection.recv()) is not None:
             kind, number = request
             if kind == "train":
@@ -119,7 +140,7 @@ def sample(generator: nn.Module, number: int, as_in_training: bool, is_tutorial:
 
 
 class Runner:
-    """A loop in a separate process, given images, seed and epochs, and the quality of its samples over time."""
+    """A loop in a separate process, given its arguments, images and seed, and the quality of its samples over time."""
 
     def __init__(self, name: str, distance: Callable[[np.ndarray], float], num_samples: int, *arguments: Any):
         self.name, self.distance, self.num_samples = name, distance, num_samples
@@ -127,7 +148,7 @@ class Runner:
         self.curve: list[dict[str, float]] = []
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        context.Process(target=run_loop, args=(theirs, name, *arguments), daemon=True).start()
+        context.Process(target=run_loop, args=(theirs, *arguments), daemon=True).start()
         theirs.close()  # to notice if the process fails
 
     def ask(self, *request: Any) -> Any:
@@ -155,23 +176,36 @@ def compare(
     args: argparse.Namespace, images: torch.Tensor, distance: Callable[[np.ndarray], float], seed: int
 ) -> dict[str, Any]:
     """
-    Trains the tutorial's loop for all epochs and records its distance twice per epoch. Per turn, the other loops train
-    on half as many images and record their distance twice. They then continue until they are as good as the tutorial's
-    loop or have seen as many images.
+    Trains the tutorial's loop for all epochs and records its distance `--measurements` times per epoch. Per turn, the
+    other loops train on half as many images and record their distance twice, up to the end of their training. They
+    then continue until they are as good as the tutorial's loop.
     """
     print(f"Seed {seed}")
-    arguments = distance, args.num_samples, images, seed, args.num_epochs
-    tutorial, *others = runners = [Runner(name, *arguments) for name in ["tutorial", *args.loops]]
-    total, turn = args.num_epochs * len(images), len(images) // 8
-    for _ in range(2 * args.num_epochs):
+    ours = {name: arguments_of(name, args, seed) for name in args.loops}
+    images_seen = {
+        name: num_updates(loop, len(images)) * loop.train_batch_size * loop.discriminator_steps
+        for name, loop in ours.items()
+    }
+    runners = [
+        Runner(name, distance, args.num_samples, loop, images, seed)
+        for name, loop in ({"tutorial": None} | ours).items()
+    ]
+    tutorial, *others = runners
+    turn = len(images) // (4 * args.measurements)
+
+    def train(runner: Runner) -> None:
+        if left := min(turn, images_seen[runner.name] - runner.trained):
+            runner.train(left)
+
+    for _ in range(args.measurements * args.num_epochs):
         tutorial.train(4 * turn)
         for runner in others:
-            runner.train(turn)
-            runner.train(turn)
+            train(runner)
+            train(runner)
     target = tutorial.curve[-1]["distance"]
     for runner in others:
-        while runner.trained < total and min(point["distance"] for point in runner.curve) > target:
-            runner.train(turn)
+        while runner.trained < images_seen[runner.name] and min(point["distance"] for point in runner.curve) > target:
+            train(runner)
     for runner in runners:
         runner.finish(args.output_dir / f"{runner.name.replace(' ', '-')}-seed-{seed}.png")
     return {"seed": seed, "curves": {runner.name: runner.curve for runner in runners}, "images_per_epoch": len(images)}
@@ -194,8 +228,7 @@ def summarize(results: list[dict[str, Any]]) -> str:
 
 def load_images(args: argparse.Namespace, split: str) -> torch.Tensor:
     """Decodes a split with the recipe's settings."""
-    recipe = arguments_from_recipe(DCGANTrainingArguments, "fashion_mnist")
-    decoder = Decoder(args.num_channels, recipe.resolution, recipe.resize_mode, num_workers=4, skip_bad_images=False)
+    decoder = Decoder(args.num_channels, args.resolution, args.resize_mode, num_workers=4, skip_bad_images=False)
     return decode_images(load_image_dataset(args.dataset_name, split=split), decoder)[0]
 
 
@@ -203,16 +236,18 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description="Times training until the images are as good as the tutorial's.", allow_abbrev=False
     )
-    parser.add_argument(
-        "--dataset_name", default="zalando-datasets/fashion_mnist", help="Dataset with the splits train and test."
-    )
+    parser.add_argument("--config", default="fashion_mnist", help="Recipe of the loops, and of the images.")
+    parser.add_argument("--dataset_name", help="Dataset with the splits train and test (default: the recipe's).")
     parser.add_argument("--eval_features", required=True, help="Feature network, as for `dcgan train`.")
-    parser.add_argument("--num_channels", type=int, default=1, help="Number of image channels.")
+    parser.add_argument("--num_channels", type=int, choices=[1, 3], default=1, help="Number of image channels.")
     parser.add_argument(
         "--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops to compare with the tutorial's."
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--num_epochs", type=int, default=4, help="Number of epochs of the tutorial's loop.")
+    parser.add_argument(
+        "--measurements", type=int, default=2, help="Number of measurements per epoch of the tutorial's loop."
+    )
     parser.add_argument(
         "--num_samples", type=int, default=10_000, help="Number of samples to compare with the test images."
     )
@@ -220,6 +255,9 @@ def main(argv: list[str]) -> None:
         "--output_dir", type=Path, default="time-to-quality", help="Output folder for results and samples."
     )
     args = parser.parse_args(argv)
+    recipe = arguments_from_recipe(DCGANTrainingArguments, args.config)
+    args.dataset_name = args.dataset_name or recipe.dataset_name
+    args.resolution, args.resize_mode = recipe.resolution, recipe.resize_mode
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     with connected_processes(use_cpu=True):

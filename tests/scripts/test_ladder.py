@@ -34,11 +34,17 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
     record = json.loads((ladder / "out" / "ladder.json").read_text())
     assert record["command"].startswith("python scripts/ladder.py ") and "CPU thread" in record["hardware"]
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["plain", "no norm"]
-    assert table.startswith("|  | 1/2 | 2/2 | seeds |") and table.count(" ± ") == 4 and table.count("| 2 |") == 2
+    assert (
+        table.startswith("|  | 1/2 | 2/2 | seconds | seeds |")
+        and table.count(" ± ") == 4
+        and table.count("| 2 |") == 2
+    )
     measured = [
         entry["eval_frechet_distance"] for entry in read_log(ladder / "out" / "plain-5") if "eval_modes" in entry
     ]
     assert distances["plain"][1] == measured and len(measured) == 2
+    seconds = record["seconds"]["plain"][1]
+    assert 0 < seconds < json.loads((ladder / "out" / "plain-5" / "training_results.json").read_text())["seconds"]
     arguments = json.loads((ladder / "out" / "no_norm-3" / "training_args.json").read_text())
     assert (arguments["seed"], arguments["learning_rate"], arguments["diff_augment"]) == (3, 1e-3, ["color", "cutout"])
     assert json.loads(arguments["discriminator_config"]) == {"norm_type": "none"}
@@ -46,7 +52,7 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
 
     # Finished runs stay, incomplete ones are repeated: bit for bit with the same number of threads.
     kept = (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns
-    (ladder / "out" / "plain-5" / "distances.json").unlink()  # as if interrupted after the pipeline was saved
+    (ladder / "out" / "plain-5" / "results.json").unlink()  # as if interrupted after the pipeline was saved
     assert climb(ladder, "--jobs", 2, "--learning_rate", "1e-3") == distances
     assert (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns == kept
     assert climb(ladder, "--rungs", "no norm") == {"no norm": distances["no norm"]}
@@ -67,4 +73,4 @@ def test_the_rungs_make_sense(path):
     for flags in ladder["rungs"].values():
         flags = ladder["common"] | flags
         recipe = flags.pop("config")
-        assert arguments_from_recipe(DCGANTrainingArguments, recipe, flags).eval_steps == 0.25
+        assert arguments_from_recipe(DCGANTrainingArguments, recipe, flags).eval_steps
