@@ -6,13 +6,17 @@ the network that it comes from.
 """
 
 import copy
+import logging
 from typing import Any
 
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
+from ..configuration_dcgan import DCGANGeneratorConfig
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 
+
+logger = logging.getLogger(__name__)
 
 # Weights of red, green and blue in a grey image (ITU-R BT.601), as in Pillow's conversion.
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
@@ -47,6 +51,22 @@ def adapt(network: Any, config: Any) -> Any:
         weights = trained.state_dict()
     adapted.load_state_dict(weights)
     return adapted
+
+
+def note_classes(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> None:
+    """Logs which classes are new to a trained network."""
+    known, classes = list(before.id2label.values()), list(after.id2label.values())
+    new = [name for name in classes if name not in known]
+    if new and known:
+        advice = f" If they are classes of the parent ({_list(known)}), rename them: `class_names`."
+        logger.info(
+            f"New to the parent, so they begin with the mean of its classes: {_list(new)}."
+            + (advice if new == classes else "")
+        )
+
+
+def _list(names: list[str], number: int = 10) -> str:
+    return ", ".join(names[:number]) + (f" and {len(names) - number} more" if len(names) > number else "")
 
 
 def _adapt_generator(trained: DCGANGenerator, adapted: DCGANGenerator) -> dict[str, torch.Tensor]:

@@ -19,6 +19,7 @@ from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pictures import to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine
+from .adaptation import note_classes
 from .batches import LatentSampler, normal_latents, prepare_batches
 from .evaluation import GenerationEvaluation
 from .failures import diagnose_noise
@@ -81,6 +82,8 @@ class GenerationTask:
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
         # Building the configs validates the network arguments, so it precedes the costly decoding.
         self.describe_images(args.num_channels or given_channels or choose_channels(images), images.class_names)
+        if isinstance(self.networks, DCGANPipeline):
+            note_classes(self.networks.generator.config, self.generator_config)
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images

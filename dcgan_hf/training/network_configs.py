@@ -80,8 +80,13 @@ def json_of(config: Any, common: dict[str, Any]) -> str:
     names -= {field.name for field in dataclasses.fields(PreTrainedConfig)}
     explicit = {} if _has_default_layers(common.get("image_size", 16)) else {"strides": config.strides}
     usual = type(config)(**common, **explicit)
-    fields = {name: getattr(config, name) for name in names if getattr(config, name) != getattr(usual, name)}
+    has, usually = ({name: _as_list(getattr(one, name)) for name in names} for one in (config, usual))
+    fields = {name: value for name, value in has.items() if value != usually[name]}
     return json.dumps(explicit | fields, sort_keys=True)
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _has_default_layers(resolution: int) -> bool:

@@ -102,8 +102,7 @@ def follow_parent(
     followed = args.follow(args.decided_by(*configs))
     followed.pretrained_model_name_or_path = _place_of(name)
     missing = " It has no discriminator: a new one is made." if args.is_adversarial and configs[1] is None else ""
-    names = ", ".join(configs[0].id2label.values()) if isinstance(configs[0], DCGANGeneratorConfig) else ""
-    logger.info(f"Going on from {name}{f', which draws {names}' if names else ''}.{missing}")
+    logger.info(f"Going on from {name}.{missing}")
     return followed, pipeline
 
 
@@ -157,10 +156,10 @@ def _check_agreement(args: TrainingArguments, generator: Any, discriminator: Any
                 )
         for name in sorted(args.given & _FIELDS.keys() - ({"num_channels"} if draws else set())):
             field, value = _FIELDS[name], getattr(args, name)
-            is_free = field in fields or (field == "image_size" and not draws and config.patchwise)
+            is_free = field in fields or (name == "resolution" and not draws and has.get("patchwise"))
             if field in has and has[field] != value and not is_free:
-                advice = " Another size needs other layers." if name == "resolution" else ""
-                raise ValueError(f"`{name}={value}`: the parent's {role} has {has[field]}. Omit it.{advice}")
+                reason = "; another size needs other layers" if name == "resolution" else ""
+                raise ValueError(f"`{name}={value}`: the parent's {role} has {has[field]}{reason}. Omit it.")
     if not isinstance(args, DCGANTrainingArguments):
         return
     if discriminator is not None and (generator.image_size, generator.num_channels) != (
@@ -171,8 +170,8 @@ def _check_agreement(args: TrainingArguments, generator: Any, discriminator: Any
     _check_channels(args, generator)
     if generator.num_classes and "class_conditional" in args.given and not args.class_conditional:
         raise ValueError(
-            "`class_conditional=False`: the parent draws classes, and none of its images is without one. Omit it. Images"
-            " in one folder, such as my-photos/cat, are of one class."
+            f"`class_conditional=False`: the parent draws images of {generator.num_classes} classes, none without a class."
+            " Omit it, and give the images labels: the same one, if they are all of one kind."
         )
 
 
