@@ -15,6 +15,9 @@ from .network_configs import NETWORK_ARGUMENTS, parse_object
 class ParentArguments:
     """Arguments that select the parent of a model."""
 
+    # Not in `vars(args)`, which holds the arguments alone, and without an annotation, which would make it one of them.
+    __slots__ = ("_given",)
+
     pretrained_model_name_or_path: str | None = flag(
         None,
         "Folder or Hub repository of a model to go on from. It decides size, channels, classes and networks, unless a"
@@ -44,13 +47,13 @@ class ParentArguments:
 
     def __new__(cls, **given: Any) -> Self:
         args = super().__new__(cls)
-        vars(args)["_given"] = frozenset(name for name, value in given.items() if value is not None)
+        args._given = frozenset(name for name, value in given.items() if value is not None)  # type: ignore[attr-defined]
         return args
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the arguments that were passed, even with their default values."""
-        return vars(self)["_given"]
+        """Names of the arguments that were passed, even with their default values. A parent does not decide these."""
+        return self._given  # type: ignore[attr-defined]
 
     @property
     def is_adversarial(self) -> bool:
