@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from dcgan_hf import (
+    DCGANDiscriminator,
     DCGANDiscriminatorConfig,
     DCGANForImageClassification,
     DCGANGenerator,
@@ -118,7 +119,7 @@ def test_a_resumed_run_needs_no_parent(tmp_path, parent):
     assert "fine-tuned from `gone`" in (tmp_path / "bare" / "README.md").read_text()
     with pytest.raises(ValueError, match=f"`{PARENT}=other`: the run of .*checkpoint-2 began with .*gone. Omit it"):
         train(tmp_path / "flags", resume=True, **{PARENT: "other"})
-    train(tmp_path / "new")
+    train(tmp_path / "new", max_train_steps=1)
     with pytest.raises(ValueError, match=f"`{PARENT}=.*dcgan-cats`: the run of .* began with new networks"):
         train(tmp_path / "new", resume=True, **{PARENT: parent})
 
@@ -134,11 +135,14 @@ def test_a_resumed_run_needs_no_parent(tmp_path, parent):
     ],
 )
 def test_frozen_layers_stay(tmp_path, strategy, norm_type, options):
-    first = train(tmp_path / "parent", max_train_steps=1, discriminator_config={"norm_type": norm_type}, resolution=16)
-    parent = {name: values.clone() for name, values in first.pipeline.discriminator.named_parameters()}
+    pipe = make_pipeline()
+    pipe.discriminator = DCGANDiscriminator(
+        DCGANDiscriminatorConfig(image_size=16, hidden_size=8, norm_type=norm_type)
+    )
+    parent = {name: values.clone() for name, values in pipe.discriminator.named_parameters()}
     trainer = train(
         tmp_path / "child",
-        pipeline=first.pipeline,
+        pipeline=pipe,
         freeze_discriminator_layers=1,
         update_strategy=strategy,
         discriminator_config={"norm_type": norm_type},
