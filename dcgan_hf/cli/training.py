@@ -23,14 +23,18 @@ class _RecipeArguments:
     config: str | None = flag(
         None,
         "Recipe: a name listed by `dcgan recipes`, or a YAML file. Flags override it. (default: none, except for"
-        " built-in datasets: 'digits' or 'procedural_faces' for `train`, 'photos_x2' for `train-super-resolution`).",
+        " built-in datasets: 'digits' or 'procedural_faces' for `train`, 'photos_x2' for `train-super-resolution`, unless"
+        " `--pretrained_model_name_or_path` is given).",
         group="Common",
     )
 
 
 def _make_arguments(arguments_class: type, given: dict[str, Any], recipes: dict[str, str]) -> Any:
-    """Makes arguments from flags. `recipes` holds the recipes of built-in datasets, by name, the default first."""
-    recipe = given.pop("config", None) or recipes.get(given.get("dataset_name", next(iter(recipes))))
+    """Makes arguments from flags. `recipes` holds the recipes of built-in datasets, by name, the default first. They
+    describe new networks, so they are not for going on from trained ones."""
+    recipe = given.pop("config", None)
+    if recipe is None and "pretrained_model_name_or_path" not in given:
+        recipe = recipes.get(given.get("dataset_name", next(iter(recipes))))
     if recipe is None:
         return arguments_class(**given)
     args: Any = arguments_from_recipe(arguments_class, recipe, given)

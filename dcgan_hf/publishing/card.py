@@ -80,7 +80,7 @@ def render_model_card(
         license (`str`, *optional*):
             License of the model. Defaults to the `--hub_license` of the run.
         base_model (`str`, *optional*):
-            Repository of the model that this one is derived from.
+            Repository of the model that this one is derived from. Defaults to the parent of the run.
     """
     arguments, results = read_json(folder / ARGUMENTS_FILE), read_results(folder)
     components = {name: getattr(pipe, name) for name in pipe.network_classes}
@@ -88,7 +88,8 @@ def render_model_card(
         _describe_network(folder, name, network) for name, network in components.items() if network is not None
     ]
     generator = networks[0]["config"]
-    dataset = results.get("dataset", {})
+    dataset, parent = results.get("dataset", {}), results.get("parent") or {}
+    base_model = base_model or parent.get("hub_id")
     metrics = read_metrics(folder)
     for metric in metrics:
         metric.dataset_name = metric.dataset_name or dataset.get("name")
@@ -115,6 +116,7 @@ def render_model_card(
         datasets=[one_line(dataset["hub_id"])] if "hub_id" in dataset else None,
         metrics=sorted({one_line(metric.type) for metric in metrics}) or None,
         base_model=base_model,
+        base_model_relation="finetune" if base_model and base_model == parent.get("hub_id") else None,
         widget=widget or None,
         model_name=one_line(repo_id.split("/")[-1]) if metrics else None,
         eval_results=eval_results(metrics, pipe.task, arguments.get("dataset_config_name")) if metrics else None,
@@ -133,6 +135,7 @@ def render_model_card(
         has_animation=(folder / ANIMATION_FILE).is_file(),
         has_onnx=(folder / ONNX_FILE).is_file(),
         dataset=dataset,
+        parent=parent,
         results=results,
         duration=_duration(results["seconds"]) if results else None,
         arguments=arguments,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..flags import DatasetArguments, DeviceArguments, check_license, check_values, flag
-from .network_configs import parse_object
+from .network_configs import NETWORK_ARGUMENTS, parse_object
+from .parent_arguments import ParentArguments
 
 
 if TYPE_CHECKING:
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
 PENALTIES = ("r1_penalty", "r2_penalty", "gradient_penalty")
 # Losses with a target label for real images.
 SMOOTHABLE_LOSSES = ("bce", "least_squares")
-NETWORK_ARGUMENTS = ("generator_config", "discriminator_config")
 
 
 @dataclass(kw_only=True)
-class TrainingArguments(DatasetArguments, DeviceArguments):
+class TrainingArguments(DatasetArguments, DeviceArguments, ParentArguments):
     """Arguments shared by all trainers, see [`DCGANTrainingArguments`]."""
 
     output_dir: str = flag(
@@ -331,6 +331,8 @@ class TrainingArguments(DatasetArguments, DeviceArguments):
             )
         if not self.push_to_hub and (self.hub_private_repo or self.hub_strategy != "end"):
             raise ValueError("`hub_private_repo` and `hub_strategy` have no effect without `push_to_hub`.")
+        if self.revision is not None and self.pretrained_model_name_or_path is None:
+            raise ValueError(f"`revision={self.revision}` has no effect without `pretrained_model_name_or_path`.")
         self._check_evaluation()
         self._check_loss()
 

@@ -138,7 +138,8 @@ def _summarize(activations: dict[str, list[tuple[torch.Tensor, ...]]]) -> dict[s
 
 
 def _gradient_norm(module: nn.Module) -> torch.Tensor:
-    return get_total_norm([weight.grad.float() for weight in module.parameters() if weight.grad is not None])
+    gradients = [weight.grad.float() for weight in module.parameters() if weight.grad is not None]
+    return get_total_norm(gradients) if gradients else next(module.parameters()).new_zeros(())  # of frozen layers
 
 
 def _spectrum(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,11 +33,14 @@ class GeneratorEMA:
             independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`). Early on, it is
             limited to a twentieth of the images so far, so that the untrained generator is soon forgotten
             (StyleGAN2-ADA, `ema_rampup`).
+        ramps_up (`bool`, *optional*, defaults to `True`):
+            Whether the half-life is limited early on. A trained generator need not be forgotten.
     """
 
-    def __init__(self, generator: nn.Module, half_life: int):
+    def __init__(self, generator: nn.Module, half_life: int, ramps_up: bool = True):
         self.generator = copy.deepcopy(generator).eval()
         self.half_life = half_life
+        self.ramps_up = ramps_up
 
     @torch.no_grad()
     def update(self, generator: nn.Module, num_images: int, num_images_seen: int) -> None:
@@ -55,7 +58,8 @@ class GeneratorEMA:
         source, target = generator.state_dict(), self.generator.state_dict()
         parameters = {name for name, _ in generator.named_parameters()}
         averaged = [name for name in target if name in parameters or name.endswith(("running_mean", "running_var"))]
-        weight = 1 - 0.5 ** (num_images / min(self.half_life, _RAMP_UP * num_images_seen))
+        half_life = min(self.half_life, _RAMP_UP * num_images_seen) if self.ramps_up else self.half_life
+        weight = 1 - 0.5 ** (num_images / half_life)
         torch._foreach_lerp_([target[name] for name in averaged], [source[name] for name in averaged], weight)
         for name in target.keys() - set(averaged):
             target[name].copy_(source[name])

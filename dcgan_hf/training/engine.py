@@ -7,7 +7,7 @@ rates. The engine is independent of datasets, logs and files, so benchmarks time
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -17,12 +17,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..data.loaders import Shard
+from ..flags import did_you_mean
 from ..kernels.convolutions import FastConvolutions
 from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
 from .ema import GeneratorEMA
 from .losses import GANLoss, PenaltyWeights, make_loss
+from .networks import Networks, freeze_layers
 from .task import Task
-from .updates import GAN, has_batch_norm
+from .updates import GAN, UpdateStrategy, has_batch_norm, trainable_weights
 
 
 # Optimizers of the generator and the discriminator, or a function that makes one for a network.
@@ -36,9 +38,22 @@ def own_shard(args: TrainingArguments, processes: Accelerator | PartialState) ->
     return Shard(args.train_batch_size, args.seed, processes.process_index, processes.num_processes)
 
 
-def check_parts(networks: Any, loss: Any, optimizers: Any) -> None:
-    """Raises a `ValueError` for a loss or optimizers that an [`Engine`] does not accept."""
-    if isinstance(optimizers, tuple) and networks is None:
+class Parts(TypedDict, total=False):
+    """Parts of a trainer that replace those described by its arguments, see [`DCGANTrainer`]."""
+
+    networks: Networks | None
+    loss: Loss | None
+    update: UpdateStrategy | None
+    optimizers: Optimizers | None
+
+
+def check_parts(parts: Parts) -> None:
+    """Raises an error for an unknown part, or a loss or optimizers that an [`Engine`] does not accept."""
+    known = Parts.__annotations__
+    for name in parts.keys() - known.keys():
+        raise TypeError(f"A trainer takes no argument {name!r}.{did_you_mean(name, known)}")
+    loss, optimizers = parts.get("loss"), parts.get("optimizers")
+    if isinstance(optimizers, tuple) and parts.get("networks") is None:
         raise ValueError("A pair of `optimizers` needs the `networks` it updates. Pass both, or pass a function.")
     is_pair = isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss))
     if not (loss is None or isinstance(loss, GANLoss) or is_pair):
@@ -92,7 +107,10 @@ class Engine:
         )
         if any(getattr(args, name) is not None for name in PENALTIES):
             check_images_are_separate(not has_batch_norm(discriminator), "A penalty on gradients")
-        self.ema = GeneratorEMA(generator, args.ema_half_life) if args.use_ema else None
+        if args.freeze_discriminator_layers is not None:
+            freeze_layers(discriminator, args.freeze_discriminator_layers)
+        is_new = args.pretrained_model_name_or_path is None
+        self.ema = GeneratorEMA(generator, args.ema_half_life, ramps_up=is_new) if args.use_ema else None
         if accelerator.num_processes > 1 and device.type == "cuda":
             generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
             discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
@@ -130,7 +148,8 @@ class Engine:
         self.batches: list[Any] = []  # of the last update
 
     def _adam(self, network: nn.Module) -> Optimizer:
-        return torch.optim.Adam(network.parameters(), lr=self.args.learning_rate, **self._adam_options(), fused=True)
+        weights = trainable_weights(network)
+        return torch.optim.Adam(weights, lr=self.args.learning_rate, **self._adam_options(), fused=True)
 
     def _adam_options(self) -> dict[str, Any]:
         args = self.args

@@ -19,11 +19,12 @@ from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pictures import to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine
+from .adaptation import note_classes
 from .batches import LatentSampler, normal_latents, prepare_batches
 from .evaluation import GenerationEvaluation
 from .failures import diagnose_noise
 from .generation_arguments import DCGANTrainingArguments
-from .networks import Networks, fit_network, given_networks
+from .networks import Networks, given_networks, make_networks
 from .samples import SampleGrid
 from .task import Dataset, RawBatch
 from .trainer import Trainer
@@ -41,8 +42,8 @@ class GenerationTask:
     Args:
         args ([`DCGANTrainingArguments`]):
             Training arguments.
-        networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
-            Networks to train instead of new ones.
+        networks (`tuple[nn.Module, nn.Module]` or `DiffusionPipeline`, *optional*):
+            Networks to train instead of new ones, or a parent to go on from.
         update (`Callable`, *optional*):
             Update strategy instead of the one named by the arguments.
         sample_latents (`Callable`, *optional*):
@@ -59,7 +60,7 @@ class GenerationTask:
         sample_latents: LatentSampler | None = None,
     ):
         self.args = args
-        self.networks = given_networks(networks)
+        self.networks = networks
         self.update_strategy = update or UPDATE_STRATEGIES[args.update_strategy]
         self.sample_latents = sample_latents
         self.discriminator_steps = args.discriminator_steps
@@ -77,10 +78,12 @@ class GenerationTask:
             eval_images = images
             if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
                 eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
-        generator = self.networks[0]
+        generator = given_networks(self.networks)[0]
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
         # Building the configs validates the network arguments, so it precedes the costly decoding.
         self.describe_images(args.num_channels or given_channels or choose_channels(images), images.class_names)
+        if isinstance(self.networks, DCGANPipeline):
+            note_classes(self.networks.generator.config, self.generator_config)
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
@@ -117,9 +120,8 @@ class GenerationTask:
         )
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
-        generator = fit_network(self.networks[0], self.generator_config, DCGANGenerator)
-        discriminator = fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator)
-        return generator, discriminator
+        configs = self.generator_config, self.discriminator_config
+        return make_networks(self.networks, configs, (DCGANGenerator, DCGANDiscriminator))
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[Batch]:
         return prepare_batches(
@@ -172,8 +174,11 @@ class DCGANTrainer(Trainer):
             Training images. By default the dataset named by the arguments.
         eval_dataset ([`datasets.Dataset`], *optional*):
             Images to compare with, if `eval_steps` is set. By default those of `eval_split`, or the training images.
-        networks ([`DCGANPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
-            Networks to train: those of a pipeline, or modules with the forward signatures of [`DCGANGenerator`] and
+        pipeline ([`DCGANPipeline`], *optional*):
+            Trained model to go on from, as with `pretrained_model_name_or_path`. It is copied, and decides all
+            arguments that describe networks and were not passed to `args`.
+        networks (`tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train as they are, in place: modules with the forward signatures of [`DCGANGenerator`] and
             [`DCGANDiscriminator`]. By default new ones, as described by the arguments.
         loss ([`GANLoss`] or `tuple[Callable, Callable]`, *optional*):
             Loss, as in `training/losses.py`, or the discriminator's and the generator's function of logits. By default
@@ -203,6 +208,7 @@ class DCGANTrainer(Trainer):
 
     args: DCGANTrainingArguments
     arguments_class = DCGANTrainingArguments
+    pipeline_class = DCGANPipeline
     # Source of latents instead of N(0, 1): a function of a number of images and a `torch.Generator`.
     sample_latents: LatentSampler | None = None
 

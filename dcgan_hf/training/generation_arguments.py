@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..flags import LabelledDatasetArguments, flag
 from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
-from .network_configs import make_config
+from .network_configs import json_of, make_config
 
 
 if TYPE_CHECKING:
@@ -96,9 +96,6 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("label_column", "class_names"):
-            if getattr(self, name) is not None and not self.class_conditional:
-                raise ValueError(f"`{name}={getattr(self, name)}` has no effect without `class_conditional`.")
         selected = [name for name in AUGMENTATIONS if name in (self.diff_augment or [])]
         if self.diff_augment not in (None, ["none"], selected):
             raise ValueError(
@@ -110,6 +107,13 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 f"`discriminator_steps={self.discriminator_steps}` requires `update_strategy=alternating`, got"
                 f" `{self.update_strategy}`, which updates both networks from one forward pass."
             )
+        if self.pretrained_model_name_or_path is None:
+            self.check_networks()
+
+    def check_networks(self) -> None:
+        for name in ("label_column", "class_names"):
+            if getattr(self, name) is not None and not self.class_conditional:
+                raise ValueError(f"`{name}={getattr(self, name)}` has no effect without `class_conditional`.")
         _, discriminator_config = self.network_configs(self.num_channels or 3, None)
         self.check_discriminator(discriminator_config)
 
@@ -178,3 +182,36 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 common | {"resize_mode": self.resize_mode},
             ),
         )
+
+    def decided_by(
+        self, generator: "DCGANGeneratorConfig", discriminator: "DCGANDiscriminatorConfig | None"
+    ) -> dict[str, Any]:
+        r"""
+        Returns the arguments that describe trained networks: the inverse of
+        [`~DCGANTrainingArguments.network_configs`].
+
+        Args:
+            generator ([`DCGANGeneratorConfig`]):
+                Config of the generator.
+            discriminator ([`DCGANDiscriminatorConfig`], *optional*):
+                Config of the discriminator.
+        """
+        common = {
+            "image_size": generator.image_size,
+            "num_channels": generator.num_channels,
+            "hidden_size": generator.hidden_size,
+        }
+        decided: dict[str, Any] = {
+            "resolution": generator.image_size,
+            "num_channels": generator.num_channels,
+            "hidden_size": generator.hidden_size,
+            "latent_dim": generator.latent_dim,
+            "class_conditional": generator.num_classes > 0,
+            "generator_config": json_of(generator, common | {"latent_dim": generator.latent_dim}),
+        }
+        if discriminator is not None:
+            decided |= {
+                "resize_mode": discriminator.resize_mode,
+                "discriminator_config": json_of(discriminator, common),
+            }
+        return decided

@@ -11,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from ..flags import did_you_mean
 
 
+NETWORK_ARGUMENTS = ("generator_config", "discriminator_config")
 # Fields that other arguments set.
 _DECIDED_FIELDS = {"id2label", "image_size", "label2id", "num_channels", "num_classes", "resize_mode", "scale_factor"}
 
@@ -62,9 +63,39 @@ def make_config(name: str, value: str | dict[str, Any], config_class: Any, commo
         raise ValueError(f"`{name}={json.dumps(fields)}`: {reason}" if fields else reason) from error
 
 
+def json_of(config: Any, common: dict[str, Any]) -> str:
+    r"""
+    Returns a config as the value of its argument: the fields that differ from those of a usual network. The inverse of
+    [`make_config`].
+
+    Args:
+        config (`PreTrainedConfig`):
+            The config.
+        common (`dict[str, Any]`):
+            Fields that other arguments set.
+    """
+    from transformers import PreTrainedConfig
+
+    names = {field.name for field in dataclasses.fields(config)} - _DECIDED_FIELDS
+    names -= {field.name for field in dataclasses.fields(PreTrainedConfig)}
+    explicit = {} if _has_default_layers(common.get("image_size", 16)) else {"strides": config.strides}
+    usual = type(config)(**common, **explicit)
+    has, usually = ({name: _as_list(getattr(one, name)) for name in names} for one in (config, usual))
+    fields = {name: value for name, value in has.items() if value != usually[name]}
+    return json.dumps(explicit | fields, sort_keys=True)
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _has_default_layers(resolution: int) -> bool:
+    return resolution % 4 == 0 and resolution >= 16
+
+
 def _check_resolution(resolution: int) -> None:
     """Raises a `ValueError` for resolutions without default layers."""
-    if resolution % 4 == 0 and resolution >= 16:
+    if _has_default_layers(resolution):
         return
     below, above = resolution - resolution % 4, resolution + 4 - resolution % 4
     sizes = "16" if above <= 16 else f"{below} or {above}"

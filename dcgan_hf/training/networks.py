@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Networks that are passed to a trainer instead of new ones."""
+"""Networks that a trainer trains: its own, those of a parent, or new ones."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -9,8 +9,11 @@ from diffusers import DiffusionPipeline
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from .adaptation import adapt
 
-# Generator and discriminator, or a pipeline with both. A missing discriminator is created.
+
+# Generator and discriminator, which are trained as they are, or the pipeline of a parent, which is copied. Missing ones
+# are created.
 Networks: TypeAlias = DiffusionPipeline | tuple[nn.Module, nn.Module | None]
 
 # Config fields in which networks must match the arguments and the data.
@@ -46,6 +49,30 @@ def given_networks(networks: Networks | None) -> tuple[nn.Module | None, nn.Modu
     return (networks.generator, networks.discriminator) if isinstance(networks, DiffusionPipeline) else networks
 
 
+def make_networks(
+    networks: Networks | None, configs: tuple[PreTrainedConfig, PreTrainedConfig], network_classes: tuple[Any, Any]
+) -> tuple[nn.Module, nn.Module]:
+    r"""
+    Returns the generator and the discriminator to train.
+
+    Args:
+        networks (`tuple[nn.Module, nn.Module]` or `DiffusionPipeline`, *optional*):
+            Networks to train instead of new ones, or a parent, which is adapted, see [`adapt`].
+        configs (`tuple[PreTrainedConfig, PreTrainedConfig]`):
+            Configs that the arguments and the data require.
+        network_classes (`tuple[type, type]`):
+            Classes of the networks.
+
+    Raises:
+        ValueError: if given networks do not match the images or latents.
+    """
+    given: Iterable[nn.Module | None] = given_networks(networks)
+    if isinstance(networks, DiffusionPipeline):
+        given = [None if network is None else adapt(network, config) for network, config in zip(given, configs)]
+    generator, discriminator = (_fit(*parts) for parts in zip(given, configs, network_classes))
+    return generator, discriminator
+
+
 def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:
     """Raises a `ValueError` if a network is a plain module, which `from_pretrained` cannot build."""
     for network in networks:
@@ -56,21 +83,18 @@ def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:
             )
 
 
-def fit_network(network: nn.Module | None, config: PreTrainedConfig, network_class: Any) -> PreTrainedModel:
-    r"""
-    Returns the given network, or makes one.
-
-    Args:
-        network (`nn.Module`, *optional*):
-            The given network.
-        config (`PreTrainedConfig`):
-            Config that the arguments and the data require.
-        network_class (`type`):
-            Class of the network to make.
-
-    Raises:
-        ValueError: if the given network does not match the images or latents.
+def freeze_layers(discriminator: Any, number: int) -> None:
     """
+    Freezes the first convolutions of a discriminator with the scales and shifts of their normalisation (FreezeD, Mo et
+    al., 2020, https://huggingface.co/papers/2002.10964). Statistics are still those of the images: they are measured,
+    not learned, and the layers behind are used to inputs that are normalised by batch.
+    """
+    for layer in discriminator.layers[:number]:
+        layer.requires_grad_(False)
+
+
+def _fit(network: nn.Module | None, config: PreTrainedConfig, network_class: Any) -> PreTrainedModel:
+    """Returns the given network, or makes one."""
     if network is None:
         return network_class(config)
     if not isinstance(network, PreTrainedModel):

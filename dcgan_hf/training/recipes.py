@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..flags import did_you_mean
-from .arguments import NETWORK_ARGUMENTS, TrainingArguments
-from .network_configs import parse_object
+from .arguments import TrainingArguments
+from .network_configs import NETWORK_ARGUMENTS, parse_object
 from .yaml_files import as_type, read_yaml, resolve
 
 

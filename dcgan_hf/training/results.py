@@ -21,14 +21,17 @@ from ..data.datasets import ImageDataset
 from ..flags import names_where
 from ..hardware import describe_hardware
 from ..model_folder import ARGUMENTS_FILE, RESULTS_FILE, read_json, read_results, write_json
-from .arguments import NETWORK_ARGUMENTS, TrainingArguments
+from .arguments import TrainingArguments
 from .checkpoint_files import read_state
 from .checkpointing import TrainerState
 from .generation_arguments import DCGANTrainingArguments
+from .network_configs import NETWORK_ARGUMENTS
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 from .task import Task
 
 
+# Name of a parent that was never saved.
+IN_MEMORY = "an in-memory pipeline"
 _LIBRARIES = ("dcgan-hf", "torch", "transformers", "diffusers", "accelerate", "datasets", "huggingface_hub")
 
 
@@ -60,6 +63,24 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
         except OSError:  # no card, or the Hub cannot be reached
             pass
     return {name: value for name, value in facts.items() if value}
+
+
+def describe_parent(place: str | None) -> dict[str, str] | None:
+    r"""
+    Returns what the model card tells of the model that a run began with.
+
+    Args:
+        place (`str`, *optional*):
+            Hub repository or absolute path of the parent, or `IN_MEMORY`. Of a path only the last component is recorded.
+    """
+    if place is None:
+        return None
+    return {"name": place, "hub_id": place} if _is_public(place) else {"name": _last_part(place)}
+
+
+def _is_public(name: str) -> bool:
+    """Returns whether a name is one of the Hub, or of the package, not that of a file."""
+    return re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name) is not None and not Path(name).exists()
 
 
 def _last_part(path: str) -> str:
@@ -144,9 +165,41 @@ def recipe_of(
         if name in names_where(arguments_class, on_card=True):
             recipe[name] = json.loads(value) if name in NETWORK_ARGUMENTS else value
         elif name in names_where(arguments_class, on_card="name"):
-            is_public = re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", value) and not Path(value).exists()
-            recipe[name] = value if is_public else _last_part(value)
+            recipe[name] = value if _is_public(value) else _last_part(value)
     return recipe
+
+
+def facts_of_start(
+    image_dataset: ImageDataset,
+    arguments_class: type,
+    arguments: dict[str, Any],
+    own_parts: Sequence[str],
+    by_name: bool,
+) -> dict[str, Any]:
+    r"""
+    Returns the facts for [`write_results`] that are known when a run begins.
+
+    Args:
+        image_dataset ([`ImageDataset`]):
+            The dataset.
+        arguments_class (`type`):
+            Class of the arguments.
+        arguments (`dict[str, Any]`):
+            Result of [`effective_arguments`].
+        own_parts (`Sequence[str]`):
+            Custom parts of the trainer.
+        by_name (`bool`):
+            Whether the arguments name the dataset. Otherwise it was passed in memory.
+    """
+    parent = arguments["pretrained_model_name_or_path"]
+    own_parts = [*own_parts, *(["pipeline"] if parent == IN_MEMORY else [])]
+    dataset = describe_dataset(image_dataset, arguments["dataset_name"])
+    return {
+        "dataset": dataset,
+        "parent": describe_parent(parent),
+        "own_parts": own_parts,
+        "recipe": recipe_of(arguments_class, arguments, dataset["name"] if by_name else None, own_parts),
+    }
 
 
 def complete_results(folder: Path) -> None:

@@ -18,7 +18,7 @@ from ..modeling_dcgan_super_resolution import DCGANSuperResolutionGenerator
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import first_on_its_machine
 from .evaluation import SuperResolutionEvaluation
-from .networks import Networks, fit_network, given_networks
+from .networks import Networks, make_networks
 from .samples import UpscaledGrid
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 from .super_resolution_updates import (
@@ -46,8 +46,8 @@ class SuperResolutionTask:
     Args:
         args ([`DCGANSuperResolutionTrainingArguments`]):
             Training arguments.
-        networks (`DiffusionPipeline` or `tuple[nn.Module, nn.Module]`, *optional*):
-            Networks to train instead of new ones.
+        networks (`tuple[nn.Module, nn.Module]` or `DiffusionPipeline`, *optional*):
+            Networks to train instead of new ones, or a parent to go on from.
         update (`Callable`, *optional*):
             Update strategy instead of [`pixel_update`] and [`adversarial_update`].
     """
@@ -63,7 +63,7 @@ class SuperResolutionTask:
         update: UpdateStrategy | None = None,
     ):
         self.args = args
-        self.networks = given_networks(networks)
+        self.networks = networks
         self.own_update = update
         self.discriminator_start = args.warmup_steps
         self.batches_per_update = args.gradient_accumulation_steps
@@ -140,10 +140,8 @@ class SuperResolutionTask:
         return SuperResolutionEvaluation(self.args, *self.measured, self.decoder, device)
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
-        return (
-            fit_network(self.networks[0], self.generator_config, DCGANSuperResolutionGenerator),
-            fit_network(self.networks[1], self.discriminator_config, DCGANDiscriminator),
-        )
+        configs = self.generator_config, self.discriminator_config
+        return make_networks(self.networks, configs, (DCGANSuperResolutionGenerator, DCGANDiscriminator))
 
     def prepare(self, raw_batches: list[RawBatch], step: int, shard: Shard) -> list[SuperResolutionBatch]:
         return prepare_super_resolution_batches(raw_batches, step, shard, self.degradation, self.args.random_flip)
@@ -195,8 +193,10 @@ class DCGANSuperResolutionTrainer(Trainer):
             Training images, or pairs. By default the dataset named by the arguments.
         eval_dataset ([`datasets.Dataset`], *optional*):
             Images to evaluate on, if `eval_steps` is set. By default those of `eval_split`, or the training images.
-        networks ([`DCGANSuperResolutionPipeline`] or `tuple[nn.Module, nn.Module]`, *optional*):
-            Networks to train: those of a pipeline, or modules with the forward signatures of
+        pipeline ([`DCGANSuperResolutionPipeline`], *optional*):
+            Trained model to go on from, see [`DCGANTrainer`].
+        networks (`tuple[nn.Module, nn.Module]`, *optional*):
+            Networks to train as they are, in place: modules with the forward signatures of
             [`DCGANSuperResolutionGenerator`] and [`DCGANDiscriminator`]. By default new ones, as described by the
             arguments.
         loss, update, optimizers, callbacks (*optional*):
@@ -217,6 +217,7 @@ class DCGANSuperResolutionTrainer(Trainer):
 
     args: DCGANSuperResolutionTrainingArguments
     arguments_class = DCGANSuperResolutionTrainingArguments
+    pipeline_class = DCGANSuperResolutionPipeline
 
     def make_task(self, networks: Networks | None, update: UpdateStrategy | None) -> SuperResolutionTask:
         return SuperResolutionTask(self.args, networks, update)

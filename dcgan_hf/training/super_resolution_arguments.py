@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..flags import flag
 from .arguments import PENALTIES, TrainingArguments
-from .network_configs import make_config
+from .network_configs import json_of, make_config
 
 
 if TYPE_CHECKING:
@@ -154,16 +154,20 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.metric_for_best_model == "frechet_distance" and self.eval_features is None:
+            raise ValueError("`metric_for_best_model=frechet_distance` requires a network: set `eval_features`.")
+        self._check_images()
+        if self.pretrained_model_name_or_path is None:
+            self.check_networks()
+        self._check_weights()
+
+    def check_networks(self) -> None:
         if self.resolution % self.scale_factor:
             raise ValueError(
                 f"`resolution` must be a multiple of `scale_factor={self.scale_factor}`, got {self.resolution}."
             )
-        if self.metric_for_best_model == "frechet_distance" and self.eval_features is None:
-            raise ValueError("`metric_for_best_model=frechet_distance` requires a network: set `eval_features`.")
-        self._check_images()
         _, discriminator_config = self.network_configs(self.num_channels or 3)
         self.check_discriminator(discriminator_config)
-        self._check_weights()
 
     def _check_images(self) -> None:
         if self.resize_mode == "random_crop" and self.streaming:
@@ -196,7 +200,7 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
                 "`feature_matching_loss_weight` and `warmup_steps` require a discriminator: set"
                 " `adversarial_loss_weight` above 0."
             )
-        for name in (*PENALTIES, "label_smoothing"):
+        for name in (*PENALTIES, "label_smoothing", "freeze_discriminator_layers"):
             if getattr(self, name) is not None:
                 raise ValueError(f"`{name}` requires a discriminator: set `adversarial_loss_weight` above 0.")
 
@@ -228,3 +232,28 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
             ),
             make_config("discriminator_config", self.discriminator_config, DCGANDiscriminatorConfig, common | shown),
         )
+
+    def decided_by(
+        self, generator: "DCGANSuperResolutionConfig", discriminator: "DCGANDiscriminatorConfig | None"
+    ) -> dict[str, Any]:
+        r"""
+        Returns the arguments that describe trained networks: the inverse of
+        [`~DCGANSuperResolutionTrainingArguments.network_configs`].
+
+        Args:
+            generator ([`DCGANSuperResolutionConfig`]):
+                Config of the generator, which upscales images of any size.
+            discriminator ([`DCGANDiscriminatorConfig`], *optional*):
+                Config of the discriminator, if it is trained.
+        """
+        common = {"num_channels": generator.num_channels, "hidden_size": generator.hidden_size}
+        decided = {
+            **common,
+            "scale_factor": generator.scale_factor,
+            "generator_config": json_of(generator, common | {"scale_factor": generator.scale_factor}),
+        }
+        if discriminator is not None:
+            size = {"image_size": discriminator.image_size}
+            decided["discriminator_config"] = json_of(discriminator, common | size)
+            decided |= {} if discriminator.patchwise else {"resolution": discriminator.image_size}
+        return decided

@@ -24,6 +24,7 @@ from .updates import (
     mean_statistics,
     reduce_gradients,
     scale_loss,
+    trainable_weights,
 )
 
 
@@ -159,7 +160,7 @@ def adversarial_update(
             result = discriminate(
                 gan, batch.pixel_values, fake.detach(), interpolation=batch.interpolation, in_one_call=True
             )
-            gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
+            gan.accelerator.backward(result.loss / len(batches), inputs=trainable_weights(gan.discriminator))
         statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result))
     gan.discriminator_optimizer.step()
 

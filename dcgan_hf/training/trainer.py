@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import transformers
 from diffusers import DiffusionPipeline
@@ -46,11 +46,12 @@ from .checkpointing import (
     save_checkpoint,
 )
 from .diagnostics import collect_diagnostics
-from .engine import Engine, Loss, Optimizers, check_parts, own_shard
+from .engine import Engine, Parts, check_parts, own_shard
 from .failures import check_finite, keeping_progress
 from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
-from .results import describe_dataset, effective_arguments, kinds_on_resume, recipe_of, write_results
+from .parents import check_one_start, follow_parent
+from .results import effective_arguments, facts_of_start, kinds_on_resume, write_results
 from .running_statistics import RunningStatistics
 from .samples import draw_for_card, sample_path
 from .session import Session, StopSignals, session
@@ -67,32 +68,30 @@ class Trainer:
     """Base class of the trainers, which differ only in their task. See [`DCGANTrainer`] for the arguments."""
 
     arguments_class: ClassVar[type[TrainingArguments]]
+    pipeline_class: ClassVar[type[DiffusionPipeline]]
 
     def __init__(
         self,
         args: TrainingArguments | None = None,
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | None = None,
-        networks: Networks | None = None,
-        loss: Loss | None = None,
-        update: UpdateStrategy | None = None,
-        optimizers: Optimizers | None = None,
+        pipeline: DiffusionPipeline | None = None,
         callbacks: Sequence[transformers.TrainerCallback] = (),
+        **parts: Unpack[Parts],
     ):
+        check_parts(parts)
         self.args = args or self.arguments_class()
-        check_parts(networks, loss, optimizers)
+        self.networks, self.loss = parts.get("networks"), parts.get("loss")
+        self.update, self.optimizers = parts.get("update"), parts.get("optimizers")
+        check_one_start(self.args, pipeline, self.networks, self.pipeline_class)
         if train_dataset is not None and eval_dataset is None and self.args.eval_split is not None:
             raise ValueError(
                 f"`eval_split={self.args.eval_split}` has no effect with `train_dataset`. Pass it as `eval_dataset`."
             )
         self.train_dataset = train_dataset
         self.eval_dataset = eval_dataset
-        self.networks = networks
-        self.loss = loss
-        self.update = update
-        self.optimizers = optimizers
-        parts = {"networks": networks, "loss": loss, "update": update, "optimizers": optimizers}
-        self.own_parts = [name for name, part in parts.items() if part is not None]
+        self.parent = pipeline
+        self.own_parts = [name for name in Parts.__annotations__ if parts.get(name) is not None]
         self.callbacks = [*default_callbacks(), *callbacks]
         self.output_dir = Path(self.args.output_dir)
         self.state = TrainerState()
@@ -197,13 +196,14 @@ class Trainer:
 
     def _prepare(self, run: Session, resume: Path | None) -> None:
         """Opens the data, makes or loads the networks and, once all checks have passed, prepares folder and logs."""
+        self.args, parent = follow_parent(self.args, self.parent, self.pipeline_class, resume)
         args, processes = self.args, run.processes
         self.publisher = None
         if args.push_to_hub:
             check_others_can_load(given_networks(self.networks))
         if args.push_to_hub and processes.is_main_process:
             self.publisher = RunPublisher(self.output_dir, self._repo_id, args.hub_private_repo, args.hub_license)
-        self.task = self.make_task(self.networks, self.update)
+        self.task = self.make_task(self.networks if parent is None else parent, self.update)
         shard = own_shard(args, processes)
         self.loader = self.task.load(shard, processes.device, self.train_dataset, self.eval_dataset)
         num_steps = number_of_steps(args, self.task, self.loader, processes.num_processes)
@@ -225,13 +225,10 @@ class Trainer:
                 logger.warning(f"Nothing left to train: {resume} is at step {self.state.step} of {num_steps}.")
         self.state.max_steps = num_steps
         self.engine.start(num_steps, self.state.step)
-        dataset = describe_dataset(self.task.image_dataset, self.arguments["dataset_name"])
-        dataset_name = dataset["name"] if self.train_dataset is None else None
-        self.facts: dict[str, Any] = {
-            "dataset": dataset,
-            "own_parts": self.own_parts,
-            "recipe": recipe_of(self.arguments_class, self.arguments, dataset_name, self.own_parts),
-        }
+        named = self.train_dataset is None
+        self.facts = facts_of_start(
+            self.task.image_dataset, self.arguments_class, self.arguments, self.own_parts, named
+        )
 
         if self.task.evaluation is not None:
             check_place_for_metrics(self.output_dir)

@@ -114,7 +114,7 @@ def alternating_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor
                 with torch.set_grad_enabled(is_last_update and not accumulates):
                     fake = gan.generator(*batch.generator_inputs).pixel_values
                 result = _discriminate_batch(gan, batch, fake.detach(), in_one_call=True)
-                gan.accelerator.backward(result.loss / number, inputs=list(gan.discriminator.parameters()))
+                gan.accelerator.backward(result.loss / number, inputs=trainable_weights(gan.discriminator))
             statistics.append(discriminator_statistics(gan, batch.pixel_values, fake, result, batch.class_labels))
         gan.discriminator_optimizer.step()
 
@@ -149,7 +149,7 @@ def simultaneous_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tenso
         generator_loss = adversarial_loss(gan, result.real_logits, result.fake_logits)
         scaled_loss = scale_loss(gan, generator_loss / len(batches))
         (pixel_gradient,) = torch.autograd.grad(scaled_loss, pixels, retain_graph=True)
-        gan.accelerator.backward(result.loss / len(batches), inputs=list(gan.discriminator.parameters()))
+        gan.accelerator.backward(result.loss / len(batches), inputs=trainable_weights(gan.discriminator))
         return generator_loss, pixel_gradient
 
     return _update_both(gan, batches, backward)
@@ -186,6 +186,11 @@ def one_stage_update(gan: GAN, batches: list[Batch]) -> dict[str, torch.Tensor]:
         return generator_loss, pixel_gradient
 
     return _update_both(gan, batches, backward, in_one_call=True)
+
+
+def trainable_weights(network: nn.Module) -> list[nn.Parameter]:
+    """Returns the weights of a network that are not frozen."""
+    return [weight for weight in network.parameters() if weight.requires_grad]
 
 
 def has_batch_norm(network: nn.Module) -> bool:

@@ -276,3 +276,21 @@ def test_calls_with_other_types_of_options_are_left_alone():
     with FastConvolutions(Always("winograd_5")):
         for stride, padding in ((2, 1), ([2, 2], [1, 1])):
             assert torch.conv2d(maps, weight, None, stride, padding, (1, 1), 1).shape == (2, 8, 4, 4)
+
+
+@pytest.mark.parametrize("way", ["winograd_3", "pixel_shuffle", "product"])
+@pytest.mark.parametrize("make, channels", [(nn.Conv2d, (8, 6)), (nn.ConvTranspose2d, (8, 6)), (nn.Conv2d, (3, 6))])
+def test_frozen_weights_pass_gradients_on(make, channels, way):
+    layers = nn.Sequential(make(*channels, 4, 2, padding=1), nn.LeakyReLU(), nn.Conv2d(6, 2, 3))
+    layers[0].requires_grad_(False)
+    maps = torch.randn(2, channels[0], 8, 8, requires_grad=True)
+    dtype = torch.bfloat16 if way == "product" else torch.float32
+
+    def gradients(ways, of_maps):
+        with torch.autocast("cpu", dtype, enabled=way == "product"), FastConvolutions(ways):
+            loss = layers(maps if of_maps else maps.detach()).square().mean()
+        return torch.autograd.grad(loss, [layers[2].weight, *([maps] if of_maps else [])])
+
+    for of_maps in (False, True):
+        for result, expected in zip(gradients(Always(way), of_maps), gradients(None, of_maps), strict=True):
+            torch.testing.assert_close(result, expected, rtol=0.05, atol=0.01 if way == "product" else 1e-5)

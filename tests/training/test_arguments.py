@@ -1,5 +1,7 @@
+import copy
 import dataclasses
 import json
+import pickle
 
 import pytest
 
@@ -185,3 +187,11 @@ def test_every_argument_has_a_help_text_and_is_json(arguments_class):
     fixed, free = (names_where(arguments_class, on_resume=kind) for kind in ("fixed", "free"))
     assert {"resolution", "hidden_size", "generator_config", "discriminator_config", "use_ema"} <= fixed
     assert {"output_dir", "max_train_steps", "checkpointing_steps", "eval_steps", "cache_dir"} <= free
+
+
+def test_arguments_know_which_were_given():
+    """Also in copies, but among the arguments themselves it is nowhere."""
+    args = DCGANTrainingArguments(resolution=64, num_channels=None)
+    for copied in (args, copy.copy(args), pickle.loads(pickle.dumps(args))):
+        assert copied.given == {"resolution"} and copied == args
+    assert DCGANTrainingArguments(**vars(args)) == args

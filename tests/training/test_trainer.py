@@ -307,19 +307,19 @@ def test_trackers_get_numbers_and_pictures(tmp_path):
     assert {event.step for event in events.Images("samples")} == {2, 4}
 
 
-def test_networks_of_a_pipeline_are_trained_further(tmp_path):
+def test_given_networks_are_trained_further(tmp_path):
     first = make_trainer(tmp_path / "first")
     first.train()
     before = {name: values.clone() for name, values in first.pipeline.generator.state_dict().items()}
     arguments = DCGANTrainingArguments(output_dir=str(tmp_path / "second"), **TINY | {"learning_rate": 1e-30})
-    second = DCGANTrainer(arguments, pictures(), networks=first.pipeline)
-    second.train()
+    networks = (first.pipeline.generator, first.pipeline.discriminator)
+    DCGANTrainer(arguments, pictures(), networks=networks).train()
     after = load_file(tmp_path / "second" / "generator" / "model.safetensors")
     weight = "layers.0.convolution.weight"
     torch.testing.assert_close(after[weight], before[weight])
     wrong = DCGANTrainingArguments(output_dir=str(tmp_path / "third"), **TINY | {"resolution": 32})
     with pytest.raises(ValueError, match="`networks`: the DCGANGenerator has `image_size=16`, .* require 32"):
-        DCGANTrainer(wrong, pictures(), networks=first.pipeline).train()
+        DCGANTrainer(wrong, pictures(), networks=networks).train()
 
 
 def mean_loss(*logits):
