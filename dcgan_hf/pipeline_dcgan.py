@@ -380,7 +380,7 @@ def _leaves_out(class_ids: list[list[int]]) -> bool:
 def _find_id(label: Any, names: list[str], start: str) -> int:
     """Returns the id of a class or value given by name or id. Otherwise raises a `ValueError`, with this start."""
     found = names.index(label) if isinstance(label, str) and label in names else label
-    if isinstance(found, Integral) and 0 <= found < len(names):
+    if isinstance(found, Integral) and 0 <= int(found) < len(names):
         return int(found)
     near = difflib.get_close_matches(label, names, n=1) if isinstance(label, str) else []
     raise ValueError(

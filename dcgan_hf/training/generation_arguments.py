@@ -96,6 +96,9 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        LabelledDatasetArguments.__post_init__(self)
+        if self.class_names and isinstance(self.label_column, list):
+            raise ValueError(f"`class_names` requires a single `label_column`, got {len(self.label_column)}.")
         for name in ("label_column", "class_names"):
             if getattr(self, name) is not None and not self.class_conditional:
                 raise ValueError(f"`{name}={getattr(self, name)}` has no effect without `class_conditional`.")
@@ -144,7 +147,11 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 )
 
     def network_configs(
-        self, num_channels: int, class_names: list[str] | None
+        self,
+        num_channels: int,
+        class_names: list[str] | None,
+        attributes: dict[str, list[str]] | None = None,
+        combination_counts: dict[str, int] | None = None,
     ) -> tuple["DCGANGeneratorConfig", "DCGANDiscriminatorConfig"]:
         r"""
         Returns the configs of both networks.
@@ -154,6 +161,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 Number of image channels.
             class_names (`list[str]`, *optional*):
                 Class names, for class-conditional networks.
+            attributes, combination_counts (*optional*):
+                Several attributes instead of classes, see [`DCGANGeneratorConfig`].
         """
         from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 
@@ -164,12 +173,14 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         }
         if class_names is not None:
             common |= {"num_classes": len(class_names), "id2label": dict(enumerate(class_names))}
+        if attributes is not None:
+            common["attributes"] = attributes
         return (
             make_config(
                 "generator_config",
                 self.generator_config,
                 DCGANGeneratorConfig,
-                common | {"latent_dim": self.latent_dim},
+                common | {"latent_dim": self.latent_dim, "combination_counts": combination_counts},
             ),
             make_config(
                 "discriminator_config",
