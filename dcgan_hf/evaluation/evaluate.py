@@ -17,7 +17,7 @@ from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine, from_main_process, is_main_process
 from .arguments import EvaluationArguments
 from .features import FeatureNetwork, Features, load_feature_network
-from .images import FEATURE_CACHE, check_before_describing, classes_asked_for, decode_images, features_of
+from .images import FEATURE_CACHE, check_before_describing, decode_images, features_of, labels_asked_for
 from .linear_probe import LinearProbe, probe_discriminator
 from .measure import measure
 from .records import check_place_for_metrics, write_metrics
@@ -80,7 +80,7 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
     fake = features_of(network, fake_images, show_progress=True)
 
     def judge() -> Findings:
-        asked_for = classes_asked_for(network, len(class_ids or []), args.num_images)
+        asked_for = labels_asked_for(network, pipe, args.num_images, args.seed)
         metrics = measure(network, real[args.dataset_split], fake, args.dataset_split, asked_for)
         for metric in metrics:
             metric.dataset_name = datasets[args.dataset_split].hub_id or Path(args.dataset_name).name

@@ -96,18 +96,38 @@ def _table_of_classes(pipe: DCGANPipeline, classes: list[Any], args: GenerationA
     entries = []
     for start in range(0, args.num_images, args.batch_size):
         numbers = range(start, min(start + args.batch_size, args.num_images))
-        labels: Any = _labels(classes, numbers)
+        labels = labels_of_images(pipe, numbers, args.seed, classes)
         if config.attributes is None:
             described = [{"label": label, "class_name": config.id2label[label]} for label in labels]
         else:
-            generators = _generators(args.seed, numbers)
-            pipe.prepare_latents(len(numbers), generators)  # drawn before the attributes
             described = [
                 {name: values[value] for (name, values), value in zip(config.attributes.items(), row)}
-                for row in pipe.draw_class_ids(len(numbers), generators, labels)
+                for row in labels
             ]
         entries += [entry | {"file_name": f"{number:08d}.png"} for number, entry in zip(numbers, described)]
     return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+def labels_of_images(pipe: DCGANPipeline, numbers: range, seed: int, class_ids: list[Any] | None) -> list[Any]:
+    r"""
+    Returns the labels of images that [`generate_images`] makes.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            A class-conditional model.
+        numbers (`range`):
+            Numbers of the images.
+        seed (`int`):
+            Base seed: image i uses `seed + i`.
+        class_ids (`list`, *optional*):
+            Classes that the images have in turn, or values of attributes. Those left out are drawn, as by the pipeline.
+    """
+    labels = _labels(class_ids, numbers)
+    if pipe.generator.config.attributes is None:
+        return labels
+    generators = _generators(seed, numbers)
+    pipe.prepare_latents(len(numbers), generators)  # drawn before the attributes
+    return pipe.draw_class_ids(len(numbers), generators, labels)
 
 
 def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[Any]:

@@ -14,9 +14,9 @@ from ..evaluation.features import load_feature_network
 from ..evaluation.images import (
     FEATURE_CACHE,
     check_before_describing,
-    classes_asked_for,
     decode_images,
     features_of,
+    labels_asked_for,
 )
 from ..evaluation.measure import measure
 from ..evaluation.records import Metric
@@ -110,7 +110,7 @@ class GenerationEvaluation:
         pipe = self._pipeline_of(generator)
         images = generate_images(pipe, self.num_images, class_ids=self.class_ids, sample_latents=self.sample_latents)
         fake = features_of(self.network, images)
-        asked_for = classes_asked_for(self.network, len(self.class_ids or []), self.num_images)
+        asked_for = labels_asked_for(self.network, pipe, self.num_images)
         metrics = from_main_process(
             lambda: measure(self.network, self.real, fake, self.split, asked_for, quickly=True)
         )
