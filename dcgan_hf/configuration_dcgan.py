@@ -8,8 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 
+from .configuration_attributes import check_attributes, complete_values, in_order_of, labels_of, read_combinations
 from .configuration_portable import MAX_LABELS, MAX_WEIGHTS, PortableConfig
 from .image_processing_dcgan import DCGANImageProcessor
 
@@ -57,6 +59,10 @@ class DCGANConfig(PortableConfig):
         num_classes (`int`, *optional*, defaults to 0):
             Number of classes of a class-conditional network, or 0 for an unconditional one. Set the class names in
             `id2label`. (`num_labels` is not used: transformers sets it to 2 even where it has no meaning.)
+        attributes (`dict[str, list[str]]`, *optional*):
+            Names of several attributes and of the values of each, such as `{"hair": ["red", "grey"], "smile": ["no",
+            "yes"]}`. The network is conditioned on all of them: its label embeddings are added. `num_classes` is then
+            the total number of values, and `id2label` names them like "hair: red". By default, an image has one class.
         initializer (`str`, *optional*, defaults to `"normal"`):
             `"normal"` draws weights from N(0, `initializer_range`), as in the paper. `"xavier_uniform"` is the
             initialisation of Keras.
@@ -93,6 +99,7 @@ class DCGANConfig(PortableConfig):
     hidden_act: Literal["relu", "leaky_relu"] = "relu"
     leaky_relu_slope: float | int = 0.2
     num_classes: int = 0
+    attributes: dict[str, list[str]] | None = None
     initializer: Literal["normal", "xavier_uniform"] = "normal"
     initializer_range: float | int = 0.02
 
@@ -106,9 +113,27 @@ class DCGANConfig(PortableConfig):
             self.strides = [2] * num_halvings if num_halvings >= 2 else []
         if self.hidden_sizes is None:
             self.hidden_sizes = [self.hidden_size * min(2**i, 8) for i in range(len(self.strides))]
+        if self.attributes is not None:
+            self.num_classes = self.num_classes or sum(map(len, self.attributes.values()))
+            if self.id2label is None:
+                self.id2label = labels_of(self.attributes)
         if self.id2label is None and "num_labels" not in kwargs:
             kwargs["num_labels"] = self.num_classes
         super().__post_init__(**kwargs)
+        if self.attributes is not None:
+            self.attributes = in_order_of(self.id2label, self.attributes)
+
+    @property
+    def label_sizes(self) -> list[int]:
+        """Number of values of each attribute. A class counts as one attribute; an unconditional network has none."""
+        if self.attributes is not None:
+            return [len(values) for values in self.attributes.values()]
+        return [self.num_classes] if self.num_classes else []
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of an image's `class_labels`: `()` for a class, `(num_attributes,)` for several attributes."""
+        return () if self.attributes is None else (len(self.attributes),)
 
     @property
     def kernel_sizes(self) -> list[int]:
@@ -161,11 +186,20 @@ class DCGANConfig(PortableConfig):
     def _num_convolution_weights(self, channels: list[int]) -> int:
         return sum(math.prod(sizes) * kernel**2 for sizes, kernel in zip(pairwise(channels), self.kernel_sizes))
 
+    def validate_attributes(self):
+        if self.attributes is not None:
+            check_attributes(self.attributes)
+
     def validate_class_names(self):
         if set(self.id2label) != set(range(self.num_classes)) or len(set(self.id2label.values())) != self.num_classes:
             raise ValueError(
                 f"`id2label` must assign a unique name to each class from 0 to `num_classes` - 1, got {self.id2label}"
                 f" for `num_classes={self.num_classes}`."
+            )
+        if self.attributes is not None and self.id2label != labels_of(self.attributes):
+            raise ValueError(
+                f"`id2label` must name the {self.num_classes} values of `attributes={self.attributes}`, like"
+                f" {labels_of(self.attributes)[0]!r}, got {self.id2label}."
             )
 
     def _validate_groups(self, normalized_sizes: list[int]):
@@ -193,6 +227,10 @@ class DCGANGeneratorConfig(DCGANConfig):
             Whether to normalise the first feature map.
         stem_activation (`bool`, *optional*, defaults to `True`):
             Whether to apply the activation function to the first feature map.
+        combination_counts (`dict[str, int]`, *optional*):
+            Number of training images by combination of values of `attributes`: their ids, separated by spaces, -1 for
+            a missing value, such as `{"0 1": 37, "1 -1": 5}`. At most 1,000 combinations. Attributes that a user leaves
+            out are drawn accordingly; by default, all values are equally frequent.
 
     Example:
 
@@ -214,6 +252,7 @@ class DCGANGeneratorConfig(DCGANConfig):
     stem_hidden_sizes: list[int] | tuple[int, ...] = ()
     stem_norm: bool = True
     stem_activation: bool = True
+    combination_counts: dict[str, int] | None = None
 
     def __post_init__(self, **kwargs):
         widths_given = self.hidden_sizes is not None
@@ -248,6 +287,17 @@ class DCGANGeneratorConfig(DCGANConfig):
             + self._num_convolution_weights([*self.hidden_sizes, self.num_channels])
         )
         self._validate_groups(list(self.hidden_sizes) if self.stem_norm else list(self.hidden_sizes[1:]))
+
+    def validate_combinations(self):
+        if self.combination_counts is None:
+            return
+        if self.attributes is None:
+            raise ValueError("`combination_counts` requires `attributes`.")
+        read_combinations(self.combination_counts, self.label_sizes)
+
+    def complete_labels(self, labels: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Draws the values that are left out of labels, from the training data's. See [`complete_values`]."""
+        return complete_values(labels, numbers, self.label_sizes, self.combination_counts)
 
 
 @strict

@@ -158,7 +158,8 @@ class PortableConfig(PreTrainedConfig):
         omitted because the weights file defines it: an fp16 variant must not make the other weights load as fp16."""
         content = super().to_dict()
         del content["dtype"]
-        return {name: value for name, value in content.items() if value or name not in ("id2label", "label2id")}
+        optional = ("id2label", "label2id", "attributes", "combination_counts")
+        return {name: value for name, value in content.items() if value or name not in optional}
 
 
 __all__ = ["MAX_LABELS", "MAX_LAYERS", "MAX_WEIGHTS", "PortableConfig"]

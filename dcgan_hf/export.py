@@ -57,7 +57,7 @@ def export_onnx(generator: DCGANGenerator | DCGANSuperResolutionGenerator) -> "E
     else:
         inputs = {"latents": torch.zeros(2, generator.config.latent_dim, device=device, dtype=dtype)}
         if generator.config.num_classes:
-            inputs["class_labels"] = torch.zeros(2, dtype=torch.long, device=device)
+            inputs["class_labels"] = torch.zeros(2, *generator.config.label_shape, dtype=torch.long, device=device)
         shapes = {name: {0: any_number["batch"]} for name in inputs}
     with _quiet():
         exported = OnnxExporter().export(generator, inputs, OnnxConfig(dynamic_shapes=shapes))

@@ -122,8 +122,9 @@ def check_license(name: str, license: str | None) -> None:
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = alternatives_of(hint)
     expected = [kind for kind in kinds if kind in _KINDS]
-    takes_fields = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
-    if not expected or takes_fields or type(value) in expected:
+    origins = [typing.get_origin(kind) for kind in kinds]
+    takes_it = isinstance(value, dict | list) and type(value) in origins
+    if not expected or takes_it or type(value) in expected:
         return
     if type(value) is not int or float not in expected:
         raise ValueError(f"`{name}={value}` must be {' or '.join(_KINDS[kind] for kind in expected)}.")
@@ -140,6 +141,14 @@ def _check_range(name: str, value: float, interval: str) -> None:
         raise ValueError(f"`{name}` must be {allowed}, got {value}.")
     allowed = f"between {low:g} and {high:g}" if interval[0] == "(" and interval[-1] == ")" else f"in {interval}"
     raise ValueError(f"`{name}` must lie {allowed}, got {value}.")
+
+
+def check_columns(label_columns: list[str]) -> None:
+    """Raises a `ValueError` if a list of label columns is empty or names one twice."""
+    if not label_columns:
+        raise ValueError("`label_column` must name at least one column, got an empty list.")
+    if len(set(label_columns)) != len(label_columns):
+        raise ValueError(f"`label_column` must not repeat a column, got {label_columns}.")
 
 
 def alternatives_of(hint: Any) -> tuple[Any, ...]:
@@ -223,11 +232,17 @@ class DatasetArguments:
 
 @dataclass(kw_only=True)
 class LabelledDatasetArguments(DatasetArguments):
-    """Arguments that select a labelled image dataset."""
+    """Arguments that select a labelled image dataset. A list of a single column becomes the column."""
 
-    label_column: str | None = flag(
+    label_column: str | list[str] | None = flag(
         None,
-        "Column that contains the labels (default: the only one of type `ClassLabel`).",
+        "Column that contains the labels, or several columns: each is an attribute, which some images may lack (default:"
+        " the only one of type `ClassLabel`).",
         group="Data",
         on_card=True,
     )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.label_column, list):
+            check_columns(self.label_column)
+            self.label_column = self.label_column[0] if len(self.label_column) == 1 else self.label_column

@@ -23,6 +23,7 @@ from .modeling_dcgan_layers import (
     fuse_layer,
     make_activation,
     make_normalization,
+    rows_of_labels,
 )
 
 
@@ -68,6 +69,9 @@ def _check_class_labels(config: DCGANConfig, class_labels: torch.Tensor | None) 
             f"This network has `num_classes={config.num_classes}`, so `class_labels`"
             f" {'must be given' if class_labels is None else 'must not be given'}."
         )
+    if class_labels is not None and tuple(class_labels.shape[1:]) != config.label_shape:
+        shape = ", ".join(map(str, ("batch_size", *config.label_shape)))
+        raise ValueError(f"`class_labels` must have shape ({shape}), got {tuple(class_labels.shape)}.")
 
 
 class DCGANGenerator(DCGANPreTrainedModel):
@@ -175,8 +179,10 @@ class DCGANGenerator(DCGANPreTrainedModel):
         Args:
             latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
                 Latent variables, sampled from N(0, 1) in training.
-            class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-                Class ids in [0, `num_classes`). Required if the network is class-conditional, not supported otherwise.
+            class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
+                Class ids in [0, `num_classes`) or, with several attributes, ids of values within each attribute; -1
+                for a missing one, which adds nothing. Required if the network is class-conditional, not
+                supported otherwise.
             return_dict (`bool`, *optional*):
                 Whether to return a [`DCGANGeneratorOutput`] instead of a plain tuple.
 
@@ -253,7 +259,7 @@ class DCGANDiscriminator(DCGANEncoder):
     Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
     paper's last convolution covers the whole map, so it is a linear layer.) A class-conditional discriminator adds the
     inner product of the feature map and a label embedding to the score (projection discriminator, Miyato & Koyama,
-    2018, https://huggingface.co/papers/1802.05637). A patchwise discriminator has a convolutional head. Inherits from
+    2018, https://huggingface.co/papers/1802.05637), one for each attribute if there are several. A patchwise discriminator has a convolutional head. Inherits from
     [`PreTrainedModel`], which documents loading, saving and moving to a device.
 
     Args:
@@ -301,8 +307,9 @@ class DCGANDiscriminator(DCGANEncoder):
         Args:
             pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, image_size, image_size)`):
                 Images, values in [-1, 1]. Any height and width if the network is patchwise.
-            class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-                Class ids in [0, `num_classes`). Required for the `logits` of a class-conditional network.
+            class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
+                Class ids in [0, `num_classes`) or, with several attributes, ids of values within each attribute; -1
+                for a missing one, which adds nothing. Required for the `logits` of a class-conditional network.
             output_hidden_states (`bool`, *optional*, defaults to `False`):
                 Whether to return the feature maps of all convolutions.
             return_dict (`bool`, *optional*):
@@ -325,7 +332,9 @@ class DCGANDiscriminator(DCGANEncoder):
         if class_labels is not None or not self.config.num_classes:
             logits = self.head(features).squeeze(1)
         if class_labels is not None:
-            logits = logits + self.class_projection(features).gather(1, class_labels[:, None]).squeeze(1)
+            rows, is_missing = rows_of_labels(self.config, class_labels)
+            products = self.class_projection(features).gather(1, rows).masked_fill(is_missing, 0)
+            logits = logits + products.sum(1, dtype=products.dtype)
         return DCGANDiscriminatorOutput(
             last_hidden_state=hidden_states[-1],
             logits=logits,

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Layers of the DCGAN networks."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import nn
@@ -29,6 +29,28 @@ def make_activation(config: DCGANConfig) -> nn.Module:
     )
 
 
+def rows_of_labels(config: DCGANConfig, class_labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""
+    Finds the rows of a table with one row for each value of each attribute. A class is a single attribute.
+
+    Args:
+        config ([`DCGANConfig`]):
+            Configuration of a conditional network.
+        class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`):
+            Ids of values within their attributes, -1 for a missing one.
+
+    Returns:
+        `tuple` of the rows, `torch.LongTensor` of shape `(batch_size, num_attributes)`, and whether a value is missing,
+        `torch.BoolTensor` of the same shape.
+    """
+    # Added as numbers, because a tensor would be copied to the device on each call.
+    columns = class_labels.reshape(-1, len(config.label_sizes)).unbind(1)
+    first_rows = accumulate(config.label_sizes[:-1], initial=0)
+    rows = torch.stack([column + row for column, row in zip(columns, first_rows)], 1)
+    is_missing = torch.stack([column < 0 for column in columns], 1)
+    return rows.masked_fill(is_missing, 0), is_missing
+
+
 class DCGANGeneratorStem(nn.Module):
     """
     Maps latents to the first feature map. The paper's transposed convolution on a 1x1 map is a linear layer.
@@ -36,6 +58,7 @@ class DCGANGeneratorStem(nn.Module):
 
     def __init__(self, config: DCGANGeneratorConfig):
         super().__init__()
+        self.config = config
         self.feature_shape = (config.hidden_sizes[0], config.feature_sizes[0], config.feature_sizes[0])
         widths = [config.latent_dim, *config.stem_hidden_sizes]
         if config.num_classes:
@@ -53,7 +76,9 @@ class DCGANGeneratorStem(nn.Module):
     def forward(self, latents: torch.Tensor, class_labels: torch.Tensor | None) -> torch.Tensor:
         hidden_states = latents
         if class_labels is not None:
-            hidden_states = torch.cat([latents, self.class_embedding(class_labels)], dim=1)
+            rows, is_missing = rows_of_labels(self.config, class_labels)
+            embeddings = self.class_embedding(rows).masked_fill(is_missing[..., None], 0)
+            hidden_states = torch.cat([latents, embeddings.sum(1, dtype=embeddings.dtype)], dim=1)
         for layer in self.hidden_layers:
             hidden_states = self.hidden_activation(layer(hidden_states))
         hidden_states = self.projection(hidden_states).unflatten(1, self.feature_shape)

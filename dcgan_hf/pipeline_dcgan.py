@@ -4,8 +4,10 @@
 
 # A copy of this file must also work in a model repository, beside a modeling_dcgan.py with the networks' code and a
 # copy of pipeline_portable.py.
+import difflib
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -19,6 +21,10 @@ from .modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from .pipeline_portable import PortablePipelineMixin
 
 
+# A class, by id or name, or `None` to leave it out. With several attributes: values by attribute (`{"glasses": "yes"}`),
+# or one for each attribute.
+ClassLabel: TypeAlias = int | str | None | Mapping[str, Any] | list[Any] | tuple[Any, ...]
+ClassLabels: TypeAlias = ClassLabel | torch.Tensor | np.ndarray
 # Maximum number of pixels per forward pass. With the default widths, a layer's activations take about 64 MB,
 # regardless of the number of images.
 MAX_PIXELS_PER_FORWARD = 2**20
@@ -55,7 +61,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
     def check_inputs(
         self,
         batch_size: int,
-        class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None,
+        class_labels: ClassLabels,
         generator: torch.Generator | list[torch.Generator] | None,
         latents: torch.Tensor | None,
         truncation: float | None,
@@ -81,66 +87,129 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
             raise ValueError(f"`truncation` must be positive, got {truncation!r}.")
         if output_type not in ("pil", "np", "pt", "latent"):
             raise ValueError(f'`output_type` must be "pil", "np", "pt" or "latent", got {output_type!r}.')
-        num_classes = self.generator.config.num_classes
-        if class_labels is not None and num_classes == 0:
+        config = self.generator.config
+        if class_labels is not None and config.num_classes == 0:
             raise ValueError("The generator has 0 classes, so `class_labels` must not be given.")
-        if class_labels is None and latents is not None and num_classes and output_type != "latent":
+        if latents is None or not config.num_classes or output_type == "latent":
+            return
+        if config.attributes is None and class_labels is None:
             raise ValueError(
-                f"The generator has {num_classes} classes, so `class_labels` must be given with `latents`: the same"
-                " latents show another image in each class."
+                f"The generator has {config.num_classes} classes, so `class_labels` must be given with `latents`: the"
+                " same latents show another image in each class."
+            )
+        if config.attributes is not None and _leaves_out(
+            self.get_class_ids({} if class_labels is None else class_labels)
+        ):
+            raise ValueError(
+                f"The generator has the attributes {', '.join(config.attributes)}, so `class_labels` must give all of"
+                " them with `latents`: the same latents show another image with each value."
             )
 
-    def get_class_ids(self, class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray) -> list[int]:
+    def get_class_ids(self, class_labels: ClassLabels) -> list[Any]:
         r"""
         Converts class ids or names to ids.
 
         Args:
-            class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`):
-                Classes, as ids or as names from `generator.config.id2label`.
+            class_labels (`int`, `str`, `list[int | str]`, `dict[str, Any]`, `torch.Tensor` or `np.ndarray`):
+                Classes, as ids or as names from `generator.config.id2label`. With several attributes: a dictionary of
+                values by attribute (each one for all images, or a list of one per image), or, for each image, a
+                dictionary or one value per attribute. A value of `None` or -1, or none at all, is left out.
 
         Returns:
-            `list[int]`: ids in [0, `num_classes`).
+            `list[int]`: ids in [0, `num_classes`). With several attributes `list[list[int]]`: for each image, the ids of
+            the values within each attribute, -1 for those left out.
 
         Raises:
-            ValueError: if a class does not exist.
+            ValueError: if a class, an attribute or a value does not exist.
         """
         config = self.generator.config
-        name_to_id = {name: class_id for class_id, name in config.id2label.items()}
-        if isinstance(class_labels, torch.Tensor | np.ndarray):
-            class_labels = class_labels.tolist()
-        ids: list[int] = []
-        for label in class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]:
-            class_id = name_to_id.get(label) if isinstance(label, str) else label
-            if not isinstance(class_id, Integral) or not 0 <= int(class_id) < config.num_classes:
+        class_labels = _without_tensor(class_labels)
+        if config.attributes is not None:
+            return self._get_value_ids(class_labels, config.attributes)
+        names = [config.id2label[class_id] for class_id in range(config.num_classes)]
+        labels = class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]
+        return [_find_id(label, names, "`class_labels` must be") for label in labels]
+
+    def _get_value_ids(self, class_labels: Any, attributes: dict[str, list[str]]) -> list[list[int]]:
+        """Returns the ids of the values of several attributes for each image."""
+        if isinstance(class_labels, Mapping):
+            plain = {name: _without_tensor(value) for name, value in class_labels.items()}
+            lists = {name: value if isinstance(value, (list, tuple)) else [value] for name, value in plain.items()}
+            number = max(map(len, lists.values()), default=1)
+            for name, values in lists.items():
+                if len(values) not in (1, number):
+                    raise ValueError(
+                        f"`class_labels`: {name!r} must be one value or one per image, got {len(values)} for {number}"
+                        " images."
+                    )
+            class_labels = [{name: values[i % len(values)] for name, values in lists.items()} for i in range(number)]
+        rows = []
+        for row in class_labels if isinstance(class_labels, (list, tuple)) else [class_labels]:
+            if isinstance(row, (list, tuple)) and len(row) == len(attributes):
+                row = dict(zip(attributes, row))
+            if not isinstance(row, Mapping):
                 raise ValueError(
-                    f"`class_labels` must be ids from 0 to {config.num_classes - 1} or names among"
-                    f" {list(name_to_id)}, got {label!r}."
+                    "`class_labels` must be values by attribute, such as"
+                    f" { ({name: values[0] for name, values in attributes.items()}) }, or a list of {len(attributes)} per"
+                    f" image, for {', '.join(attributes)}, got {row!r}."
                 )
-            ids.append(int(class_id))
-        return ids
+            for name in row:
+                if name not in attributes:
+                    near = difflib.get_close_matches(str(name), attributes, n=1)
+                    raise ValueError(
+                        f"`class_labels`: {name!r} is no attribute of the generator. Its attributes are"
+                        f" {', '.join(attributes)}." + (f" Did you mean {near[0]!r}?" if near else "")
+                    )
+            values = [(name, row.get(name)) for name in attributes]
+            rows.append(
+                [
+                    -1
+                    if value is None or value == -1
+                    else _find_id(value, attributes[name], f"`class_labels`: {name!r} must be")
+                    for name, value in values
+                ]
+            )
+        return rows
 
     def draw_class_ids(
-        self, batch_size: int, generator: torch.Generator | list[torch.Generator] | None = None
-    ) -> list[int]:
+        self,
+        batch_size: int,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        class_labels: ClassLabels = None,
+    ) -> list[Any]:
         r"""
-        Draws the classes of images, all with the same probability.
+        Draws the classes of images, all with the same probability. With several attributes, draws values as the
+        training images have them together, see `generator.config.combination_counts`.
 
         Args:
             batch_size (`int`):
                 Number of images.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
                 Random number generator, or a list with one per image.
+            class_labels (*optional*):
+                Values of some attributes, which are kept: the others are drawn as often as they occur with them.
 
         Returns:
-            `list[int]`: ids in [0, `num_classes`).
+            `list[int]`: ids in [0, `num_classes`). With several attributes `list[list[int]]`: for each image, the ids of
+            the values within each attribute.
         """
-        num_classes = self.generator.config.num_classes
+        config = self.generator.config
         sources = [(batch_size, generator)] if not isinstance(generator, list) else [(1, one) for one in generator]
-        drawn = [
-            torch.randint(num_classes, (number,), generator=source, device=source.device if source else "cpu").cpu()
+        if config.attributes is None:
+            drawn = [
+                torch.randint(
+                    config.num_classes, (number,), generator=source, device=source.device if source else "cpu"
+                ).cpu()
+                for number, source in sources
+            ]
+            return torch.cat(drawn).tolist()
+        numbers = [
+            torch.rand(number, len(config.attributes), generator=source, device=source.device if source else "cpu")
             for number, source in sources
         ]
-        return torch.cat(drawn).tolist()
+        given = torch.tensor(self.get_class_ids({} if class_labels is None else class_labels))
+        given = given.expand(batch_size, len(config.attributes))
+        return config.complete_labels(given, torch.cat([own.cpu() for own in numbers])).tolist()
 
     def prepare_latents(
         self,
@@ -184,7 +253,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
     def __call__(
         self,
         batch_size: int = 1,
-        class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None = None,
+        class_labels: ClassLabels = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         truncation: float | None = None,
@@ -199,10 +268,12 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                 Number of images to generate. If it is 1, the length of `latents`, of a list of `generator`s or of a
                 list of `class_labels` overrides it. Any number works, because the network runs on chunks of bounded
                 size.
-            class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
-                Classes of the images, as ids or names: one for all images, or one per image. By default, a
-                class-conditional generator draws them at random; with `latents` they are required. Not supported by
-                other generators.
+            class_labels (`int`, `str`, `list[int | str]`, `dict[str, Any]`, `torch.Tensor` or `np.ndarray`, *optional*):
+                Classes of the images, as ids or names: one for all images, or one per image. With several attributes, a
+                dictionary of them, such as `{"hair_color": "red", "glasses": ["yes", "no"]}`, or ids of shape
+                `(batch_size, num_attributes)`, -1 for those left out. By default, a class-conditional generator draws
+                classes and attributes that are left out, see [`~DCGANPipeline.draw_class_ids`]; with `latents` they
+                are required. Not supported by other generators.
             generator (`torch.Generator` or `list[torch.Generator]`, *optional*):
                 A [torch generator](https://pytorch.org/docs/stable/generated/torch.Generator.html), or a list with one
                 per image, to make generation deterministic. With a list, an image does not depend on the other images
@@ -260,8 +331,9 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
 
         config, labels = self.generator.config, None
         if config.num_classes:
-            drawn = class_ids or self.draw_class_ids(batch_size, generator)
-            labels = torch.tensor(drawn, device=latents.device).expand(batch_size)
+            if class_ids is None or (config.attributes is not None and _leaves_out(class_ids)):
+                class_ids = self.draw_class_ids(batch_size, generator, class_ids)
+            labels = torch.tensor(class_ids, device=latents.device).expand(batch_size, *config.label_shape)
 
         # Result, filled chunk by chunk, in the memory layout of image files unless tensors are requested.
         pixels = torch.empty(
@@ -294,6 +366,27 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
         if output_type == "pil":
             images = [PIL.Image.fromarray(image.squeeze()) for image in images]  # grey: no channel axis
         return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+
+def _without_tensor(values: Any) -> Any:
+    return values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else values
+
+
+def _leaves_out(class_ids: list[list[int]]) -> bool:
+    """Returns whether attributes are left out for some image."""
+    return any(-1 in row for row in class_ids)
+
+
+def _find_id(label: Any, names: list[str], start: str) -> int:
+    """Returns the id of a class or value given by name or id. Otherwise raises a `ValueError`, with this start."""
+    found = names.index(label) if isinstance(label, str) and label in names else label
+    if isinstance(found, Integral) and 0 <= int(found) < len(names):
+        return int(found)
+    near = difflib.get_close_matches(label, names, n=1) if isinstance(label, str) else []
+    raise ValueError(
+        f"{start} ids from 0 to {len(names) - 1} or names among {names}, got {label!r}."
+        + (f" Did you mean {near[0]!r}?" if near else "")
+    )
 
 
 __all__ = ["DCGANPipeline"]

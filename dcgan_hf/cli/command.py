@@ -145,8 +145,9 @@ def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:
 def _parameter(field: dataclasses.Field, hint: Any) -> inspect.Parameter:
     """Returns the parameter of the parser for a field."""
     alternatives = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-    if isinstance(hint, types.UnionType):  # a dictionary is passed as JSON
-        typed = str if len(alternatives) > 1 else alternatives[0]
+    if isinstance(hint, types.UnionType):  # one or several words are a list, a dictionary is passed as JSON
+        lists = [kind for kind in alternatives if typing.get_origin(kind) is list]
+        typed = lists[0] if lists else str if len(alternatives) > 1 else alternatives[0]
         hint = typed | None if field.default is None else typed
     group = field.metadata["group"]
     is_missing = field.default is dataclasses.MISSING

@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Loading of image datasets, and detection of their image and label columns."""
 
-import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -11,14 +10,11 @@ from typing import Any
 import datasets
 import torch
 
-from ..flags import DatasetArguments
+from ..flags import DatasetArguments, check_columns, did_you_mean
 from ..image_processing_dcgan import array_to_pixels, check_type, rows_to_array
-from .bad_images import first_reasons
+from .labels import attribute_values, join_columns, with_classes
 from .opening import AnyDataset, open_dataset
 from .seeding import seeded_generator
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,16 +25,24 @@ class ImageDataset:
     Args:
         dataset ([`datasets.Dataset`] or [`datasets.IterableDataset`]):
             Columns "image" (encoded: `{"bytes": ..., "path": ...}`, or `{"array": ..., "dtype": ...}` for columns of
-            numbers) and, with labels, "label" (`int`).
+            numbers) and, with labels, "label": `int`, or `list[int]` with several attributes, -1 for a missing value.
         class_names (`list[str]`, *optional*):
-            Names of the classes, or `None` if labels were not requested.
+            Names of the classes, or `None` if no labels or several attributes were requested.
         hub_id (`str`, *optional*):
             Source repository on the Hub.
+        attributes (`dict[str, list[str]]`, *optional*):
+            Names of several attributes and of their values.
     """
 
     dataset: AnyDataset
     class_names: list[str] | None
     hub_id: str | None = None
+    attributes: dict[str, list[str]] | None = None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether images have a "label"."""
+        return self.class_names is not None or self.attributes is not None
 
 
 def load_image_dataset(
@@ -48,7 +52,7 @@ def load_image_dataset(
     cache_dir: str | None = None,
     streaming: bool = False,
     image_column: str | None = None,
-    label_column: str | None = None,
+    label_column: str | list[str] | None = None,
     with_labels: bool = False,
 ) -> ImageDataset:
     r"""
@@ -112,7 +116,7 @@ def load_from_arguments(args: DatasetArguments, split: str | None = None, **opti
 def find_images(
     dataset: AnyDataset,
     image_column: str | None = None,
-    label_column: str | None = None,
+    label_column: str | list[str] | None = None,
     with_labels: bool = False,
 ) -> ImageDataset:
     r"""
@@ -124,8 +128,9 @@ def find_images(
         image_column (`str`, *optional*):
             Image column: images, encoded bytes, paths, or arrays of uint8, uint16, or floats in [0, 1]. Defaults to the
             only column of type [`datasets.Image`].
-        label_column (`str`, *optional*):
-            Label column. Defaults to the only column of type [`datasets.ClassLabel`].
+        label_column (`str` or `list[str]`, *optional*):
+            Label column, or several: each is an attribute, which some images may lack. Defaults to the only column of
+            type [`datasets.ClassLabel`].
         with_labels (`bool`, *optional*, defaults to `False`):
             Whether to load labels. If `False`, the dataset may be unlabelled.
 
@@ -148,52 +153,29 @@ def find_images(
     if not with_labels:
         return ImageDataset(_encoded_images(dataset, {image_column: "image"}), None)
 
-    label_column = _find_column(dataset, "label_column", label_column, datasets.ClassLabel)
-    if not isinstance(dataset.features[label_column], datasets.ClassLabel):
-        dataset = _as_classes(dataset, label_column)
-    elif isinstance(dataset, datasets.Dataset):
-        labels = dataset[label_column][:]
-        _check_classes(label_column, [label is not None and label >= 0 for label in labels])
-        _warn_of_empty_classes(label_column, dataset.features[label_column].names, {*labels})
-    columns = {image_column: "image", label_column: "label"}
-    return ImageDataset(_encoded_images(dataset, columns), dataset.features[label_column].names)
-
-
-def _as_classes(dataset: AnyDataset, label_column: str) -> datasets.Dataset:
-    """Converts a column to classes: its distinct values, sorted."""
-    if isinstance(dataset, datasets.IterableDataset):
-        raise ValueError(
-            f"`label_column={label_column}` is not a `ClassLabel`, so its classes are unknown until the whole dataset"
-            " has been read. Train without `streaming`."
+    chosen = label_column if isinstance(label_column, list) else [label_column]
+    label_columns = [_find_column(dataset, "label_column", name, datasets.ClassLabel) for name in chosen]
+    if len(label_columns) == 1:
+        dataset = with_classes(dataset, label_columns[0])
+        images = _encoded_images(dataset, {image_column: "image", label_columns[0]: "label"})
+        return ImageDataset(images, dataset.features[label_columns[0]].names)
+    check_columns(label_columns)
+    attributes, ids = attribute_values(dataset, label_columns)
+    if ids is not None:
+        name = f"labels of {image_column}"
+        dataset = dataset.select_columns(image_column).add_column(
+            name, ids, feature=datasets.List(datasets.Value("int64"))
         )
-    if not isinstance(dataset.features[label_column], datasets.Value):
-        raise ValueError(f"`label_column={label_column}` must contain plain values (numbers or strings).")
-    # `class_encode_column` would place class 10 right after 1 and copy the dataset, including its images.
-    labels = dataset[label_column][:]
-    _check_classes(label_column, [label is not None for label in labels])
-    ids = {value: i for i, value in enumerate(sorted(set(labels)))}
-    return dataset.remove_columns(label_column).add_column(
-        label_column,
-        [ids[label] for label in labels],
-        feature=datasets.ClassLabel(names=[str(value) for value in ids]),
-    )
-
-
-def _check_classes(label_column: str, have_class: list[bool]) -> None:
-    if not all(have_class):
-        without = have_class.count(False)
-        raise ValueError(f"`label_column={label_column}`: {without} of {len(have_class)} images have no class.")
-
-
-def _warn_of_empty_classes(label_column: str, names: list[str], used: set[int]) -> None:
-    """Warns of classes that other splits or gaps between the labels add: a model cannot learn them."""
-    empty = [name for i, name in enumerate(names) if i not in used]
-    if empty:
-        logger.warning(f"`{label_column}`: {len(empty)} of {len(names)} classes have no image: {first_reasons(empty)}")
+        return ImageDataset(_encoded_images(dataset, {image_column: "image", name: "label"}), None, None, attributes)
+    names = {column: f"label {i}" for i, column in enumerate(label_columns)}
+    images = _encoded_images(dataset, {image_column: "image"} | names)
+    return ImageDataset(join_columns(images, list(names.values()), "label"), None, None, attributes)
 
 
 def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> ImageDataset:
     """Renames the classes, in the order of their ids. Raises a `ValueError` unless each gets a different name."""
+    if image_dataset.attributes is not None:
+        raise ValueError(f"`class_names={class_names}` names the classes of a single `label_column`, got several.")
     known_names = image_dataset.class_names or []
     if len(class_names) != len(known_names) or len(set(class_names)) != len(class_names):
         raise ValueError(
@@ -220,7 +202,10 @@ def _find_column(dataset: AnyDataset, argument: str, name: str | None, feature_t
     columns = ", ".join(f"{column} ({type(feature).__name__})" for column, feature in dataset.features.items())
     if name is not None:
         if name not in dataset.features:
-            raise ValueError(f"`{argument}={name}` is not a column of the dataset. Its columns: {columns}.")
+            raise ValueError(
+                f"`{argument}={name}` is not a column of the dataset. Its columns: {columns}."
+                + did_you_mean(name, dataset.features)
+            )
         return name
     candidates = [column for column, feature in dataset.features.items() if isinstance(feature, feature_type)]
     if len(candidates) != 1:

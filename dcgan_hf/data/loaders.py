@@ -80,8 +80,8 @@ class ResidentLoader:
     Args:
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             The images.
-        labels (`torch.LongTensor` of shape `(num_images,)`, *optional*):
-            Their labels.
+        labels (`torch.LongTensor` of shape `(num_images,)` or `(num_images, num_attributes)`, *optional*):
+            Their labels, -1 for a missing value of an attribute.
         shard ([`Shard`]):
             Part of the data that belongs to this process.
     """
@@ -118,7 +118,7 @@ class ResidentLoader:
                     kept += 1
             progress_bar.update(len(examples))
         progress_bar.close()
-        class_labels = None if image_dataset.class_names is None else torch.tensor(labels, device=device)
+        class_labels = torch.tensor(labels, device=device) if image_dataset.has_labels else None
         return cls(torch.from_numpy(images[:kept]).to(device), class_labels, shard)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
@@ -149,6 +149,7 @@ class DecodingLoader:
 
     def __init__(self, image_dataset: ImageDataset, decoder: Decoder, shard: Shard, device: torch.device):
         self.dataset = image_dataset.dataset
+        self.has_attributes = image_dataset.attributes is not None
         self.decoder = decoder
         self.shard = shard
         self.device = device
@@ -178,7 +179,7 @@ class DecodingLoader:
             batch = {"pixel_values": images.to(self.device)}
             if "label" in examples[0]:
                 labels = [examples[i]["label"] for i in chosen]
-                if any(label is None or label < 0 for label in labels):
+                if not self.has_attributes and any(label is None or label < 0 for label in labels):
                     raise ValueError(f"Some images of a batch have no class: their labels are {labels}.")
                 batch["class_labels"] = torch.tensor(labels, device=self.device)
             yield batch

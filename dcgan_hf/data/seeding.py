@@ -24,6 +24,8 @@ PURPOSES = {
     "crops": 7,
     "degradation": 8,
     "faces": 9,
+    "combinations": 10,
+    "attributes": 11,
 }
 
 

@@ -62,6 +62,9 @@ class EvaluationArguments(_MeasuringArguments, LabelledDatasetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        LabelledDatasetArguments.__post_init__(self)
+        if isinstance(self.label_column, list):
+            raise ValueError(f"`label_column` must be a single column here, got {' '.join(self.label_column)}.")
         if self.linear_probe and self.dataset_split == self.train_split:
             raise ValueError(
                 f"`linear_probe` trains on `train_split={self.train_split}` and must be tested on another split: set"

@@ -10,14 +10,14 @@ import torch
 from ..data.datasets import ImageDataset, load_from_arguments
 from ..data.decoding import Decoder
 from ..image_processing_dcgan import ResizeMode
-from ..inference.generate import IMAGES_AT_ONCE, generate_images
+from ..inference.generate import IMAGES_AT_ONCE, classes_in_turn, generate_images
 from ..inference.pipelines import ready_to_draw
 from ..model_folder import REPORT_FOLDER
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine, from_main_process, is_main_process
 from .arguments import EvaluationArguments
 from .features import FeatureNetwork, Features, load_feature_network
-from .images import FEATURE_CACHE, check_before_describing, classes_asked_for, decode_images, features_of
+from .images import FEATURE_CACHE, check_before_describing, decode_images, features_of, labels_asked_for
 from .linear_probe import LinearProbe, probe_discriminator
 from .measure import measure
 from .records import check_place_for_metrics, write_metrics
@@ -72,16 +72,15 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
     cache = Path(args.feature_cache_dir) if args.feature_cache_dir else FEATURE_CACHE
     real = {split: features_of(network, of_split, cache, show_progress=True) for split, of_split in images.items()}
 
-    num_classes = pipe.generator.config.num_classes
+    class_ids = classes_in_turn(pipe.generator.config)
     with ready_to_draw(pipe, args.num_images, IMAGES_AT_ONCE) as drawing:
-        class_ids = list(range(num_classes)) or None
         fake_images = generate_images(
             drawing, args.num_images, args.seed, class_ids, args.truncation, show_progress=True
         )
     fake = features_of(network, fake_images, show_progress=True)
 
     def judge() -> Findings:
-        asked_for = classes_asked_for(network, num_classes, args.num_images)
+        asked_for = labels_asked_for(network, pipe, args.num_images, args.seed)
         metrics = measure(network, real[args.dataset_split], fake, args.dataset_split, asked_for)
         for metric in metrics:
             metric.dataset_name = datasets[args.dataset_split].hub_id or Path(args.dataset_name).name

@@ -38,8 +38,8 @@ class Features(NamedTuple):
 
 class FeatureNetwork(Protocol):
     """
-    Interface of a network for [`features_of`]: a name for reports, the class names if known, and a fingerprint of the
-    weights. Called with a uint8 tensor of shape `(batch_size, num_channels, height, width)`, it returns features and
+    Interface of a network for [`features_of`]: a name for reports, the names of labels and classes if known, and a
+    fingerprint of the weights. Called with a uint8 tensor of shape `(batch_size, num_channels, height, width)`, it returns features and
     class logits. (Networks for [`perceptual_features`] also take float tensors in [0, 255], and are differentiable.) A
     multi-label network has no classes but independent labels, and class metrics are not computed with it.
     """
@@ -49,6 +49,9 @@ class FeatureNetwork(Protocol):
     class_names: list[str] | None
     is_multi_label: bool
     network: nn.Module
+
+    @property
+    def label_names(self) -> list[str] | None: ...
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
@@ -68,6 +71,7 @@ class InceptionFeatures:
     """
 
     name = "inception"
+    label_names: list[str] | None = None
     class_names: list[str] | None = None
     is_multi_label = False
 
@@ -114,6 +118,7 @@ class EfficientNetFeatures:
             not installed.
     """
 
+    label_names: list[str] | None = None
     class_names: list[str] | None = None
     is_multi_label = False
 

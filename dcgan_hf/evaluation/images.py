@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..configuration_attributes import labels_of
 from ..data.bad_images import first_reasons
 from ..data.datasets import ImageDataset
 from ..data.decoding import Decoder
 from ..data.loaders import ResidentLoader, Shard
 from ..files import replacing
 from ..hardware import CACHE_FOLDER
-from ..inference.generate import divide_work
+from ..inference.generate import classes_in_turn, divide_work, labels_of_images
+from ..pipeline_dcgan import DCGANPipeline
 from ..processes import gather, is_main_process, process_index, wait_for_everyone
 from .features import FeatureNetwork, Features
-from .measure import check_enough_images
+from .measure import AskedFor, check_enough_images
 
 
 logger = logging.getLogger(__name__)
@@ -49,11 +51,33 @@ def check_before_describing(network: FeatureNetwork, real_images: torch.Tensor, 
     check_enough_images(network, num_features, len(real_images), num_images)
 
 
-def classes_asked_for(network: FeatureNetwork, num_classes: int, num_images: int) -> np.ndarray | None:
-    """Returns the classes of images generated with all classes in turn, if the network has as many classes."""
-    if not num_classes or network.class_names is None or num_classes != len(network.class_names):
-        return None
-    return np.arange(num_images) % num_classes
+def labels_asked_for(network: FeatureNetwork, pipe: DCGANPipeline, num_images: int, seed: int = 0) -> list[AskedFor]:
+    r"""
+    Returns the labels that generated images should have, as far as a classifier tells them.
+
+    Args:
+        network ([`FeatureNetwork`]):
+            The classifier: of as many classes as the model has, or of labels such as "glasses: yes".
+        pipe ([`DCGANPipeline`]):
+            The model.
+        num_images (`int`):
+            Number of images that [`generate_images`] made.
+        seed (`int`, *optional*, defaults to 0):
+            Base seed of the images.
+    """
+    config = pipe.generator.config
+    if not config.num_classes or network.label_names is None:
+        return []
+    labels = np.array(labels_of_images(pipe, range(num_images), seed, classes_in_turn(config)))
+    if config.attributes is None:
+        is_known = network.class_names is not None and len(network.class_names) == config.num_classes
+        return [AskedFor("class", list(range(config.num_classes)), labels)] if is_known else []
+    asked_for = []
+    for (name, values), of_attribute in zip(config.attributes.items(), labels.T):
+        names = labels_of({name: values}).values()
+        if network.is_multi_label and set(names) <= set(network.label_names):
+            asked_for.append(AskedFor(name, [network.label_names.index(label) for label in names], of_attribute))
+    return asked_for
 
 
 def features_of(

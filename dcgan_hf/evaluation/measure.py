@@ -2,6 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Comparison of generated and real images by their features."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from .features import FeatureNetwork, Features
@@ -12,6 +15,24 @@ from .records import Metric
 
 # Minimum for FID in papers (Heusel et al., 2017: "at least 10,000").
 FID_IMAGES = 10_000
+
+
+class AskedFor(NamedTuple):
+    """
+    Labels that generated images should have.
+
+    Args:
+        name (`str`):
+            Name of the attribute, or "class".
+        columns (`list[int]`):
+            Label ids of its values in the feature network.
+        labels (`np.ndarray` of shape `(num_images,)`):
+            Index of each image's value.
+    """
+
+    name: str
+    columns: list[int]
+    labels: np.ndarray
 
 
 def check_enough_images(network: FeatureNetwork, num_features: int, num_real: int, num_fake: int) -> None:
@@ -29,7 +50,7 @@ def measure(
     real: Features,
     fake: Features,
     dataset_split: str,
-    class_labels: np.ndarray | None = None,
+    asked_for: Sequence[AskedFor] = (),
     quickly: bool = False,
 ) -> list[Metric]:
     r"""
@@ -47,8 +68,8 @@ def measure(
             Features of generated images.
         dataset_split (`str`):
             Dataset split of the real images.
-        class_labels (`np.ndarray` of shape `(num_fake,)`, *optional*):
-            Classes requested from a class-conditional generator, as class ids of the network.
+        asked_for (`Sequence[AskedFor]`, *optional*):
+            Labels requested from a class-conditional generator.
         quickly (`bool`, *optional*, defaults to `False`):
             Whether to skip the nearest-neighbour metrics and the classifier score, and to estimate the kernel distance
             on a tenth of the subsets.
@@ -91,10 +112,7 @@ def measure(
         # Infinite, which JSON cannot represent, if a generated class has no real images.
         if np.isfinite(divergence):
             add("class_kl", "Divergence of the class histogram (nats)", divergence)
-        if class_labels is not None:
-            add(
-                "class_accuracy",
-                "Images that are of the class asked for",
-                float((fake_classes == class_labels).mean()),
-            )
+    for name, columns, labels in asked_for:
+        accuracy = float((fake.probabilities[:, columns].argmax(1) == labels).mean())
+        add(f"{name}_accuracy", f"Images that are of the {name} asked for", accuracy)
     return metrics

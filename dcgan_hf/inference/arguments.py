@@ -21,7 +21,9 @@ class GenerationArguments:
     num_images: int = flag(10_000, "Number of images to generate.", range="[1, inf)")
     seed: int = flag(0, "Base seed: image i uses `seed + i`.", range="[0, inf)")
     class_labels: list[str] | None = flag(
-        None, "Classes, by name or id, used in turn (default: all classes of the model)."
+        None,
+        "Classes, by name or id, used in turn (default: all classes of the model). With several attributes:"
+        " `hair_color=red glasses=yes`; one named several times takes its values in turn, and those left out are drawn.",
     )
     truncation: float | None = flag(
         None, "Maximum absolute value of the latents (default: unbounded).", range="(0, inf)"

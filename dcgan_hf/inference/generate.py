@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from ..configuration_dcgan import DCGANGeneratorConfig
 from ..files import write_text
 from ..model_folder import GENERATION_FILE
 from ..pictures import is_image, to_bytes
@@ -37,7 +38,8 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
             Number of images, seed, folder, ...
 
     Returns:
-        `Path`: the folder. For class-conditional models, `metadata.jsonl` lists the classes, as `datasets` reads them.
+        `Path`: the folder. For class-conditional models, `metadata.jsonl` lists the classes or the values of each
+        attribute, as `datasets` reads them.
 
     Raises:
         ValueError: if the model does not support an argument, or the folder contains images made with other settings.
@@ -84,39 +86,90 @@ def generate(pipe: DCGANPipeline, args: GenerationArguments) -> Path:
         progress_bar.close()
         wait_for_everyone()
         if is_main_process() and classes is not None:
-            write_text(
-                _table_of_classes(classes, pipe.generator.config.id2label, args.num_images), folder / _CLASSES_FILE
-            )
+            write_text(_table_of_classes(pipe, classes, args), folder / _CLASSES_FILE)
     return folder
 
 
-def _table_of_classes(classes: list[int], names: dict[int, str], num_images: int) -> str:
-    rows = [(f"{number:08d}.png", classes[number % len(classes)]) for number in range(num_images)]
-    entries = [{"file_name": file, "label": label, "class_name": names[label]} for file, label in rows]
+def _table_of_classes(pipe: DCGANPipeline, classes: list[Any], args: GenerationArguments) -> str:
+    """Returns the lines that name each image's class, or its value of each attribute."""
+    config = pipe.generator.config
+    entries = []
+    for start in range(0, args.num_images, args.batch_size):
+        numbers = range(start, min(start + args.batch_size, args.num_images))
+        labels = labels_of_images(pipe, numbers, args.seed, classes)
+        if config.attributes is None:
+            described = [{"label": label, "class_name": config.id2label[label]} for label in labels]
+        else:
+            described = [
+                {name: values[value] for (name, values), value in zip(config.attributes.items(), row)}
+                for row in labels
+            ]
+        entries += [entry | {"file_name": f"{number:08d}.png"} for number, entry in zip(numbers, described)]
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
-def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[int]:
-    """Returns the ids of classes from the command line, given as names, or as ids unless a class has that name."""
-    names = pipe.generator.config.id2label.values()
+def labels_of_images(pipe: DCGANPipeline, numbers: range, seed: int, class_ids: list[Any] | None) -> list[Any]:
+    r"""
+    Returns the labels of images that [`generate_images`] makes.
+
+    Args:
+        pipe ([`DCGANPipeline`]):
+            A class-conditional model.
+        numbers (`range`):
+            Numbers of the images.
+        seed (`int`):
+            Base seed: image i uses `seed + i`.
+        class_ids (`list`, *optional*):
+            Classes that the images have in turn, or values of attributes. Those left out are drawn, as by the pipeline.
+    """
+    labels = _labels(class_ids, numbers)
+    if pipe.generator.config.attributes is None:
+        return labels
+    generators = _generators(seed, numbers)
+    pipe.prepare_latents(len(numbers), generators)  # drawn before the attributes
+    return pipe.draw_class_ids(len(numbers), generators, labels)
+
+
+def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[Any]:
+    """Returns the ids of classes from the command line, given as names, or as ids unless a class has that name. Values
+    of attributes are given as `name=value`; an attribute named several times takes its values in turn."""
+    names, attributes = pipe.generator.config.id2label.values(), pipe.generator.config.attributes
     if not names:
         raise ValueError(
             f"`class_labels={' '.join(labels)}` requires a class-conditional model, which this one is not."
         )
+    if attributes is not None:
+        values: dict[str, list[int | str]] = {}
+        for label in labels:
+            name, separator, value = label.partition("=")
+            if not separator:
+                example = next(f"{name}={values[0]}" for name, values in attributes.items())
+                raise ValueError(f"`class_labels={label}` must name an attribute and its value, such as {example}.")
+            is_id = value.isdecimal() and value not in attributes.get(name, [])
+            values.setdefault(name, []).append(int(value) if is_id else value)
+        return pipe.get_class_ids(values)
     return pipe.get_class_ids([int(label) if label.isdecimal() and label not in names else label for label in labels])
 
 
-def _classes(pipe: DCGANPipeline, labels: list[str] | None) -> list[int] | None:
+def classes_in_turn(config: DCGANGeneratorConfig) -> list[int] | None:
+    """Returns the classes that a set of images shows in turn, or `None` if it has none, or several attributes."""
+    return list(range(config.num_classes)) if config.num_classes and config.attributes is None else None
+
+
+def _classes(pipe: DCGANPipeline, labels: list[str] | None) -> list[Any] | None:
     if labels:
         return parse_classes(pipe, labels)
-    return list(range(pipe.generator.config.num_classes)) or None
+    # Attributes are drawn if all of them are left out.
+    return (
+        classes_in_turn(pipe.generator.config) if pipe.generator.config.attributes is None else pipe.get_class_ids({})
+    )
 
 
 def _generators(seed: int, numbers: range) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + number) for number in numbers]
 
 
-def _labels(class_ids: list[int] | None, numbers: range) -> Any:
+def _labels(class_ids: list[Any] | None, numbers: range) -> Any:
     return None if class_ids is None else [class_ids[number % len(class_ids)] for number in numbers]
 
 
@@ -164,6 +217,8 @@ def generate_images(
             source: dict[str, Any] = {"generator": generators, "truncation": truncation}
         else:
             source = {"latents": torch.cat([sample_latents(1, generator) for generator in generators])}
+            if pipe.generator.config.attributes is not None:
+                labels = pipe.draw_class_ids(len(numbers), generators)
         return to_bytes(pipe(len(numbers), labels, output_type="pt", return_dict=False, **source)[0])
 
     return torch.cat(divide_work(draw, num_images, IMAGES_AT_ONCE, "Images", show_progress))

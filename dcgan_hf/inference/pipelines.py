@@ -162,7 +162,8 @@ def _fastest_ways(generator: DCGANGenerator, batch_size: int) -> dict[str, str]:
     precision = next((name for name, dtype in DTYPES.items() if dtype == generator.dtype), None)
     if precision is None:
         return {}
-    labels = torch.zeros(2, dtype=torch.long) if generator.config.num_classes else None
+    config = generator.config
+    labels = torch.zeros(2, *config.label_shape, dtype=torch.long) if config.num_classes else None
     with recorded_convolutions() as shapes:
         generator(torch.zeros(2, generator.config.latent_dim, dtype=generator.dtype), labels)
     return choose_ways(shapes, batch_size, [precision], trains=False)[1][precision]

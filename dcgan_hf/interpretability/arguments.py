@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ..flags import DatasetArguments, check_values, flag
+from ..flags import DatasetArguments, check_columns, check_values, flag
 
 
 @dataclass(kw_only=True)
@@ -129,8 +129,7 @@ class ClassifierArguments(DatasetArguments):
 
     def __post_init__(self) -> None:
         check_values(self)
-        columns = self.label_column or []
-        if len(set(columns)) != len(columns):
-            raise ValueError(f"`label_column` must not repeat a column, got {columns}.")
-        if self.class_names and len(columns) > 1:
-            raise ValueError(f"`class_names` requires a single `label_column`, got {len(columns)}.")
+        if self.label_column is not None:
+            check_columns(self.label_column)
+        if self.class_names and len(self.label_column or []) > 1:
+            raise ValueError(f"`class_names` requires a single `label_column`, got {len(self.label_column or [])}.")

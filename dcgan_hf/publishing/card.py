@@ -99,7 +99,8 @@ def render_model_card(
                 " `dataset_name` to each entry, or delete the file and measure again."
             )
     examples = sorted(path.name for path in (folder / IMAGES_FOLDER).glob("seed-*.png"))
-    class_names = list(generator.id2label.values())
+    attributes = generator.attributes if pipe.draws_from_seeds else None
+    class_names = [] if attributes else list(generator.id2label.values())
     widget = [
         {
             "text": f"seed {seed}"
@@ -129,6 +130,9 @@ def render_model_card(
         networks=networks,
         generator=generator,
         class_names=class_names,
+        attributes=attributes or {},
+        # Of a few classes, or values of a few attributes.
+        example_labels={name: attributes[name][0] for name in [*attributes][:3]} if attributes else class_names[:4],
         discriminator=networks[1]["config"] if len(networks) > 1 else None,
         has_examples=bool(examples),
         has_comparison=(folder / COMPARISON_FILE).is_file(),

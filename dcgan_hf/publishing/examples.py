@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline
 
+from ..inference.generate import classes_in_turn
 from ..model_folder import GRID_FILE, IMAGES_FOLDER
 from ..pictures import image_grid, save_picture
 
@@ -18,7 +19,8 @@ NUM_SINGLE_EXAMPLES = 4
 def save_examples(pipe: DiffusionPipeline, folder: Path) -> None:
     r"""
     Generates reproducible images from the seeds 0 to 63 and writes them to `images/grid.png`, the first four also to
-    `images/seed-0.png`, ... A class-conditional model cycles through its classes, one per column.
+    `images/seed-0.png`, ... A class-conditional model cycles through its classes, one per column. Several attributes
+    are drawn from the seeds, too.
 
     Args:
         pipe ([`DCGANPipeline`]):
@@ -26,12 +28,12 @@ def save_examples(pipe: DiffusionPipeline, folder: Path) -> None:
         folder (`Path`):
             Folder of the model.
     """
-    num_classes = pipe.generator.config.num_classes
+    classes = classes_in_turn(pipe.generator.config)
     (images,) = pipe(
-        class_labels=[seed % num_classes for seed in range(NUM_EXAMPLES)] if num_classes else None,
+        class_labels=classes and [classes[seed % len(classes)] for seed in range(NUM_EXAMPLES)],
         generator=[torch.Generator().manual_seed(seed) for seed in range(NUM_EXAMPLES)],
         return_dict=False,
     )
-    save_picture(image_grid(images, columns=min(num_classes or 8, 16)), folder / GRID_FILE)
+    save_picture(image_grid(images, columns=min(len(classes or range(8)), 16)), folder / GRID_FILE)
     for seed, image in enumerate(images[:NUM_SINGLE_EXAMPLES]):
         save_picture(image, folder / IMAGES_FOLDER / f"seed-{seed}.png")

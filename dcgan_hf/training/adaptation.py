@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
+from ..configuration_attributes import SEPARATOR
 from ..configuration_dcgan import DCGANGeneratorConfig
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 
@@ -28,7 +29,8 @@ def adapt(network: Any, config: Any) -> Any:
     Returns a copy of a network in single precision, adapted to a config.
 
     - Classes are matched by name. A new one begins with the mean of the known ones. If there are none, the generator's
-      layer of the embeddings begins at 0, and so does the discriminator's projection.
+      layer of the embeddings begins at 0, and so does the discriminator's projection. The same holds for the values of
+      each of several attributes; new attributes begin at 0.
     - Grey and RGB: the generator repeats its grey image in all channels, or draws the grey version of its RGB image. The
       discriminator scores the grey version of an RGB image, or a grey image as it did the same one in RGB.
 
@@ -53,11 +55,26 @@ def adapt(network: Any, config: Any) -> Any:
     return adapted
 
 
-def note_classes(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> None:
-    """Logs which classes are new to a trained network."""
+def check_labels(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> None:
+    """Logs which classes or attributes are new to a trained network. Raises a `ValueError` for one kind after the other."""
     known, classes = list(before.id2label.values()), list(after.id2label.values())
     new = [name for name in classes if name not in known]
-    if new and known:
+    if before.num_classes and after.num_classes and (before.attributes is None) != (after.attributes is None):
+        kinds = [
+            f"the classes {_list([*config.id2label.values()])}"
+            if config.attributes is None
+            else f"the attributes {_list([*config.attributes])}"
+            for config in (before, after)
+        ]
+        raise ValueError(
+            f"`label_column`: the parent has {kinds[0]}, the images have {kinds[1]}. Classes and several attributes cannot"
+            " be made of each other. Pass the parent's kind, or a parent without either."
+        )
+    if new and known and after.attributes is not None:
+        logger.info(
+            f"New to the parent: {_list(new)}. Values begin with the mean of their attribute's, new attributes at 0."
+        )
+    elif new and known:
         advice = f" If they are classes of the parent ({_list(known)}), rename them: `class_names`."
         logger.info(
             f"New to the parent, so they begin with the mean of its classes: {_list(new)}."
@@ -126,9 +143,19 @@ def _set(weights: dict[str, torch.Tensor], name: str, weight: torch.Tensor) -> N
 def _rows_by_name(rows: torch.Tensor, before: Any, after: Any) -> torch.Tensor:
     if before.id2label == after.id2label:
         return rows
-    ids = {name: class_id for class_id, name in before.id2label.items()}
+    known = {name: rows[class_id] for class_id, name in before.id2label.items()}
+    of_attribute: dict[str, list[torch.Tensor]] = {}
+    for name, row in known.items():
+        of_attribute.setdefault(_attribute_of(name, before), []).append(row)
+    new = {attribute: torch.stack(its_rows).mean(0) for attribute, its_rows in of_attribute.items()}
     names = [after.id2label[class_id] for class_id in range(after.num_classes)]
-    return torch.stack([rows[ids[name]] if name in ids else rows.mean(0) for name in names])
+    unknown = torch.zeros_like(rows[0])
+    return torch.stack([known.get(name, new.get(_attribute_of(name, after), unknown)) for name in names])
+
+
+def _attribute_of(label: str, config: Any) -> str:
+    """Returns the attribute of a label like "hair: red". All classes belong to one."""
+    return "" if config.attributes is None else label.partition(SEPARATOR)[0]
 
 
 def _channels(

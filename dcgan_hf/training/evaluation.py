@@ -7,19 +7,20 @@ from typing import Protocol
 
 import torch
 
+from ..configuration_dcgan import DCGANGeneratorConfig
 from ..data.datasets import ImageDataset, choose_images
 from ..data.decoding import Decoder
 from ..evaluation.features import load_feature_network
 from ..evaluation.images import (
     FEATURE_CACHE,
     check_before_describing,
-    classes_asked_for,
     decode_images,
     features_of,
+    labels_asked_for,
 )
 from ..evaluation.measure import measure
 from ..evaluation.records import Metric
-from ..inference.generate import generate_images
+from ..inference.generate import classes_in_turn, generate_images
 from ..modeling_dcgan import DCGANGenerator
 from ..pipeline_dcgan import DCGANPipeline
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -59,8 +60,8 @@ class GenerationEvaluation:
             Real images.
         decoder ([`Decoder`]):
             Decoder of images to the form that the networks see.
-        num_classes (`int`):
-            Number of classes of a class-conditional generator, else 0.
+        config ([`DCGANGeneratorConfig`]):
+            Config of the generators.
         sample_latents (`Callable`, *optional*):
             Source of latents instead of N(0, 1).
         device (`torch.device`):
@@ -77,7 +78,7 @@ class GenerationEvaluation:
         args: DCGANTrainingArguments,
         image_dataset: ImageDataset,
         decoder: Decoder,
-        num_classes: int,
+        config: DCGANGeneratorConfig,
         sample_latents: LatentSampler | None,
         device: torch.device,
     ):
@@ -85,7 +86,7 @@ class GenerationEvaluation:
         self.num_images = args.eval_num_images
         self.split = args.eval_split or args.dataset_split
         self.distance_index = _DISTANCES[args.metric_for_best_model]
-        self.class_ids = list(range(num_classes)) or None
+        self.class_ids = classes_in_turn(config)
         self.seconds = 0.0
         with first_on_its_machine():  # downloads once per machine
             self.network = load_feature_network(args.eval_features, device)
@@ -109,7 +110,7 @@ class GenerationEvaluation:
         pipe = self._pipeline_of(generator)
         images = generate_images(pipe, self.num_images, class_ids=self.class_ids, sample_latents=self.sample_latents)
         fake = features_of(self.network, images)
-        asked_for = classes_asked_for(self.network, len(self.class_ids or []), self.num_images)
+        asked_for = labels_asked_for(self.network, pipe, self.num_images)
         metrics = from_main_process(
             lambda: measure(self.network, self.real, fake, self.split, asked_for, quickly=True)
         )

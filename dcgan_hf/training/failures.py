@@ -37,16 +37,16 @@ def diversity(
             Real images.
         fake_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             Generated images.
-        class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-            Classes of both. If given, only images of the same class are compared.
+        class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
+            Classes of both. If given, only images of the same class, or with the same values, are compared.
     """
     squared_differences = []
     for images in (real_pixel_values, fake_pixel_values):
         pixels = images[:_COMPARED_IMAGES].flatten(1).float()
         pairs = torch.cdist(pixels, pixels).square().fill_diagonal_(0)  # exactly 0, despite rounding
         if class_labels is not None:
-            labels = class_labels[:_COMPARED_IMAGES]
-            pairs = pairs * (labels[:, None] == labels)
+            labels = class_labels[:_COMPARED_IMAGES].reshape(len(pairs), -1)
+            pairs = pairs * (labels[:, None] == labels).all(2)
         squared_differences.append(pairs.sum())
     real, fake = squared_differences
     # Undefined if no pair has the same class or the real images are identical: 1 raises no warning.

@@ -13,13 +13,14 @@ from torch import nn
 
 from ..data.datasets import ImageDataset, choose_images, find_images, load_from_arguments, rename_classes
 from ..data.decoding import Decoder, choose_channels
+from ..data.labels import count_combinations
 from ..data.loaders import Loader, Shard, make_loader
 from ..data.seeding import seeded_generator
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pictures import to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine
-from .adaptation import note_classes
+from .adaptation import check_labels
 from .batches import LatentSampler, normal_latents, prepare_batches
 from .evaluation import GenerationEvaluation
 from .failures import diagnose_noise
@@ -80,10 +81,13 @@ class GenerationTask:
                 eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
         generator = given_networks(self.networks)[0]
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
+        num_channels = args.num_channels or given_channels or choose_channels(images)
+        if args.max_train_samples is not None:
+            images = choose_images(images, args.max_train_samples, args.seed)
         # Building the configs validates the network arguments, so it precedes the costly decoding.
-        self.describe_images(args.num_channels or given_channels or choose_channels(images), images.class_names)
+        self.describe_images(num_channels, images)
         if isinstance(self.networks, DCGANPipeline):
-            note_classes(self.networks.generator.config, self.generator_config)
+            check_labels(self.networks.generator.config, self.generator_config)
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
@@ -91,8 +95,6 @@ class GenerationTask:
         self.bad_images = decoder.bad_images
         if args.eval_steps is not None:
             self.evaluation = self.make_evaluation(device)
-        if args.max_train_samples is not None:
-            images = choose_images(images, args.max_train_samples, args.seed)
         self.image_dataset = images
         number = None if isinstance(images.dataset, datasets.IterableDataset) else len(images.dataset)
         self.augmentations = args.augmentations_for(number)
@@ -108,15 +110,21 @@ class GenerationTask:
             images = load_from_arguments(args, split, streaming=args.streaming, **columns)
         return rename_classes(images, args.class_names) if args.class_names and with_labels else images
 
-    def describe_images(self, num_channels: int, class_names: list[str] | None = None) -> None:
+    def describe_images(self, num_channels: int, images: ImageDataset | None = None) -> None:
         """Sets the properties of the images and derives the configs of the networks from them."""
         self.num_channels = num_channels
-        self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, class_names)
-        self.num_classes = self.generator_config.num_classes
+        labels: list[Any] = [None]
+        if images is not None:
+            # The values of a stream are unknown before it is read.
+            is_stream = isinstance(images.dataset, datasets.IterableDataset)
+            counts = None if images.attributes is None or is_stream else count_combinations(images.dataset)
+            labels = [images.class_names, images.attributes, counts]
+        self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, *labels)
+        self.label_shape = self.generator_config.label_shape if self.generator_config.num_classes else None
 
     def make_evaluation(self, device: torch.device) -> GenerationEvaluation:
         return GenerationEvaluation(
-            self.args, self.eval_images, self.decoder, self.num_classes, self.sample_latents, device
+            self.args, self.eval_images, self.decoder, self.generator_config, self.sample_latents, device
         )
 
     def make_networks(self) -> tuple[nn.Module, nn.Module]:
@@ -147,7 +155,7 @@ class GenerationTask:
     def start_samples(self, loader: Loader, shard: Shard) -> None:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
-        self.grid = SampleGrid(latents, self.num_classes)
+        self.grid = SampleGrid(latents, self.generator_config, shard.seed)
         self.loader = loader
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:

@@ -96,6 +96,9 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        LabelledDatasetArguments.__post_init__(self)
+        if self.class_names and isinstance(self.label_column, list):
+            raise ValueError(f"`class_names` requires a single `label_column`, got {len(self.label_column)}.")
         selected = [name for name in AUGMENTATIONS if name in (self.diff_augment or [])]
         if self.diff_augment not in (None, ["none"], selected):
             raise ValueError(
@@ -148,7 +151,11 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 )
 
     def network_configs(
-        self, num_channels: int, class_names: list[str] | None
+        self,
+        num_channels: int,
+        class_names: list[str] | None,
+        attributes: dict[str, list[str]] | None = None,
+        combination_counts: dict[str, int] | None = None,
     ) -> tuple["DCGANGeneratorConfig", "DCGANDiscriminatorConfig"]:
         r"""
         Returns the configs of both networks.
@@ -158,6 +165,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 Number of image channels.
             class_names (`list[str]`, *optional*):
                 Class names, for class-conditional networks.
+            attributes, combination_counts (*optional*):
+                Several attributes instead of classes, see [`DCGANGeneratorConfig`].
         """
         from ..configuration_dcgan import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 
@@ -168,12 +177,14 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         }
         if class_names is not None:
             common |= {"num_classes": len(class_names), "id2label": dict(enumerate(class_names))}
+        if attributes is not None:
+            common["attributes"] = attributes
         return (
             make_config(
                 "generator_config",
                 self.generator_config,
                 DCGANGeneratorConfig,
-                common | {"latent_dim": self.latent_dim},
+                common | {"latent_dim": self.latent_dim, "combination_counts": combination_counts},
             ),
             make_config(
                 "discriminator_config",
@@ -209,6 +220,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
             "class_conditional": generator.num_classes > 0,
             "generator_config": json_of(generator, common | {"latent_dim": generator.latent_dim}),
         }
+        if generator.attributes is not None:
+            decided["label_column"] = list(generator.attributes)
         if discriminator is not None:
             decided |= {
                 "resize_mode": discriminator.resize_mode,

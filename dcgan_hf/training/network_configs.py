@@ -13,7 +13,16 @@ from ..flags import did_you_mean
 
 NETWORK_ARGUMENTS = ("generator_config", "discriminator_config")
 # Fields that other arguments set.
-_DECIDED_FIELDS = {"id2label", "image_size", "label2id", "num_channels", "num_classes", "resize_mode", "scale_factor"}
+_DECIDED_FIELDS = {
+    "attributes",
+    "combination_counts",
+    "id2label",
+    "image_size",
+    "label2id",
+    "num_channels",
+    "num_classes",
+}
+_DECIDED_FIELDS |= {"resize_mode", "scale_factor"}
 
 
 def parse_object(name: str, value: str | dict[str, Any]) -> dict[str, Any]:

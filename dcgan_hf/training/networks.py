@@ -17,7 +17,7 @@ from .adaptation import adapt
 Networks: TypeAlias = DiffusionPipeline | tuple[nn.Module, nn.Module | None]
 
 # Config fields in which networks must match the arguments and the data.
-_AGREEING_FIELDS = ("image_size", "num_channels", "num_classes", "latent_dim", "scale_factor")
+_AGREEING_FIELDS = ("image_size", "num_channels", "num_classes", "attributes", "latent_dim", "scale_factor")
 
 
 class OwnNetwork(PreTrainedModel):
@@ -99,9 +99,10 @@ def _fit(network: nn.Module | None, config: PreTrainedConfig, network_class: Any
         return network_class(config)
     if not isinstance(network, PreTrainedModel):
         return OwnNetwork(config, network)
-    has, needs = network.config.to_dict(), config.to_dict()
+    has, needs = vars(network.config), vars(config)
     for name in _AGREEING_FIELDS:
-        if name in has and name in needs and has[name] != needs[name]:
+        # As text, in which attributes in another order differ, too.
+        if name in has and name in needs and str(has[name]) != str(needs[name]):
             raise ValueError(
                 f"`networks`: the {type(network).__name__} has `{name}={has[name]}`, but arguments and images require"
                 f" {needs[name]}."

@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from huggingface_hub import DatasetCard
 
+from ..configuration_attributes import labels_of
 from ..data.datasets import ImageDataset
 from ..flags import names_where
 from ..hardware import describe_hardware
@@ -56,6 +57,7 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
         "license": info.license,
         "homepage": info.homepage,
         "class_names": image_dataset.class_names,
+        "attributes": image_dataset.attributes,
     }
     if hub_id is not None and not info.license:
         try:
@@ -117,8 +119,10 @@ def _data_of(image_dataset: ImageDataset) -> dict[str, Any]:
     """Returns the facts that show on resuming whether the data have changed: classes by id, and number of images."""
     dataset = image_dataset.dataset
     label = (dataset.features or {}).get("label")  # with the names of the dataset, not those that the user gives them
+    classes = label.names if isinstance(label, datasets.ClassLabel) else image_dataset.class_names
     return {
-        "classes": label.names if label is not None else image_dataset.class_names,
+        # Not a dictionary, because the order of the attributes matters, too.
+        "classes": classes if image_dataset.attributes is None else [*labels_of(image_dataset.attributes).values()],
         "num_images": len(dataset) if isinstance(dataset, datasets.Dataset) else None,
     }
 

@@ -12,6 +12,8 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
+from ..configuration_dcgan import DCGANGeneratorConfig
+from ..data.seeding import seeded_generator
 from ..model_folder import COMPARISON_FILE, SAMPLE_NAME
 from ..pictures import comparison_grid, image_grid, save_picture, to_bytes, to_pil
 from ..pipeline_dcgan import DCGANPipeline
@@ -25,15 +27,25 @@ class SampleGrid:
     Args:
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
             The latents.
-        num_classes (`int`):
-            Number of classes, 0 if the generator is unconditional. With classes, each column shows one of them.
+        config ([`DCGANGeneratorConfig`]):
+            Config of the generator. With classes, each column shows one of them; with several attributes, each shows
+            different values, drawn as often as they occur together.
+        seed (`int`, *optional*, defaults to 0):
+            Seed of these values.
     """
 
-    def __init__(self, latents: torch.Tensor, num_classes: int):
+    def __init__(self, latents: torch.Tensor, config: DCGANGeneratorConfig, seed: int = 0):
         num_images = len(latents)
         self.latents = latents
-        self.columns = min(num_images, num_classes or math.ceil(math.sqrt(num_images)))
-        self.class_labels = torch.arange(num_images) % num_classes if num_classes else None
+        square = math.ceil(math.sqrt(num_images))
+        columns = torch.arange(config.num_classes)
+        if config.attributes is not None:
+            shape = (num_images, len(config.attributes))
+            numbers = torch.rand(shape, generator=seeded_generator(seed, "attributes", 0))
+            drawn = config.complete_labels(torch.full(shape, -1), numbers)
+            columns = torch.tensor([*dict.fromkeys(map(tuple, drawn.tolist()))][:square])
+        self.columns = min(num_images, len(columns) or square)
+        self.class_labels = columns[torch.arange(num_images) % len(columns)] if len(columns) else None
 
     def sample(self, generator: torch.nn.Module) -> torch.Tensor:
         """Returns a generator's samples: values in [0, 1], of shape `(num_images, num_channels, height, width)`."""

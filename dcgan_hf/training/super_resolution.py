@@ -52,7 +52,7 @@ class SuperResolutionTask:
             Update strategy instead of [`pixel_update`] and [`adversarial_update`].
     """
 
-    num_classes = 0
+    label_shape: tuple[int, ...] | None = None
     discriminator_steps = 1
     augmentations: list[str] = []
 

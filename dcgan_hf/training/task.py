@@ -37,7 +37,8 @@ class Task(Protocol):
     # Set by `load`.
     image_dataset: ImageDataset
     num_channels: int
-    num_classes: int
+    # Shape of an image's `class_labels`, `None` without labels.
+    label_shape: tuple[int, ...] | None
     bad_images: set[str]
 
     @property

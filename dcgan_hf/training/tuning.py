@@ -102,8 +102,8 @@ def _convolutions_of(task: Task, resolution: int, shard: Shard, given: str | Non
     """
     size = (shard.batch_size, task.num_channels, resolution, resolution)
     black = {"pixel_values": torch.zeros(size, dtype=torch.uint8)}
-    if task.num_classes:
-        black["class_labels"] = torch.zeros(shard.batch_size, dtype=torch.long)
+    if task.label_shape is not None:
+        black["class_labels"] = torch.zeros(shard.batch_size, *task.label_shape, dtype=torch.long)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=given == "bf16")
     with torch.random.fork_rng(), recorded_convolutions() as shapes, autocast:
         batch = task.prepare([black] * task.batches_per_update, 0, shard)[0]

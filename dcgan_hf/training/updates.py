@@ -74,7 +74,7 @@ class Batch:
             Real images in [-1, 1].
         latents (`torch.Tensor` of shape `(batch_size, latent_dim)`):
             Latents of the images to generate, from N(0, 1).
-        class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+        class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
             Classes of the real images, and of those to generate.
         augmentation (`torch.Tensor` of shape `(2, batch_size, 7)`, *optional*):
             Random numbers in [0, 1) for the augmentation of real and generated images.
@@ -270,7 +270,7 @@ def discriminate(
     if weights.r2 and not fake.requires_grad:
         fake = fake.detach().requires_grad_()
     if in_one_call and weights == PenaltyWeights() and _scores_each_image_alone(gan):
-        labels = None if class_labels is None else class_labels.repeat(2)
+        labels = None if class_labels is None else torch.cat([class_labels, class_labels])
         logits = gan.discriminator(torch.cat([real, fake]), labels).logits
         real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
     else:

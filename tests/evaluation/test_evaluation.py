@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from sklearn.datasets import load_sample_image
 from transformers import ResNetForImageClassification
 
-from dcgan_hf import DCGANPipeline
+from dcgan_hf import DCGANGenerator, DCGANGeneratorConfig, DCGANPipeline
 from dcgan_hf.data import procedural_faces
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import Decoder
@@ -28,11 +28,11 @@ from dcgan_hf.evaluation.features import (
     InceptionFeatures,
     load_feature_network,
 )
-from dcgan_hf.evaluation.images import decode_images, features_of
-from dcgan_hf.evaluation.measure import measure
+from dcgan_hf.evaluation.images import decode_images, features_of, labels_asked_for
+from dcgan_hf.evaluation.measure import AskedFor, measure
 from dcgan_hf.evaluation.records import Metric, read_metrics, write_metrics
 from dcgan_hf.evaluation.report import find_memorized
-from dcgan_hf.inference.generate import generate_images
+from dcgan_hf.inference.generate import generate_images, labels_of_images
 from dcgan_hf.interpretability.attributes import describe_attributes
 
 from ..inference.test_generate import save_model
@@ -205,14 +205,12 @@ def sets(num_real=400, num_fake=500, num_features=6, num_classes=4):
     ]
 
 
-def measured(
-    name="my-network", num_fake=500, class_names=None, class_labels=None, real_classes=4, is_multi_label=False
-):
+def measured(name="my-network", num_fake=500, class_names=None, asked_for=(), real_classes=4, is_multi_label=False):
     network = SimpleNamespace(name=name, class_names=class_names, is_multi_label=is_multi_label)
     real, fake = sets(num_fake=num_fake)
     real.probabilities[:, 0] += real.probabilities[:, real_classes:].sum(1)
     real.probabilities[:, real_classes:] = 0
-    metrics = measure(network, real, fake, "test", class_labels)
+    metrics = measure(network, real, fake, "test", asked_for)
     return {metric.type: metric for metric in metrics}
 
 
@@ -238,10 +236,43 @@ def test_only_what_is_fid_is_called_so():
 
 def test_classes_are_measured_where_the_network_knows_them():
     assert not measured().keys() & {"modes", "class_kl", "class_accuracy"}
-    metrics = measured(class_names=list("abcd"), class_labels=np.arange(500) % 2)
+    asked_for = AskedFor("class", [0, 1, 2, 3], np.arange(500) % 2)
+    metrics = measured(class_names=list("abcd"), asked_for=[asked_for])
     assert "class_kl" not in measured(class_names=list("abcde"), real_classes=3)  # infinite
     assert metrics["modes"].value == 4 and metrics["modes"].name == "Classes that occur, of 4"
     assert metrics["class_kl"].value == pytest.approx(0) and metrics["class_accuracy"].value == 0.5
+
+
+def test_each_attribute_is_measured_by_a_classifier_that_knows_it():
+    attributes = {"hair": ["red", "grey", "bald"], "hat": ["no", "yes"], "smile": ["no", "yes"]}
+    counts = {"0 1 1": 2, "1 0 0": 3, "2 1 0": 5}
+    config = DCGANGeneratorConfig(
+        image_size=16, hidden_size=4, latent_dim=8, attributes=attributes, combination_counts=counts
+    )
+    pipe = DCGANPipeline(DCGANGenerator(config))
+    pipe.set_progress_bar_config(disable=True)
+    # The labels are those drawn for the images: with them, the same latents give the same images.
+    labels = labels_of_images(pipe, range(30), 7, None)
+    generators = [torch.Generator().manual_seed(7 + i) for i in range(30)]
+    images = pipe(30, generator=generators, class_labels=labels, output_type="pt").images
+    assert torch.equal(generate_images(pipe, 30, seed=7), images.mul(255).round().byte())
+    assert {tuple(row) for row in labels} == {(0, 1, 1), (1, 0, 0), (2, 1, 0)}
+
+    names = ["smile: yes", "smile: no", "hair: grey", "hair: bald", "hair: red", "hat: yes"]  # not "hat: no"
+    network = SimpleNamespace(name="n", label_names=names, class_names=None, is_multi_label=True)
+    hair, smile = labels_asked_for(network, pipe, 30, 7)
+    assert (hair.name, hair.columns, smile.name, smile.columns) == ("hair", [4, 2, 3], "smile", [1, 0])
+    real, fake = sets(num_fake=30, num_classes=6)
+    shown = np.array([row if i else [2, 1, 1] for i, row in enumerate(labels)])  # the first is not as asked for
+    fake.probabilities[:] = 0.4
+    for column, values in zip(([4, 2, 3], [1, 0]), shown.T[[0, 2]]):
+        fake.probabilities[np.arange(30), np.array(column)[values]] = 0.45  # the highest of its attribute
+    labels[0] = [0, 1, 1]
+    asked_for = [hair._replace(labels=np.array(labels)[:, 0]), smile._replace(labels=np.array(labels)[:, 2])]
+    metrics = {metric.type: metric for metric in measure(network, real, fake, "test", asked_for)}
+    assert metrics["hair_accuracy"].value == pytest.approx(29 / 30) and metrics["smile_accuracy"].value == 1
+    assert metrics["hair_accuracy"].name == "Images that are of the hair asked for"
+    assert labels_asked_for(SimpleNamespace(label_names=None), pipe, 30) == []
 
 
 def test_labels_that_do_not_exclude_each_other_are_not_measured_as_classes():

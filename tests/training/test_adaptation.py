@@ -93,6 +93,23 @@ def test_classes_are_matched_by_name():
     torch.testing.assert_close(adapted(images, torch.ones(4, dtype=torch.long)).logits, known.mean(0))
 
 
+def test_values_of_attributes_are_matched_by_name():
+    before = {"attributes": {"hair": ["red", "grey"], "smile": ["no", "yes"]}}
+    config = {"attributes": {"hat": ["no", "yes"], "hair": ["grey", "blue"]}, "num_classes": 0, "id2label": None}
+    network = DCGANGenerator(DCGANGeneratorConfig(**TINY, latent_dim=8, **before)).eval()
+    adapted = changed(network, **config)
+    assert torch.equal(
+        draw(adapted, [[0, 0], [1, 0], [-1, 0], [1, -1]]), draw(network, [[1, -1], [1, -1], [1, -1], [-1, -1]])
+    )
+    rows = network.stem.class_embedding.weight
+    torch.testing.assert_close(adapted.stem.class_embedding.weight[3], rows[:2].mean(0))
+
+    images, judge = torch.randn(2, 1, 16, 16), DCGANDiscriminator(DCGANDiscriminatorConfig(**TINY, **before)).eval()
+    adapted = changed(judge, **config)
+    logits = judge(images, torch.tensor([[1, -1], [1, -1]])).logits
+    assert torch.equal(adapted(images, torch.tensor([[0, 0], [1, 0]])).logits, logits)
+
+
 @pytest.mark.parametrize("norm_type", ["batch", "spectral"])
 @pytest.mark.parametrize("stem_hidden_sizes", [[], [6]])
 def test_a_network_without_classes_learns_them_from_where_it_is(norm_type, stem_hidden_sizes):

@@ -183,6 +183,25 @@ def test_classes_and_channels_of_the_data(tmp_path, parent):
         train(tmp_path / "third", pipeline=pipe, class_conditional=False)
 
 
+def test_attributes_of_a_parent(tmp_path):
+    """A parent with attributes says which columns to read, and follows the data's values and their distribution."""
+    sizes = ["small", "large", "small", None]
+    dataset = pictures().add_column("size", [sizes[i % 4] for i in range(40)])
+    train(tmp_path / "parent", dataset, class_conditional=True, label_column=["kind", "size"])
+    larger = dataset.remove_columns("size").add_column("size", [["large", "huge"][i % 2] for i in range(40)])
+    child = train(tmp_path / "child", larger, **{PARENT: tmp_path / "parent"}, learning_rate=1e-30)
+    assert child.args.label_column == ["kind", "size"]
+    config = child.pipeline.generator.config
+    assert config.attributes == {"kind": ["a", "b"], "size": ["huge", "large"]}
+    assert config.combination_counts == {"0 1": 20, "1 0": 20}
+    rows = DCGANPipeline.from_pretrained(tmp_path / "parent").generator.stem.class_embedding.weight  # a b large small
+    expected = torch.stack([rows[0], rows[1], rows[2:].mean(0), rows[2]])
+    torch.testing.assert_close(child.pipeline.generator.stem.class_embedding.weight, expected)
+    message = "`label_column`: the parent has the attributes kind, size, the images have the classes a, b"
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "third", larger, label_column="kind", **{PARENT: tmp_path / "parent"})
+
+
 def test_a_missing_discriminator_is_made(tmp_path, caplog):
     caplog.set_level("INFO")
     pipe = DCGANPipeline(make_pipeline().generator)

@@ -201,7 +201,7 @@ def test_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path):
 def test_grid(num_images, num_classes, columns, rows):
     config = DCGANGeneratorConfig(image_size=16, hidden_size=4, num_channels=1, latent_dim=5, num_classes=num_classes)
     generator = DCGANGenerator(config).train()
-    grid = SampleGrid(torch.randn(num_images, 5), num_classes)
+    grid = SampleGrid(torch.randn(num_images, 5), config)
     image = grid.draw(generator)
     assert image.mode == "L" and image.size == (columns * 18 + 2, rows * 18 + 2)
     assert grid.draw(generator).tobytes() == image.tobytes()
