@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Image classifier on the convolutions of a DCGAN discriminator (Radford et al., 2016, section 5)."""
 
+import copy
+
 import torch
 from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutput
@@ -38,6 +40,8 @@ class DCGANForImageClassification(DCGANEncoder):
     _own_head = r"^classifier\."
 
     def __init__(self, config: DCGANDiscriminatorConfig):
+        config = copy.deepcopy(config)
+        config.num_classes, config.attributes = 0, None  # a classifier is conditioned on nothing, and names its labels
         super().__init__(config)
         if not config.num_labels:
             raise ValueError("A classifier needs at least one label, got none. Pass `num_labels` or `id2label`.")

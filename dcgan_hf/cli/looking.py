@@ -35,7 +35,11 @@ class _DemoArguments:
 @dataclass(kw_only=True)
 class _PhotoArguments:
     photos: list[str] = flag(MISSING, "Image files of any size.", group="Common", positional=True)
-    class_labels: list[str] | None = flag(None, "Classes, by name or id: one for all photos, or one per photo.")
+    class_labels: list[str] | None = flag(
+        None,
+        "Classes, by name or id: one for all photos, or one per photo. With several attributes: `hair_color=red"
+        " glasses=yes`, all of them.",
+    )
     output_dir: str = flag("inverted", "Folder for the latents and a comparison of photos and reconstructions.")
     seed: int = flag(0, "Seed of the random candidates.", range="[0, inf)")
 

@@ -156,6 +156,14 @@ def classes_in_turn(config: DCGANGeneratorConfig) -> list[int] | None:
     return list(range(config.num_classes)) if config.num_classes and config.attributes is None else None
 
 
+def labels_in_turn(pipe: DCGANPipeline, num_images: int) -> list[Any] | None:
+    """Returns labels for images of given latents, always the same: the classes in turn, or values of all attributes,
+    drawn as often as training images have them. `None` for an unconditional model."""
+    if pipe.generator.config.attributes is not None:
+        return pipe.draw_class_ids(num_images, torch.Generator().manual_seed(0))
+    return _labels(classes_in_turn(pipe.generator.config), range(num_images))
+
+
 def _classes(pipe: DCGANPipeline, labels: list[str] | None) -> list[Any] | None:
     if labels:
         return parse_classes(pipe, labels)

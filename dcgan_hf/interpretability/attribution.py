@@ -114,8 +114,8 @@ def attribute(
               to the difference of their scores, up to an error of a few hundredths (64 integration points).
             - `"occlusion"` (Zeiler & Fergus, 2014, https://huggingface.co/papers/1311.2901, section 4.2): the drop in
               score when the baseline replaces a square around the pixel, whose side is an eighth of the image's.
-        class_labels (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-            Class of each image. Required by classifiers and class-conditional discriminators, unless `units` is given.
+        class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
+            Class of each image, or its values of several attributes, -1 for a missing one. Required by classifiers and class-conditional discriminators, unless `units` is given.
         units ([`Units`], *optional*):
             Units to explain instead of a logit.
         baseline (`float` or `torch.Tensor` that broadcasts to `pixel_values`, *optional*, defaults to 0.0):
@@ -288,15 +288,21 @@ def _check_target(
             )
         return
     is_classifier = isinstance(network, DCGANForImageClassification)
-    num_classes = network.config.num_labels if is_classifier else network.config.num_classes
-    if (class_labels is None) != (num_classes == 0):
+    sizes = [network.config.num_labels] if is_classifier else network.config.label_sizes
+    if (class_labels is None) != (not sizes):
         raise ValueError(
-            f"The network has {num_classes} classes, so `class_labels`"
+            f"The network has {sum(sizes)} classes, so `class_labels`"
             f" {'must be given' if class_labels is None else 'must not be given'}."
         )
     if class_labels is not None and len(class_labels) != len(pixel_values):
         raise ValueError(
             f"`class_labels` must contain one class per image ({len(pixel_values)}), got {len(class_labels)}."
         )
-    if class_labels is not None and not ((0 <= class_labels) & (class_labels < num_classes)).all():
-        raise ValueError(f"`class_labels` must be from 0 to {num_classes - 1}, got {class_labels.tolist()}.")
+    shape = () if is_classifier else network.config.label_shape
+    if class_labels is not None and tuple(class_labels.shape[1:]) != shape:
+        expected = (len(pixel_values), *shape)
+        raise ValueError(f"`class_labels` must have shape {expected}, got {tuple(class_labels.shape)}.")
+    smallest = -1 if shape else 0  # an image may lack an attribute
+    for column, size in zip([] if class_labels is None else class_labels.reshape(-1, len(sizes)).T.tolist(), sizes):
+        if not all(smallest <= label < size for label in column):
+            raise ValueError(f"`class_labels` must be from {smallest} to {size - 1}, got {column}.")

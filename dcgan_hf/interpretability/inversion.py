@@ -18,7 +18,7 @@ from torch import nn
 from ..files import replacing
 from ..image_processing_dcgan import DCGANImageProcessor
 from ..pictures import comparison_grid, save_picture
-from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD, DCGANPipeline
+from ..pipeline_dcgan import MAX_PIXELS_PER_FORWARD, ClassLabels, DCGANPipeline
 from .arguments import SearchArguments
 
 
@@ -80,7 +80,7 @@ def prepare_images(pipe: DCGANPipeline, images: Images | Sequence[Images]) -> to
 def invert(
     pipe: DCGANPipeline,
     images: Images | Sequence[Images],
-    class_labels: int | str | list[int | str] | torch.Tensor | np.ndarray | None = None,
+    class_labels: ClassLabels = None,
     search: SearchArguments | None = None,
     initial_latents: torch.Tensor | None = None,
     generator: torch.Generator | None = None,
@@ -97,9 +97,9 @@ def invert(
             The model.
         images (`PIL.Image.Image`, `np.ndarray`, `torch.Tensor` or a list of them):
             Images of any size, see [`prepare_images`].
-        class_labels (`int`, `str`, `list[int | str]`, `torch.Tensor` or `np.ndarray`, *optional*):
-            Classes of the images, as ids or names: one for all images, or one per image. Required if the generator is
-            class-conditional. If the class of an image is unknown, pass the image once per class and keep the result
+        class_labels (`int`, `str`, `list[int | str]`, `dict[str, Any]`, `torch.Tensor` or `np.ndarray`, *optional*):
+            Classes of the images, or values of all attributes, in the format of the pipeline: one for all images, or
+            one per image. Required if the generator is class-conditional. If the class of an image is unknown, pass the image once per class and keep the result
             with the highest `psnr`.
         search ([`SearchArguments`], *optional*):
             Number of steps, learning rate and other options of the search.
@@ -145,7 +145,7 @@ def invert(
 def follow_inversion(
     pipe: DCGANPipeline,
     image: Images,
-    class_label: int | str | None = None,
+    class_label: ClassLabels = None,
     search: SearchArguments | None = None,
     generator: torch.Generator | None = None,
     every: int = 20,
@@ -159,8 +159,8 @@ def follow_inversion(
             The model.
         image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`):
             The image.
-        class_label (`int` or `str`, *optional*):
-            Its class, if the generator is class-conditional.
+        class_label (`int`, `str` or `dict[str, Any]`, *optional*):
+            Its class, or its values of all attributes, if the generator is class-conditional.
         search ([`SearchArguments`], *optional*):
             Number of steps and other options.
         generator (`torch.Generator`, *optional*):
@@ -213,6 +213,7 @@ class _Search:
         pixel_values = prepare_images(pipe, images)
         num_images, config = len(pixel_values), pipe.generator.config
         pipe.check_inputs(num_images, class_labels, generator, None, None, "pt")
+        pipe.check_inputs(num_images, class_labels, None, torch.empty(num_images, config.latent_dim), None, "pt")
         labels = None
         if class_labels is not None:
             class_ids = pipe.get_class_ids(class_labels)
@@ -221,7 +222,7 @@ class _Search:
                     "`class_labels` must be a single class or one per image, got"
                     f" {len(class_ids)} for {num_images} images."
                 )
-            labels = torch.tensor(class_ids, device=pixel_values.device).expand(num_images)
+            labels = torch.tensor(class_ids, device=pixel_values.device).expand(num_images, *config.label_shape)
         expected = (num_images, config.latent_dim)
         if initial_latents is not None and tuple(initial_latents.shape) != expected:
             raise ValueError(f"`initial_latents` must have shape {expected}, got {tuple(initial_latents.shape)}.")
@@ -265,7 +266,7 @@ def _in_evaluation_mode(network: nn.Module | None) -> Iterator[None]:
 
 
 def save_inversion(
-    folder: Path, pipe: DCGANPipeline, images: Images | Sequence[Images], found: Inversion, class_ids: list[int] | None
+    folder: Path, pipe: DCGANPipeline, images: Images | Sequence[Images], found: Inversion, class_ids: list[Any] | None
 ) -> None:
     r"""
     Writes `latents.safetensors` (`latents` in the order of the images, and `class_labels` if available) and
@@ -280,8 +281,8 @@ def save_inversion(
             The given images.
         found ([`Inversion`]):
             Result of [`invert`].
-        class_ids (`list[int]`, *optional*):
-            Classes of the images.
+        class_ids (`list[int]` or `list[list[int]]`, *optional*):
+            Classes of the images, or values of all attributes.
     """
     labels = {} if class_ids is None else {"class_labels": torch.tensor(class_ids)}
     with replacing(folder / "latents.safetensors") as temporary:
@@ -321,13 +322,13 @@ def _nearest_random_latents(
     """Returns the random latents whose images are nearest to each image: `(num_images, num_restarts, latent_dim)`."""
     candidates = pipe.prepare_latents(search.num_candidates, generator)
     nearest = candidates.new_empty(len(pixel_values), search.num_restarts, candidates.shape[1])
-    for label in [None] if labels is None else labels.unique():
-        of_class: Any = slice(None) if label is None else labels == label
+    for label in [None] if labels is None else labels.unique(dim=0):
+        of_class: Any = slice(None) if label is None else (labels == label).reshape(-1, label.numel()).all(1)
         distances = torch.cat(
             [
                 torch.cdist(
                     pixel_values[of_class].flatten(1),
-                    _draw(pipe, chunk, None if label is None else label.expand(len(chunk))).flatten(1),
+                    _draw(pipe, chunk, None if label is None else label.expand(len(chunk), *label.shape)).flatten(1),
                 )
                 for chunk in candidates.split(max(1, MAX_PIXELS_PER_FORWARD // pipe.generator.config.image_size**2))
             ],
@@ -359,7 +360,7 @@ def _descend(
         optimizer.param_groups[0]["lr"] = search.learning_rate * (1 + math.cos(math.pi * step / search.num_steps)) / 2
         drawn = pipe.generator(
             latents[unfinished].flatten(0, 1).to(pipe.generator.dtype),
-            None if labels is None else labels[unfinished].repeat_interleave(num_restarts),
+            None if labels is None else labels[unfinished].repeat_interleave(num_restarts, dim=0),
         ).pixel_values.float()
         errors = _errors(drawn, pixel_values[unfinished])
         # The gradients of roots do not vanish with the errors. Vanishing ones would slow down Adam, as its averages

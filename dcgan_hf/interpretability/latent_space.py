@@ -240,7 +240,7 @@ def principal_directions(
     generator: DCGANGenerator,
     num_directions: int,
     num_latents: int = 2048,
-    class_label: int | None = None,
+    class_label: int | list[int] | None = None,
     seed: int = 0,
 ) -> Directions:
     r"""
@@ -255,8 +255,8 @@ def principal_directions(
             Number of directions, at most `latent_dim`.
         num_latents (`int`, *optional*, defaults to 2048):
             Number of latents to compute the components from.
-        class_label (`int`, *optional*):
-            Class of the images. Required if the generator is class-conditional.
+        class_label (`int` or `list[int]`, *optional*):
+            Class of the images, or value of each attribute. Required if the generator is class-conditional.
         seed (`int`, *optional*, defaults to 0):
             Seed of the latents.
 
@@ -271,7 +271,9 @@ def principal_directions(
     generator.eval()
     maps = []
     for chunk in latents.to(generator.device, generator.dtype).split(_CHUNK):
-        labels = None if class_label is None else torch.full((len(chunk),), class_label, device=chunk.device)
+        labels = None
+        if class_label is not None:
+            labels = torch.tensor(class_label, device=chunk.device).expand(len(chunk), *generator.config.label_shape)
         maps.append(generator.stem(chunk, labels).flatten(1).float().cpu())
     generator.train(was_training)
     features = torch.cat(maps)

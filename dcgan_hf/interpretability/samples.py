@@ -9,6 +9,7 @@ import torch
 
 from ..evaluation.features import ClassifierFeatures
 from ..flags import did_you_mean
+from ..inference.generate import labels_in_turn
 from ..pictures import to_bytes
 from ..pipeline_dcgan import DCGANPipeline
 from .attributes import Attributes, describe_attributes
@@ -29,8 +30,8 @@ class Subject:
             The model.
         latents (`torch.Tensor` of shape `(num_images, latent_dim)`):
             Latents of its samples.
-        class_labels (`list[int]` or `None`):
-            Classes of the samples, if the model is class-conditional.
+        class_labels (`list[int]`, `list[list[int]]` or `None`):
+            Classes of the samples, or values of all attributes, if the model is class-conditional.
         images (`torch.ByteTensor` of shape `(num_images, num_channels, height, width)`):
             Its samples.
         real_images (`torch.ByteTensor` of shape `(num_real_images, num_channels, height, width)` or `None`):
@@ -45,7 +46,7 @@ class Subject:
 
     pipe: DCGANPipeline
     latents: torch.Tensor
-    class_labels: list[int] | None
+    class_labels: list[Any] | None
     images: torch.Tensor
     real_images: torch.Tensor | None
     network: ClassifierFeatures | None
@@ -63,7 +64,8 @@ class Subject:
         labels: list[str] | None = None,
     ) -> "Subject":
         r"""
-        Generates samples, cycling through the classes of a class-conditional model, and predicts their labels.
+        Generates samples, of the classes of a class-conditional model in turn, or with values of its attributes as
+        often as in the training images, and predicts their labels.
 
         Args:
             pipe ([`DCGANPipeline`]):
@@ -90,15 +92,14 @@ class Subject:
             if name not in known:
                 near = did_you_mean(name, known)
                 raise ValueError(f"`labels={name}` is no label of the classifier.{near} Labels: {', '.join(known)}.")
-        num_classes = pipe.generator.config.num_classes
-        class_labels = [i % num_classes for i in range(num_images)] if num_classes else None
+        class_labels = labels_in_turn(pipe, num_images)
         latents = pipe.prepare_latents(num_images, torch.Generator().manual_seed(seed)).cpu()
         subject = cls(pipe, latents, class_labels, torch.empty(0), real_images, network, None, [])
         subject.images = subject.draw(latents)
         if network is not None:
             subject.attributes = describe_attributes(network, subject.images)
         if subject.attributes is not None:
-            subject.labels = labels or ([] if num_classes else _most_even(subject.attributes))
+            subject.labels = labels or ([] if class_labels else _most_even(subject.attributes))
             for name in subject.labels:
                 number = int(subject.attributes.has(name).sum())
                 if not 2 <= number <= num_images - 2:
@@ -107,15 +108,15 @@ class Subject:
                     )
         return subject
 
-    def labels_of(self, start: int, stop: int) -> list[int] | None:
+    def labels_of(self, start: int, stop: int) -> list[Any] | None:
         """Returns the classes of a range of samples, in the format of the pipeline."""
         return None if self.class_labels is None else self.class_labels[start:stop]
 
-    def classes_of(self, indices: torch.Tensor) -> list[int] | None:
+    def classes_of(self, indices: torch.Tensor) -> list[Any] | None:
         """Returns the classes of chosen samples, in the format of the pipeline."""
         return None if self.class_labels is None else [self.class_labels[i] for i in indices.tolist()]
 
-    def draw(self, latents: torch.Tensor, class_labels: list[int] | None = None) -> torch.Tensor:
+    def draw(self, latents: torch.Tensor, class_labels: list[Any] | None = None) -> torch.Tensor:
         """Generates images from latents, as a `torch.ByteTensor`. Classes default to those of the samples."""
         labels: Any = self.labels_of(0, len(latents)) if class_labels is None else class_labels
         (images,) = self.pipe(latents=latents, class_labels=labels, output_type="pt", return_dict=False)

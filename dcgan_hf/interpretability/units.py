@@ -193,7 +193,8 @@ def most_effective_units(
     inputs = pipe.prepare_latents(len(latents), latents=latents).to(generator.dtype)
     labels = None
     if class_labels is not None:
-        labels = torch.tensor(pipe.get_class_ids(class_labels), device=inputs.device).expand(len(latents))
+        labels = torch.tensor(pipe.get_class_ids(class_labels), device=inputs.device)
+        labels = labels.expand(len(latents), *generator.config.label_shape)
     factors = torch.ones(width, device=inputs.device, dtype=inputs.dtype)
     was_training = generator.training
     generator.eval()

@@ -7,6 +7,7 @@ import re
 import torch
 import torch.nn.functional as F
 
+from ..inference.generate import labels_in_turn
 from ..pipeline_dcgan import DCGANPipeline
 from .latent_space import Directions
 
@@ -43,8 +44,7 @@ def describe_directions(pipe: DCGANPipeline, directions: Directions) -> list[str
         "Towards glasses (8 %)".
     """
     latents = pipe.prepare_latents(_NUM_SAMPLES, torch.Generator().manual_seed(0)).cpu()
-    num_classes = pipe.generator.config.num_classes
-    class_labels = [i % num_classes for i in range(_NUM_SAMPLES)] if num_classes else None
+    class_labels = labels_in_turn(pipe, _NUM_SAMPLES)
     changes = []
     for name in directions.names:
         ends = directions.move(latents, name, [-_DISTANCE, _DISTANCE]).unbind(1)

@@ -13,7 +13,6 @@ Makes the films on the first page: how a model learned to draw the same images, 
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from dcgan_hf.data.seeding import seeded_generator
 from dcgan_hf.interpretability.latent_space import interpolate
 from dcgan_hf.model_folder import ARGUMENTS_FILE, SAMPLES_FOLDER
 from dcgan_hf.pictures import GRID_LINE, image_grid
+from dcgan_hf.training.samples import SampleGrid
 
 
 ROWS = 4
@@ -49,16 +49,19 @@ def walk(run: Path) -> list[PIL.Image.Image]:
     pipe = DCGANPipeline.from_pretrained(run)
     pipe.set_progress_bar_config(disable=True)
     args, config = json.loads((run / ARGUMENTS_FILE).read_text()), pipe.generator.config
-    columns = config.num_classes or math.isqrt(args["eval_batch_size"])
     shape = (args["eval_batch_size"], config.latent_dim)
-    first = torch.randn(shape, generator=seeded_generator(args["seed"], "samples", 0))[: columns * ROWS]
-    labels = torch.arange(len(first)) % config.num_classes if config.num_classes else None
+    latents = torch.randn(shape, generator=seeded_generator(args["seed"], "samples", 0))
+    grid = SampleGrid(latents, config, args["seed"])
+    first = latents[: grid.columns * ROWS]
+    labels = None if grid.class_labels is None else grid.class_labels[: len(first)]
     stops = [first, *torch.randn(3, *first.shape, generator=torch.Generator().manual_seed(0)), first]
     frames = []
     for start, end in zip(stops, stops[1:]):
         paths = torch.stack([interpolate(a, b, num_steps=STEPS_OF_A_PATH + 1)[:-1] for a, b in zip(start, end)])
         for i in range(STEPS_OF_A_PATH):
-            frames.append(image_grid(pipe(latents=paths[:, i], class_labels=labels).images, columns).convert("RGB"))
+            frames.append(
+                image_grid(pipe(latents=paths[:, i], class_labels=labels).images, grid.columns).convert("RGB")
+            )
     return frames
 
 

@@ -61,6 +61,21 @@ def test_it_needs_labels():
         DCGANForImageClassification(config())
 
 
+@pytest.mark.parametrize(
+    "condition", [{"num_classes": 10}, {"attributes": {"hair": ["red", "grey"], "smile": ["no"]}}]
+)
+def test_a_conditional_discriminator_becomes_a_classifier_of_other_labels(condition, tmp_path):
+    discriminator = DCGANDiscriminator(config(**condition))
+    discriminator.save_pretrained(tmp_path / "discriminator")
+    names = {0: "cat", 1: "dog"}
+    model = DCGANForImageClassification.from_pretrained(tmp_path / "discriminator", id2label=names)
+    model.eval().save_pretrained(tmp_path / "classifier")
+    loaded = DCGANForImageClassification.from_pretrained(tmp_path / "classifier")
+    pixel_values = torch.rand(2, 1, 16, 16)
+    assert torch.equal(loaded(pixel_values).logits, model(pixel_values).logits) and loaded.config.id2label == names
+    assert discriminator.config.num_classes  # of the discriminator, unchanged
+
+
 @pytest.mark.parametrize("num_classes", [0, 10])
 def test_the_trainer_and_the_pipeline(hub, token, tmp_path, num_classes):
     discriminator = DCGANDiscriminator(config(num_classes=num_classes, id2label=NAMES if num_classes else None))

@@ -13,15 +13,16 @@ from dcgan_hf.export import export_onnx
 from dcgan_hf.model_folder import remove_stale_files
 from dcgan_hf.publishing.upload import publish_pipeline
 
+from ..pipelines.test_attributes import make_attribute_pipeline
 from ..pipelines.test_pipeline_dcgan import make_pipeline
 from ..publishing.test_model_card import assert_without_gaps, code_of
 from ..train_utils import ROOT, run_command
 from .test_super_resolution import make_generator
 
 
-@pytest.mark.parametrize("num_classes", [0, 3])
-def test_the_graph_draws_what_the_generator_draws(num_classes, caplog, capfd):
-    generator = make_pipeline(num_classes=num_classes).generator.train()
+@pytest.mark.parametrize("has_attributes", [False, True])
+def test_the_graph_draws_what_the_generator_draws(has_attributes, caplog, capfd):
+    generator = (make_attribute_pipeline() if has_attributes else make_pipeline()).generator.train()
     exported = export_onnx(generator)
     assert generator.training
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -29,8 +30,8 @@ def test_the_graph_draws_what_the_generator_draws(num_classes, caplog, capfd):
     generator.eval()
     for batch_size in (1, 2, 70):
         inputs = {"latents": torch.randn(batch_size, 8)}
-        if num_classes:
-            inputs["class_labels"] = torch.arange(batch_size) % num_classes
+        if has_attributes:  # a single class is in the model that is published below
+            inputs["class_labels"] = torch.stack([torch.arange(batch_size) % size - 1 for size in (4, 3, 2)], 1)
         torch.testing.assert_close(
             exported(**inputs).pixel_values, generator(**inputs).pixel_values, atol=1e-5, rtol=0
         )

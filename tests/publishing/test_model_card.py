@@ -18,6 +18,7 @@ from dcgan_hf.publishing.card import render_model_card
 from dcgan_hf.publishing.upload import publish_pipeline
 from dcgan_hf.training.recipes import arguments_from_recipe
 
+from ..pipelines.test_attributes import make_attribute_pipeline
 from ..pipelines.test_pipeline_dcgan import make_pipeline
 from ..train_utils import ROOT, SCRIPTS, train_here
 
@@ -141,21 +142,26 @@ def test_examples_are_what_the_card_says(hub, token, tmp_path):
     assert PIL.Image.open(tmp_path / "1.png").tobytes() == image.tobytes()
 
 
-@pytest.mark.parametrize("num_classes", [0, 3])
-def test_the_code_runs(hub, token, num_classes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind, number", [("unconditional", 16), ("classes", 3), ("attributes", 16)])
+def test_the_code_runs(hub, token, kind, number, tmp_path, monkeypatch):
     """Runs the code with dcgan_hf here, and without it in a separate process."""
-    make_pipeline(num_classes=num_classes).push_to_hub("org/dcgan")
+    pipe = make_pipeline(num_classes=3 if kind == "classes" else 0)
+    if kind == "attributes":
+        pipe = make_attribute_pipeline(num_channels=3)
+    pipe.push_to_hub("org/dcgan")
     blocks = code_of(hub.files("org/dcgan")["README.md"].decode())
     assert len(blocks) == 4
     monkeypatch.chdir(tmp_path)
     names = {}
     for code in blocks:
         exec(code, names)
-    assert len(names["images"]) == (num_classes or 16)
+    assert len(names["images"]) == number
     assert names["pixel_values"].shape == (4, 3, 16, 16) and names["features"].shape == (1, 16)
     assert (tmp_path / "image.png").is_file()
     without = [code for code in blocks if "from dcgan_hf" not in code]
     assert len(without) == 3
+    if kind == "classes":  # differs from attributes in a literal
+        return
     code = "import sys; sys.modules['dcgan_hf'] = None\n" + "\n".join(without)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=dict(os.environ))
 

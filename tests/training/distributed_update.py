@@ -16,10 +16,10 @@ from dcgan_hf.training.losses import LOSSES, PenaltyWeights
 from dcgan_hf.training.updates import GAN, UPDATE_STRATEGIES, Batch
 
 
-def make_networks(norm_type):
+def make_networks(norm_type, attributes):
     torch.manual_seed(0)
     common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
-    common["initializer"] = "xavier_uniform"
+    common |= {"initializer": "xavier_uniform", "attributes": attributes}
     return (
         DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train(),
         DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train(),
@@ -39,13 +39,13 @@ class PlainAccelerator:
     backward = staticmethod(lambda loss, **kwargs: loss.backward(**kwargs))
 
 
-def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminator_steps=1):
+def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminator_steps=1, attributes=None):
     options = {"loss": LOSSES["bce"], "penalties": penalties, "augmentations": ["color", "translation"]}
     options["discriminator_steps"] = discriminator_steps
-    networks = make_networks(norm_type)
+    networks = make_networks(norm_type, attributes)
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
     gan = GAN(accelerator, *accelerator.prepare(*networks, *optimizers), **options)
-    networks = make_networks(norm_type)
+    networks = make_networks(norm_type, attributes)
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
     alone = GAN(PlainAccelerator(), *networks, *optimizers, **options)
 
@@ -64,10 +64,21 @@ def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminato
     for _ in range(3):
         pixel_values = torch.rand(num_micro_batches, 8, 1, 16, 16, generator=generator) * 2 - 1
         latents = torch.randn(num_micro_batches, 8, 6, generator=generator)
+        labels = None
+        if attributes is not None:
+            sizes = torch.tensor([len(values) + 1 for values in attributes.values()])
+            numbers = torch.rand(num_micro_batches, 8, len(sizes), generator=generator)
+            labels = (numbers * sizes).long() - 1  # -1 is missing
         augmentation = torch.rand(num_micro_batches, 2, 8, NUM_RANDOM_NUMBERS, generator=generator)
         shares = torch.rand(num_micro_batches, 8, generator=generator)
         batches = [
-            Batch(pixel_values[i, own], latents[i, own], None, augmentation[i][:, own], shares[i, own])
+            Batch(
+                pixel_values[i, own],
+                latents[i, own],
+                None if labels is None else labels[i, own],
+                augmentation[i][:, own],
+                shares[i, own],
+            )
             for i in range(num_micro_batches)
         ]
         UPDATE_STRATEGIES[name](gan, batches)
@@ -75,7 +86,7 @@ def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminato
             Batch(
                 pixel_values[part].flatten(0, 1),
                 latents[part].flatten(0, 1),
-                None,
+                None if labels is None else labels[part].flatten(0, 1),
                 augmentation[part].transpose(0, 1).flatten(1, 2),
                 shares[part].flatten(0, 1),
             )
@@ -108,6 +119,10 @@ def main():
             accelerator.free_memory()
             gc.collect()
     run(accelerator, "alternating", "group", 4, PenaltyWeights(r1=1.0), discriminator_steps=2)
+    accelerator.free_memory()
+    gc.collect()
+    attributes = {"hair": ["red", "grey"], "smile": ["no", "yes"], "age": ["10", "20", "30"]}
+    run(accelerator, "alternating", "none", 1, PenaltyWeights(), attributes=attributes)
     accelerator.free_memory()
     gc.collect()
     print(f"rank {accelerator.process_index} done", file=sys.stderr)

@@ -18,11 +18,13 @@ def make_gan(
     mixed_precision="no",
     lr=0.1,
     use_bias=False,
+    attributes=None,
 ):
     torch.manual_seed(0)
     common = {"image_size": 16, "hidden_size": 8, "num_channels": 1, "num_groups": 4, "norm_type": norm_type}
     # Xavier's initialisation gives gradients well above rounding.
     common |= {"num_classes": num_classes, "initializer": "xavier_uniform", "use_bias": use_bias}
+    common["attributes"] = attributes
     generator = DCGANGenerator(DCGANGeneratorConfig(**common, latent_dim=6)).train()
     discriminator = DCGANDiscriminator(DCGANDiscriminatorConfig(**common)).train()
     accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)

@@ -6,11 +6,12 @@ Actions of the demo's buttons. The functions take and return values of Gradio co
 """
 
 import io
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -49,13 +50,29 @@ def new_seeds(number: int) -> int | list[int]:
     return seeds if number > 1 else seeds[0]
 
 
-def _class_id(pipe: DCGANPipeline, class_name: str | None) -> int | None:
-    names = list(pipe.generator.config.id2label.values())
-    if not names:
+# A class, or values of all attributes, as pipelines take them. Not a list, so that results can be cached.
+Labels: TypeAlias = int | tuple[tuple[int, ...]] | None
+
+
+def _labels_of(pipe: DCGANPipeline, class_name: str | None, further: tuple[str, ...]) -> Labels:
+    """Returns the labels for the values of dropdowns: the class, or the first attribute and the further ones."""
+    config = pipe.generator.config
+    attributes = config.attributes or {"class": [*config.id2label.values()]}
+    if not config.num_classes:
         return None
-    if class_name is None or class_name not in names:
-        raise refuse(f"Unknown class {class_name!r}. Choose one of: {', '.join(names)}.")
-    return pipe.get_class_ids(class_name)[0]
+    ids, given = [], (class_name, *further)[: len(attributes)]
+    for (attribute_name, names), name in itertools.zip_longest(attributes.items(), given):
+        if name is None or name not in names:
+            raise refuse(f"Unknown {attribute_name} {name!r}. Choose one of: {', '.join(names)}.")
+        ids.append(names.index(name))
+    return pipe.get_class_ids(class_name)[0] if config.attributes is None else (tuple(ids),)
+
+
+def _label_tensor(pipe: DCGANPipeline, labels: Labels, pixel_values: torch.Tensor) -> torch.Tensor | None:
+    if labels is None:
+        return None
+    ids = torch.tensor(pipe.get_class_ids(labels), device=pixel_values.device)
+    return ids.expand(len(pixel_values), *pipe.generator.config.label_shape)
 
 
 def _draw_latents(
@@ -73,12 +90,17 @@ def _draw_latents(
     return latents, [f"seed {number}" for number in seeds]
 
 
-def _draw_images(pipe: DCGANPipeline, latents: torch.Tensor, class_id: int | None) -> list[PIL.Image.Image]:
-    return [enlarge(image) for image in pipe(latents=latents, class_labels=class_id, return_dict=False)[0]]
+def _draw_images(pipe: DCGANPipeline, latents: torch.Tensor, labels: Labels) -> list[PIL.Image.Image]:
+    return [enlarge(image) for image in pipe(latents=latents, class_labels=labels, return_dict=False)[0]]
 
 
 def sample(
-    pipe: DCGANPipeline, num_images: int, seed: int | None, truncation: float, class_name: str | None = None
+    pipe: DCGANPipeline,
+    num_images: int,
+    seed: int | None,
+    truncation: float,
+    class_name: str | None = None,
+    *further: str,
 ) -> list[tuple[PIL.Image.Image, str]]:
     r"""
     Generates images from consecutive seeds.
@@ -92,8 +114,8 @@ def sample(
             Seed of the first image. The seed of each following image is larger by 1.
         truncation (`float`):
             Bound on the absolute values of the latents; 0 disables truncation.
-        class_name (`str`, *optional*):
-            Class of the images, if the model has classes.
+        class_name, further (`str`, *optional*):
+            Class of the images, or values of all attributes in their order, if the model has classes or attributes.
 
     Returns:
         `list[tuple[PIL.Image.Image, str]]`: the enlarged images, with captions.
@@ -101,9 +123,9 @@ def sample(
     Raises:
         gr.Error: if the seed is missing or the class unknown.
     """
-    class_id = _class_id(pipe, class_name)
+    labels = _labels_of(pipe, class_name, further)
     latents, captions = _draw_latents(pipe, seed, truncation, num_images)
-    return list(zip(_draw_images(pipe, latents, class_id), captions))
+    return list(zip(_draw_images(pipe, latents, labels), captions))
 
 
 def walk(
@@ -114,6 +136,7 @@ def walk(
     method: Literal["spherical", "linear"],
     truncation: float,
     class_name: str | None = None,
+    *further: str,
 ) -> tuple[str, list[PIL.Image.Image]]:
     r"""
     Interpolates in latent space between the images of two seeds.
@@ -131,8 +154,8 @@ def walk(
             See [`interpolate`].
         truncation (`float`):
             Bound on the absolute values of both latents; 0 disables truncation.
-        class_name (`str`, *optional*):
-            Class of the images, if the model has classes.
+        class_name, further (`str`, *optional*):
+            Class of the images, or values of all attributes in their order, if the model has classes or attributes.
 
     Returns:
         `tuple[str, list[PIL.Image.Image]]`: path of a GIF that plays the images forwards and backwards in a loop, and
@@ -141,9 +164,9 @@ def walk(
     Raises:
         gr.Error: if a seed is missing or the class unknown.
     """
-    class_id = _class_id(pipe, class_name)
+    labels = _labels_of(pipe, class_name, further)
     (start,), (end,) = (_draw_latents(pipe, seed, truncation)[0] for seed in (start_seed, end_seed))
-    images = _draw_images(pipe, interpolate(start, end, num_frames, method), class_id)
+    images = _draw_images(pipe, interpolate(start, end, num_frames, method), labels)
     there_and_back = [*images, *images[-2:0:-1]]
     file = io.BytesIO()
     images[0].save(
@@ -166,6 +189,7 @@ def move(
     seed: int | None,
     truncation: float,
     class_name: str | None = None,
+    *further: str,
 ) -> list[tuple[PIL.Image.Image, str]]:
     r"""
     Moves samples along a direction in latent space.
@@ -179,7 +203,7 @@ def move(
             Name of the direction.
         distance (`float`):
             Distance to move, negative for the opposite direction.
-        num_images, seed, truncation, class_name:
+        num_images, seed, truncation, class_name, further:
             See [`sample`].
 
     Returns:
@@ -188,10 +212,10 @@ def move(
     Raises:
         gr.Error: if the seed is missing or the class unknown.
     """
-    class_id = _class_id(pipe, class_name)
+    labels = _labels_of(pipe, class_name, further)
     latents, captions = _draw_latents(pipe, seed, truncation, num_images)
     moved = directions.move(latents, name, [distance])[:, 0]
-    return list(zip(_draw_images(pipe, moved, class_id), captions))
+    return list(zip(_draw_images(pipe, moved, labels), captions))
 
 
 def _prepare_picture(pipe: DCGANPipeline, picture: PIL.Image.Image) -> torch.Tensor:
@@ -210,6 +234,7 @@ def find(
     picture: PIL.Image.Image | None,
     num_steps: int,
     class_name: str | None = None,
+    *further: str,
 ) -> Iterator[tuple[PIL.Image.Image, PIL.Image.Image, str]]:
     r"""
     Searches for the generated image that is closest to a picture, for at most `SEARCH_SECONDS`. Closing the iterator
@@ -222,8 +247,8 @@ def find(
             Picture of any size.
         num_steps (`int`):
             Maximum number of search steps, see [`SearchArguments`].
-        class_name (`str`, *optional*):
-            Class of the picture, if the model has classes.
+        class_name, further (`str`, *optional*):
+            Class of the picture, or values of all attributes in their order, if the model has classes or attributes.
 
     Yields:
         `tuple[PIL.Image.Image, PIL.Image.Image, str]`: the picture as the networks see it, the closest image so far,
@@ -234,11 +259,11 @@ def find(
     """
     if picture is None:
         raise refuse("Upload a picture first.")
-    class_id, given = _class_id(pipe, class_name), _to_image(pipe, _prepare_picture(pipe, picture))
+    labels, given = _labels_of(pipe, class_name, further), _to_image(pipe, _prepare_picture(pipe, picture))
     start = torch.Generator().manual_seed(0)  # identical results for all visitors
     search = SearchArguments(num_steps=num_steps, target_psnr=_GOOD_PSNR)
     stops_at = time.monotonic() + SEARCH_SECONDS
-    with closing(follow_inversion(pipe, picture, class_id, search, start, _STEPS_BETWEEN_RESULTS)) as results:
+    with closing(follow_inversion(pipe, picture, labels, search, start, _STEPS_BETWEEN_RESULTS)) as results:
         for found in results:
             nearness = f"{found.psnr.item():.1f} dB (30 dB corresponds to an error of 3 % of the value range)"
             is_late = time.monotonic() > stops_at
@@ -249,36 +274,40 @@ def find(
 
 
 def search_on_accelerator(
-    pipe: DCGANPipeline, picture: PIL.Image.Image | None, num_steps: int, class_name: str | None = None
+    pipe: DCGANPipeline,
+    picture: PIL.Image.Image | None,
+    num_steps: int,
+    class_name: str | None = None,
+    *further: str,
 ) -> Iterator[tuple[PIL.Image.Image, PIL.Image.Image, str]]:
     """Searches like [`find`] on an accelerator, if there is one, where the networks stay."""
     if torch.accelerator.is_available():
         pipe.to(torch.accelerator.current_accelerator())
-    yield from find(pipe, picture, num_steps, class_name)
+    yield from find(pipe, picture, num_steps, class_name, *further)
 
 
 @torch.no_grad()
-def scores_of_samples(pipe: DCGANPipeline, class_id: int | None) -> torch.Tensor:
-    """Returns the discriminator's scores of 256 images that a model generates, of one class if it has classes."""
+def scores_of_samples(pipe: DCGANPipeline, labels: Labels) -> torch.Tensor:
+    """Returns the discriminator's scores of 256 images that a model generates, with these labels."""
     start = torch.Generator().manual_seed(0)
-    images = pipe(_NUM_COMPARED, class_labels=class_id, generator=start, output_type="pt", return_dict=False)[0]
-    return _scores(pipe, pipe.image_processor.normalize(images), class_id)
+    images = pipe(_NUM_COMPARED, class_labels=labels, generator=start, output_type="pt", return_dict=False)[0]
+    return _scores(pipe, pipe.image_processor.normalize(images), labels)
 
 
-def _scores(pipe: DCGANPipeline, pixel_values: torch.Tensor, class_id: int | None) -> torch.Tensor:
-    class_labels = None if class_id is None else torch.full((len(pixel_values),), class_id, device=pixel_values.device)
+def _scores(pipe: DCGANPipeline, pixel_values: torch.Tensor, labels: Labels) -> torch.Tensor:
     with torch.no_grad():
-        logits = pipe.discriminator(pixel_values, class_labels).logits
+        logits = pipe.discriminator(pixel_values, _label_tensor(pipe, labels, pixel_values)).logits
     return logits.float().flatten(1).mean(1).cpu() if logits.ndim > 1 else logits.float().cpu()  # mean over patches
 
 
 def explain(
     pipe: DCGANPipeline,
-    compared: Callable[[int | None], torch.Tensor],
+    compared: Callable[[Labels], torch.Tensor],
     picture: PIL.Image.Image | None,
     seed: int | None,
     method: Method,
     class_name: str | None = None,
+    *further: str,
 ) -> tuple[str, PIL.Image.Image, PIL.Image.Image]:
     r"""
     Explains the discriminator's score of an image by attributing it to pixels. What a score means depends on the loss
@@ -289,15 +318,15 @@ def explain(
         pipe ([`DCGANPipeline`]):
             The model, which must have a discriminator.
         compared (`Callable`):
-            Function that returns the scores of samples of a class, see [`scores_of_samples`].
+            Function that returns the scores of samples of a class or with values of attributes, see [`scores_of_samples`].
         picture (`PIL.Image.Image`, *optional*):
             Picture to judge. Defaults to the image generated from `seed`.
         seed (`int`, *optional*):
             Seed of the image, if there is no picture.
         method (`str`):
             See [`attribute`].
-        class_name (`str`, *optional*):
-            Class of the picture, if the model has classes.
+        class_name, further (`str`, *optional*):
+            Class of the picture, or values of all attributes in their order, if the model has classes or attributes.
 
     Returns:
         `tuple[str, PIL.Image.Image, PIL.Image.Image]`: the score; the picture as the discriminator sees it; the same
@@ -306,20 +335,21 @@ def explain(
     Raises:
         gr.Error: if picture and seed are both missing, if the picture cannot be used, or if the class is unknown.
     """
-    class_id = _class_id(pipe, class_name)
+    labels = _labels_of(pipe, class_name, further)
     if picture is None:
         latents, _ = _draw_latents(pipe, seed, truncation=0)
-        (images,) = pipe(latents=latents, class_labels=class_id, output_type="pt", return_dict=False)
+        (images,) = pipe(latents=latents, class_labels=labels, output_type="pt", return_dict=False)
         pixel_values = pipe.image_processor.normalize(images)
     else:
         pixel_values = _prepare_picture(pipe, picture)
-    (score,) = _scores(pipe, pixel_values, class_id).tolist()
-    lower = (compared(class_id) < score).float().mean().item()
+    (score,) = _scores(pipe, pixel_values, labels).tolist()
+    lower = (compared(labels) < score).float().mean().item()
     told = f"{score:+.2f}, higher than the scores of {lower:.0%} of {_NUM_COMPARED} images that this model generates"
-    class_labels = None if class_id is None else torch.tensor([class_id], device=pixel_values.device)
-    attributions = attribute(pipe.discriminator, pixel_values, method, class_labels)
+    attributions = attribute(pipe.discriminator, pixel_values, method, _label_tensor(pipe, labels, pixel_values))
+    attributes = pipe.generator.config.attributes or {"class": []}
+    kinds = ", ".join(f"{name} {value!r}" for name, value in zip(attributes, (class_name, *further)))
     return (
-        told if class_name is None else f"{told} of class {class_name!r}",
+        told if class_name is None else f"{told} of {kinds}",
         _to_image(pipe, pixel_values),
         enlarge(_color(pixel_values[0], attributions[0])),
     )

@@ -169,8 +169,13 @@ def _truncation() -> gr.Dropdown:
 
 
 def _classes(pipe: DCGANPipeline) -> list[gr.Dropdown]:
-    """Returns a dropdown of the classes, or nothing if the model has none."""
-    names = list(pipe.generator.config.id2label.values())
+    """Returns a dropdown of the classes, one for each attribute, or nothing if the model has none."""
+    config = pipe.generator.config
+    if config.attributes is not None:
+        (values,) = pipe.draw_class_ids(1, torch.Generator().manual_seed(0))  # that training images have together
+        named = zip(config.attributes.items(), values)
+        return [gr.Dropdown(names, value=names[value], label=name) for (name, names), value in named]
+    names = list(config.id2label.values())
     return [gr.Dropdown(names, value=names[0], label="Class")] if names else []
 
 

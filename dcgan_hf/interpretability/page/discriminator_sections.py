@@ -3,6 +3,7 @@
 """Sections of an explanation page on the discriminator and on training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -132,7 +133,7 @@ def signed_maps(attributions: torch.Tensor) -> list[PIL.Image.Image]:
 
 
 @torch.no_grad()
-def _logits(discriminator: DCGANDiscriminator, images: torch.Tensor, class_labels: list[int] | None) -> np.ndarray:
+def _logits(discriminator: DCGANDiscriminator, images: torch.Tensor, class_labels: list[Any] | None) -> np.ndarray:
     was_training = discriminator.training
     discriminator.eval()
     labels = None if class_labels is None else torch.tensor(class_labels, device=discriminator.device)
