@@ -84,17 +84,16 @@ def measurements(output_dir: Path) -> Run:
     return Run(distances, round(seconds, 1))
 
 
-def ladder_table(runs: dict[str, list[Run]]) -> str:
-    """Mean and standard deviation over the seeds, one row per rung, as a table in Markdown."""
-    number = max(len(run.distances) for of_rung in runs.values() for run in of_rung)
+def ladder_table(record: dict[str, Any]) -> str:
+    """Mean and standard deviation of a record's distances over the seeds, one row per rung, as a table in Markdown."""
+    number = max(len(run) for runs in record["distances"].values() for run in runs)
     rows = []
-    for name, of_rung in runs.items():
+    for name, runs in record["distances"].items():
         cells = [
             f"{statistics.mean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
-            for values in zip(*(run.distances for run in of_rung))
+            for values in zip(*runs)
         ]
-        seconds = statistics.mean(run.seconds for run in of_rung)
-        rows.append([name, *cells, f"{seconds:.0f}", str(len(of_rung))])
+        rows.append([name, *cells, f"{statistics.mean(record['seconds'][name]):.0f}", str(len(runs))])
     return markdown_table(["", *(f"{i + 1}/{number}" for i in range(number)), "seconds", "seeds"], rows)
 
 
@@ -138,7 +137,7 @@ def main(argv: list[str]) -> None:
                 for what in Run._fields
             }
             write_record(facts | measured, output_dir / "ladder.json")
-    print(ladder_table(finished))
+    print(ladder_table(measured))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def render_table(record: Any, part: str | None) -> str:
     if part in PARTS:
         return PARTS[part](record[part])
     if "distances" in record:
-        return ladder_table(record["distances"])
+        return ladder_table(record)
     if "times_chance" in record:
         return understanding_table(record)
     table = record[part] if part else record
