@@ -11,14 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..configuration_attributes import SEPARATOR, labels_of
 from ..evaluation.features import ClassifierFeatures
 from ..evaluation.images import features_of
 
 
 # Group of all labels of a classifier with exclusive classes.
 CLASS_GROUP = "class"
-# Separates attribute and value in a label: "hair_color: red".
-_SEPARATOR = ": "
 
 
 @dataclass
@@ -66,14 +65,14 @@ class Attributes:
             return {CLASS_GROUP: self.names}
         groups: dict[str, list[str]] = {}
         for name in self.names:
-            group, separator, value = name.partition(_SEPARATOR)
+            group, separator, value = name.partition(SEPARATOR)
             if separator:
                 groups.setdefault(group, []).append(value)
         return groups
 
     def group_of(self, name: str) -> str:
         """Returns the group of a label, or the label itself if it belongs to none."""
-        return name.partition(_SEPARATOR)[0] if self.is_multi_label else CLASS_GROUP
+        return name.partition(SEPARATOR)[0] if self.is_multi_label else CLASS_GROUP
 
     def value(self, group: str) -> np.ndarray:
         r"""
@@ -114,7 +113,7 @@ class Attributes:
     def _columns(self, group: str) -> list[int]:
         if group not in self.groups:
             raise ValueError(f"`group` must be one of {list(self.groups)}, got {group!r}.")
-        start = f"{group}{_SEPARATOR}" if self.is_multi_label else ""
+        start = f"{group}{SEPARATOR}" if self.is_multi_label else ""
         return [i for i, name in enumerate(self.names) if name.startswith(start)]
 
 
@@ -145,6 +144,6 @@ def attribute_targets(labels: torch.Tensor, class_names: dict[str, list[str]]) -
         `tuple` of the names of all labels ("hair_color: red") and their targets, 0 or 1: `torch.FloatTensor` of shape
         `(num_images, num_labels)`.
     """
-    names = [f"{attribute}{_SEPARATOR}{name}" for attribute, classes in class_names.items() for name in classes]
+    names = list(labels_of(class_names).values())
     one_hot = [F.one_hot(column, len(classes)) for column, classes in zip(labels.T, class_names.values())]
     return names, torch.cat(one_hot, 1).float()
