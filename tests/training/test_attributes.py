@@ -13,7 +13,7 @@ from dcgan_hf import DCGANGeneratorConfig, DCGANPipeline, DCGANTrainer, DCGANTra
 from dcgan_hf.evaluation.arguments import EvaluationArguments
 from dcgan_hf.inference.generate import generate_images
 from dcgan_hf.training.failures import diversity
-from dcgan_hf.training.networks import fit_network
+from dcgan_hf.training.networks import make_networks
 from dcgan_hf.training.samples import SampleGrid
 from dcgan_hf.training.updates import UPDATE_STRATEGIES, Batch, discriminate
 
@@ -148,10 +148,11 @@ def test_given_networks_have_the_same_attributes_in_the_same_order():
         DCGANGeneratorConfig(image_size=16, attributes=dict(items))
         for items in (attributes.items(), reversed(attributes.items()))
     ]
-    network = DCGANPipeline.network_classes["generator"](configs[0])
-    assert fit_network(network, configs[0], None) is network
+    classes = tuple(DCGANPipeline.network_classes.values())
+    given = classes[0](configs[0]), torch.nn.Identity()
+    assert make_networks(given, (configs[0], configs[0]), classes)[0] is given[0]
     with pytest.raises(ValueError, match="has `attributes={'kind': .*, but arguments and images require {'side'"):
-        fit_network(network, configs[1], None)
+        make_networks(given, (configs[1], configs[1]), classes)
 
 
 @pytest.mark.parametrize("norm_type", ["none", "spectral"])
