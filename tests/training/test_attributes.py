@@ -131,7 +131,10 @@ def test_wrong_arguments(data, tmp_path):
         ),
         ({"label_column": ["kind", "kind"]}, r"`label_column` must not repeat a column, got \['kind', 'kind'\]"),
         ({"label_column": []}, "`label_column` must name at least one column"),
-        ({"label_column": COLUMNS, "class_conditional": False}, "has no effect without `class_conditional`"),
+        (
+            {"label_column": COLUMNS, "class_conditional": False},
+            "`label_column=kind shade side` has no effect without",
+        ),
         ({"label_column": 3}, "`label_column=3` must be a string"),
         ({"generator_config": {"attributes": {"a": ["x"]}}}, "must not contain \\['attributes'\\]"),
     ):
