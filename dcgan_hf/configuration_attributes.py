@@ -75,7 +75,7 @@ def read_combinations(counts: dict[str, int], sizes: list[int]) -> tuple[torch.T
                 f" {combination[:100]!r}."
             )
         if not 0 < count <= _MAX_COUNT:
-            raise ValueError(f"`combination_counts` must be positive, got {count} for {combination!r}.")
+            raise ValueError(f"`combination_counts` must be from 1 to 2^53, got {count} for {combination!r}.")
         rows.append((row, count))
     rows.sort()  # draws do not depend on the order in a file
     combinations, numbers = zip(*rows)
