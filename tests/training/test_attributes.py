@@ -140,6 +140,8 @@ def test_wrong_arguments(data, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             DCGANTrainingArguments(**(options | changes))
+    with pytest.raises(ValueError, match="`label_column`: a name must not be empty or contain ': ', got 'hair: x'"):
+        DCGANTrainingArguments(**options).network_configs(3, None, {"hair: x": ["a", "b"]})
     assert DCGANTrainingArguments(**options, label_column=["kind"]).label_column == "kind"
     with pytest.raises(ValueError, match="`label_column` must be a single column here, got kind side"):
         EvaluationArguments(dataset_name="x", label_column=["kind", "side"])
