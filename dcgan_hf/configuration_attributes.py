@@ -10,6 +10,10 @@ import torch
 MAX_ATTRIBUTES = 1_000
 MAX_COMBINATIONS = 1_000
 _MAX_COUNT = 2**53  # float64 holds all integers up to here
+_ID = "(-1|0|[1-9][0-9]{0,5})"
+_COMBINATION = re.compile(f"{_ID}( {_ID})*")
+# Images whose values are drawn at once: bounds the memory, and fits in a cache.
+_IMAGES_AT_ONCE = 256
 # Separates attribute and value in a label: "hair_color: red".
 SEPARATOR = ": "
 
@@ -67,15 +71,15 @@ def read_combinations(counts: dict[str, int], sizes: list[int]) -> tuple[torch.T
     rows = []
     for combination, count in counts.items():
         # As long as the largest number of classes has digits: strings of any length are not parsed.
-        words = combination.split(" ") if len(combination) <= 8 * len(sizes) else []
-        row = [int(word) for word in words if re.fullmatch("-1|0|[1-9][0-9]{0,5}", word)]
-        if len(words) != len(sizes) or len(row) != len(sizes) or any(map(int.__ge__, row, sizes)):
+        is_read = len(combination) <= 8 * len(sizes) and _COMBINATION.fullmatch(combination)
+        row = [int(word) for word in combination.split(" ")] if is_read else []
+        if len(row) != len(sizes) or any(map(int.__ge__, row, sizes)):
             raise ValueError(
                 f"`combination_counts` must be of one id per attribute, below {' '.join(map(str, sizes))} or -1, got"
                 f" {combination[:100]!r}."
             )
         if not 0 < count <= _MAX_COUNT:
-            raise ValueError(f"`combination_counts` must be positive, got {count} for {combination!r}.")
+            raise ValueError(f"`combination_counts` must be from 1 to 2^53, got {count} for {combination!r}.")
         rows.append((row, count))
     rows.sort()  # draws do not depend on the order in a file
     combinations, numbers = zip(*rows)
@@ -102,6 +106,9 @@ def complete_values(
     Returns:
         `torch.LongTensor` of shape `(batch_size, num_attributes)`: ids of values, at least 0.
     """
+    if len(values) > _IMAGES_AT_ONCE:
+        parts = zip(values.split(_IMAGES_AT_ONCE), numbers.split(_IMAGES_AT_ONCE))
+        return torch.cat([complete_values(*part, sizes, counts) for part in parts])
     numbers, values, given = numbers.double(), values.clone(), values >= 0
     uniform = (numbers * torch.tensor(sizes)).long()
     if counts is None:

@@ -141,8 +141,11 @@ def parse_classes(pipe: DCGANPipeline, labels: list[str]) -> list[Any]:
     if attributes is not None:
         values: dict[str, list[int | str]] = {}
         for label in labels:
-            name, separator, value = label.partition("=")
-            if not separator:
+            # A name may contain "=", too.
+            known = [name for name in attributes if label.startswith(f"{name}=")]
+            name = max(known, key=len, default=label.partition("=")[0])
+            value = label[len(name) + 1 :]
+            if "=" not in label:
                 example = next(f"{name}={values[0]}" for name, values in attributes.items())
                 raise ValueError(f"`class_labels={label}` must name an attribute and its value, such as {example}.")
             is_id = value.isdecimal() and value not in attributes.get(name, [])

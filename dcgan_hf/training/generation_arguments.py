@@ -115,8 +115,10 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
 
     def check_networks(self) -> None:
         for name in ("label_column", "class_names"):
-            if getattr(self, name) is not None and not self.class_conditional:
-                raise ValueError(f"`{name}={getattr(self, name)}` has no effect without `class_conditional`.")
+            value = getattr(self, name)
+            if value is not None and not self.class_conditional:
+                words = " ".join(value) if isinstance(value, list) else value
+                raise ValueError(f"`{name}={words}` has no effect without `class_conditional`.")
         _, discriminator_config = self.network_configs(self.num_channels or 3, None)
         self.check_discriminator(discriminator_config)
 

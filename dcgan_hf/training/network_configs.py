@@ -68,7 +68,9 @@ def make_config(name: str, value: str | dict[str, Any], config_class: Any, commo
     try:
         return config_class(**(common | fields))
     except (StrictDataclassError, ValueError) as error:  # the former wraps the errors of the validators
-        reason = str(error.__cause__ or error).replace("`image_size`", "`resolution`")
+        reason = str(error.__cause__ or error)
+        for field, argument in (("image_size", "resolution"), ("attributes", "label_column")):
+            reason = reason.replace(f"`{field}`", f"`{argument}`")
         raise ValueError(f"`{name}={json.dumps(fields)}`: {reason}" if fields else reason) from error
 
 

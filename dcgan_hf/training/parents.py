@@ -134,7 +134,9 @@ def _follow_checkpoint(args: Arguments, name: str | None, checkpoint: Path) -> A
         )
     if parent is None:
         return args
-    kept = names_where(type(args), on_resume="fixed") | {"pretrained_model_name_or_path", "resize_mode"}
+    # The parent may have named the columns of its attributes, too.
+    decided = {"pretrained_model_name_or_path", "resize_mode", "label_column"}
+    kept = names_where(type(args), on_resume="fixed") | decided
     followed = args.follow({name: before[name] for name in kept if name in before})
     followed.pretrained_model_name_or_path = parent
     return followed

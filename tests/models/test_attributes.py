@@ -80,9 +80,9 @@ def test_wrong_attributes(config_class, arguments, message):
         ({"0  1": 1}, "got '0  1'"),
         ({"0 1 " + "9" * 10_000: 1}, "got '0 1 9999"),
         ({"0 1 x": 1}, "got '0 1 x'"),
-        ({"0 1 3": 0}, "must be positive, got 0 for '0 1 3'"),
-        ({"0 1 3": -1}, "must be positive, got -1"),
-        ({"0 1 3": 10**30}, "must be positive, got 1000"),
+        ({"0 1 3": 0}, "must be from 1 to 2\\^53, got 0 for '0 1 3'"),
+        ({"0 1 3": -1}, "must be from 1 to 2\\^53, got -1"),
+        ({"0 1 3": 10**30}, "must be from 1 to 2\\^53, got 1000"),
         ({"0 1 3": 0.5}, "'combination_counts'"),
         ({"0 1 3": float("nan")}, "'combination_counts'"),
     ],
@@ -225,3 +225,13 @@ def test_missing_values_of_the_images_are_drawn_from_the_others():
 def test_without_counts_all_values_are_equally_frequent():
     found = frequencies(None, [-1, 1, -1])
     assert len(found) == 12 and all(share == pytest.approx(1 / 12, abs=0.01) for share in found.values())
+
+
+def test_draws_of_many_images_are_those_of_parts():
+    """Rows are drawn in portions, so that memory does not grow with images times combinations."""
+    numbers = torch.rand(600, 3)
+    labels = torch.full((600, 3), -1)
+    config = DCGANGeneratorConfig(attributes=ATTRIBUTES, combination_counts={"0 1 3": 7, "1 0 2": 2, "1 1 0": 4})
+    drawn = config.complete_labels(labels, numbers)
+    parts = [config.complete_labels(labels[:7], own) for own in numbers.split(7)[:-1]]
+    assert torch.equal(drawn[: len(parts) * 7], torch.cat(parts)) and len(drawn) == 600

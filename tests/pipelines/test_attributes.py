@@ -14,6 +14,7 @@ from dcgan_hf import (
     DCGANGeneratorConfig,
     DCGANPipeline,
 )
+from dcgan_hf.inference.generate import parse_classes
 
 from ..train_utils import run_command
 from .test_pipeline_dcgan import seeds
@@ -154,3 +155,10 @@ def test_generated_files_name_their_values(pipe, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             run_command("generate", *flags, tmp_path / "new", "--class_labels", *words)
+
+
+def test_names_from_the_command_line_may_contain_the_separator():
+    attributes = {"a": ["b=c", "1"], "a=b": ["c", "d"]}
+    pipe = DCGANPipeline(DCGANGenerator(DCGANGeneratorConfig(image_size=16, hidden_size=8, attributes=attributes)))
+    for words, ids in ((["a=b=d"], [[-1, 1]]), (["a=1", "a=b=0"], [[1, 0]]), (["a=0"], [[0, -1]])):
+        assert parse_classes(pipe, words) == ids

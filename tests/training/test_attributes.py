@@ -13,7 +13,7 @@ from dcgan_hf import DCGANGeneratorConfig, DCGANPipeline, DCGANTrainer, DCGANTra
 from dcgan_hf.evaluation.arguments import EvaluationArguments
 from dcgan_hf.inference.generate import generate_images
 from dcgan_hf.training.failures import diversity
-from dcgan_hf.training.networks import fit_network
+from dcgan_hf.training.networks import make_networks
 from dcgan_hf.training.samples import SampleGrid
 from dcgan_hf.training.updates import UPDATE_STRATEGIES, Batch, discriminate
 
@@ -131,12 +131,17 @@ def test_wrong_arguments(data, tmp_path):
         ),
         ({"label_column": ["kind", "kind"]}, r"`label_column` must not repeat a column, got \['kind', 'kind'\]"),
         ({"label_column": []}, "`label_column` must name at least one column"),
-        ({"label_column": COLUMNS, "class_conditional": False}, "has no effect without `class_conditional`"),
+        (
+            {"label_column": COLUMNS, "class_conditional": False},
+            "`label_column=kind shade side` has no effect without",
+        ),
         ({"label_column": 3}, "`label_column=3` must be a string"),
         ({"generator_config": {"attributes": {"a": ["x"]}}}, "must not contain \\['attributes'\\]"),
     ):
         with pytest.raises(ValueError, match=message):
             DCGANTrainingArguments(**(options | changes))
+    with pytest.raises(ValueError, match="`label_column`: a name must not be empty or contain ': ', got 'hair: x'"):
+        DCGANTrainingArguments(**options).network_configs(3, None, {"hair: x": ["a", "b"]})
     assert DCGANTrainingArguments(**options, label_column=["kind"]).label_column == "kind"
     with pytest.raises(ValueError, match="`label_column` must be a single column here, got kind side"):
         EvaluationArguments(dataset_name="x", label_column=["kind", "side"])
@@ -148,10 +153,11 @@ def test_given_networks_have_the_same_attributes_in_the_same_order():
         DCGANGeneratorConfig(image_size=16, attributes=dict(items))
         for items in (attributes.items(), reversed(attributes.items()))
     ]
-    network = DCGANPipeline.network_classes["generator"](configs[0])
-    assert fit_network(network, configs[0], None) is network
+    classes = tuple(DCGANPipeline.network_classes.values())
+    given = classes[0](configs[0]), torch.nn.Identity()
+    assert make_networks(given, (configs[0], configs[0]), classes)[0] is given[0]
     with pytest.raises(ValueError, match="has `attributes={'kind': .*, but arguments and images require {'side'"):
-        fit_network(network, configs[1], None)
+        make_networks(given, (configs[1], configs[1]), classes)
 
 
 @pytest.mark.parametrize("norm_type", ["none", "spectral"])

@@ -194,6 +194,8 @@ def test_attributes_of_a_parent(tmp_path):
     config = child.pipeline.generator.config
     assert config.attributes == {"kind": ["a", "b"], "size": ["huge", "large"]}
     assert config.combination_counts == {"0 1": 20, "1 0": 20}
+    resumed = train(tmp_path / "child", larger, resume=True, max_train_steps=3, learning_rate=1e-30)
+    assert resumed.args.label_column == ["kind", "size"]
     rows = DCGANPipeline.from_pretrained(tmp_path / "parent").generator.stem.class_embedding.weight  # a b large small
     expected = torch.stack([rows[0], rows[1], rows[2:].mean(0), rows[2]])
     torch.testing.assert_close(child.pipeline.generator.stem.class_embedding.weight, expected)
