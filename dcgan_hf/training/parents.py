@@ -85,6 +85,10 @@ def follow_parent(
                 " `pretrained_model_name_or_path` (in Python, `pipeline`)."
             )
         return args, None
+    if Path(name).is_dir() and Path(name).resolve() == Path(args.output_dir).resolve():
+        raise ValueError(
+            f"`output_dir={args.output_dir}` is the folder of the parent, which would be lost. Use another."
+        )
     if pipeline is None:
         pipeline = _load(pipeline_class, name, args.revision)
     for role, network_class in pipeline_class.network_classes.items():

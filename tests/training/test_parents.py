@@ -274,6 +274,8 @@ def test_wrong_use(tmp_path, monkeypatch, parent, hub, options, message):
 
 
 def test_wrong_use_in_python(tmp_path, parent):
+    with pytest.raises(ValueError, match="`output_dir=.*dcgan-cats` is the folder of the parent, which would be lost"):
+        train(parent, **{PARENT: f"{parent}/"}, overwrite_output_dir=True)
     pipe = DCGANPipeline.from_pretrained(parent)
     with pytest.raises(ValueError, match="`networks` must be a pair of modules. .*, pass it as `pipeline`"):
         DCGANTrainer(networks=pipe)
