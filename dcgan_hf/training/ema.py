@@ -31,16 +31,13 @@ class GeneratorEMA:
         half_life (`int`):
             Number of images after which the weight of a past generator has halved. Counting images makes it
             independent of batch size and number of processes (Karras et al., StyleGAN2, `ema_kimg`). Early on, it is
-            limited to a twentieth of the images so far, so that the untrained generator is soon forgotten
-            (StyleGAN2-ADA, `ema_rampup`).
-        ramps_up (`bool`, *optional*, defaults to `True`):
-            Whether the half-life is limited early on. A trained generator need not be forgotten.
+            limited to a twentieth of the images so far, so that the first generator is soon forgotten: an untrained
+            one (StyleGAN2-ADA, `ema_rampup`), or a parent, most of which would be left after a short run.
     """
 
-    def __init__(self, generator: nn.Module, half_life: int, ramps_up: bool = True):
+    def __init__(self, generator: nn.Module, half_life: int):
         self.generator = copy.deepcopy(generator).eval()
         self.half_life = half_life
-        self.ramps_up = ramps_up
 
     @torch.no_grad()
     def update(self, generator: nn.Module, num_images: int, num_images_seen: int) -> None:
@@ -58,8 +55,7 @@ class GeneratorEMA:
         source, target = generator.state_dict(), self.generator.state_dict()
         parameters = {name for name, _ in generator.named_parameters()}
         averaged = [name for name in target if name in parameters or name.endswith(("running_mean", "running_var"))]
-        half_life = min(self.half_life, _RAMP_UP * num_images_seen) if self.ramps_up else self.half_life
-        weight = 1 - 0.5 ** (num_images / half_life)
+        weight = 1 - 0.5 ** (num_images / min(self.half_life, _RAMP_UP * num_images_seen))
         torch._foreach_lerp_([target[name] for name in averaged], [source[name] for name in averaged], weight)
         for name in target.keys() - set(averaged):
             target[name].copy_(source[name])

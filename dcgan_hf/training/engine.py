@@ -109,8 +109,7 @@ class Engine:
             check_images_are_separate(not has_batch_norm(discriminator), "A penalty on gradients")
         if args.freeze_discriminator_layers is not None:
             freeze_layers(discriminator, args.freeze_discriminator_layers)
-        is_new = args.pretrained_model_name_or_path is None
-        self.ema = GeneratorEMA(generator, args.ema_half_life, ramps_up=is_new) if args.use_ema else None
+        self.ema = GeneratorEMA(generator, args.ema_half_life) if args.use_ema else None
         if accelerator.num_processes > 1 and device.type == "cuda":
             generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
             discriminator = nn.SyncBatchNorm.convert_sync_batchnorm(discriminator)
