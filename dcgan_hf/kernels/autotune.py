@@ -151,12 +151,12 @@ def _choose(
     shapes: Sequence[ConvolutionShape], batch_size: int, precisions: Sequence[str], has_winograd: bool, trains: bool
 ) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
     timings = Timings()
-    totals: dict[str, float] = {}
-    chosen: dict[str, dict[str, str]] = {}
+    totals = dict.fromkeys(precisions, 0.0)
+    chosen: dict[str, dict[str, str]] = {precision: {} for precision in precisions}
     with torch.random.fork_rng():
-        for precision in precisions:
-            totals[precision], chosen[precision] = 0.0, {}
-            for shape in shapes:
+        # Precisions take turns, so that a busy moment of the machine slows both.
+        for shape in shapes:
+            for precision in precisions:
                 ways = [way for way in shape.ways(DTYPES[precision]) if has_winograd or not way.startswith("winograd")]
                 if len(ways) == len(precisions) == 1:
                     continue
