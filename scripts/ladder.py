@@ -81,7 +81,7 @@ def measurements(output_dir: Path) -> Run:
     # Speeds leave out the time that evaluations and samples take.
     speeds = {0: math.inf} | {entry["step"]: entry["images_per_second"] for entry in entries if "epoch" in entry}
     seconds = sum(images_per_step * (end - start) / speeds[end] for start, end in pairwise(speeds))
-    return Run(distances, round(seconds, 1))
+    return Run(distances, round(seconds, 3))
 
 
 def ladder_table(record: dict[str, Any]) -> str:

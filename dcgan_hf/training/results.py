@@ -239,7 +239,7 @@ def write_results(
     results = {
         "steps": state.step,
         "epochs": state.epoch,
-        "seconds": round(state.seconds, 1),
+        "seconds": round(state.seconds, 3),
         "images_per_second": facts["num_images_seen"] / state.seconds,
         "hardware": describe_hardware(accelerator),
         "mixed_precision": accelerator.mixed_precision,
