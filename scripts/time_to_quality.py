@@ -2,17 +2,20 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Times training until the images are as good as those of the PyTorch tutorial's loop after some epochs.
+Times training until the images are as good as those of the PyTorch tutorial's loop after some epochs, or as a target.
 
     python scripts/time_to_quality.py --eval_features fashion-classifier
     python scripts/time_to_quality.py --eval_features fashion-classifier --loops ours strong --seeds 0
         --dataset_name /usr/share/datasets/fashion-mnist
     python scripts/time_to_quality.py --config faces --dataset_name ./faces --num_epochs 5
         --num_channels 3 --eval_features efficientnet-lite2
+    python scripts/time_to_quality.py --config scripts/speed_runs/fashion_mnist.yaml --target 2.2 --seeds 0 1 2 3 4
+        --eval_features fashion-classifier
 
-A loop is a recipe, by default that of `--config`, with changes. Each loop runs in a separate process, and the loops take turns. Run nothing else on the machine. Quality is the Fréchet
-distance of 10,000 images to the dataset's test images, in the features of a classifier, for example one trained by
-`dcgan train-classifier`. Only training is timed.
+A loop is a recipe, by default that of `--config`, with changes. Each loop runs in a separate process, and the loops
+take turns. With `--target`, the tutorial's loop is left out. Run nothing else on the machine. Quality is the Fréchet
+distance of `--num_samples` images to the dataset's test images, in the features of a classifier, for example one
+trained by `dcgan train-classifier`. Only training is timed.
 """
 
 import argparse
@@ -178,7 +181,7 @@ def compare(
     """
     Trains the tutorial's loop for all epochs and records its distance `--measurements` times per epoch. Per turn, the
     other loops train on half as many images and record their distance twice, up to the end of their training. They
-    then continue until they are as good as the tutorial's loop.
+    then continue until they are as good as the tutorial's loop. With `--target`, all that is done is the latter.
     """
     print(f"Seed {seed}")
     ours = {name: arguments_of(name, args, seed) for name in args.loops}
@@ -186,44 +189,43 @@ def compare(
         name: num_updates(loop, len(images)) * loop.train_batch_size * loop.discriminator_steps
         for name, loop in ours.items()
     }
-    runners = [
-        Runner(name, distance, args.num_samples, loop, images, seed)
-        for name, loop in ({"tutorial": None} | ours).items()
-    ]
-    tutorial, *others = runners
-    turn = len(images) // (4 * args.measurements)
+    target, turn = args.target, len(images) // (4 * args.measurements)
+    others = [Runner(name, distance, args.num_samples, loop, images, seed) for name, loop in ours.items()]
+    runners = others if target else [Runner("tutorial", distance, args.num_samples, None, images, seed), *others]
 
     def train(runner: Runner) -> None:
         if left := min(turn, images_seen[runner.name] - runner.trained):
             runner.train(left)
 
-    for _ in range(args.measurements * args.num_epochs):
-        tutorial.train(4 * turn)
-        for runner in others:
-            train(runner)
-            train(runner)
-    target = tutorial.curve[-1]["distance"]
+    if target is None:
+        for _ in range(args.measurements * args.num_epochs):
+            runners[0].train(4 * turn)
+            for runner in others:
+                train(runner)
+                train(runner)
+        target = runners[0].curve[-1]["distance"]
     for runner in others:
-        while runner.trained < images_seen[runner.name] and min(point["distance"] for point in runner.curve) > target:
+        while runner.trained < images_seen[runner.name] and all(point["distance"] > target for point in runner.curve):
             train(runner)
     for runner in runners:
         runner.finish(args.output_dir / f"{runner.name.replace(' ', '-')}-seed-{seed}.png")
-    return {"seed": seed, "curves": {runner.name: runner.curve for runner in runners}, "images_per_epoch": len(images)}
+    curves = {runner.name: runner.curve for runner in runners}
+    return {"seed": seed, "target": target, "curves": curves, "images_per_epoch": len(images)}
 
 
-def summarize(results: list[dict[str, Any]]) -> str:
-    """Returns a table: for each seed and loop, the first point that matches the tutorial's final quality."""
-    rows = []
+def quality_table(results: list[dict[str, Any]]) -> str:
+    """Returns a table: for each seed and loop, the first point that is as good as the target."""
+    columns, rows = ["seed", "loop", "epochs", "seconds", "distance"], []
     for result in results:
-        end = result["curves"]["tutorial"][-1]
         for name, curve in result["curves"].items():
-            reached = [point for point in curve if point["distance"] <= end["distance"]]
-            point = end if name == "tutorial" else reached[0] if reached else curve[-1]
-            epochs, share = point["images"] / result["images_per_epoch"], point["seconds"] / end["seconds"]
-            distance = f"{point['distance']:.2f}" + ("" if reached else " (not reached)")
-            cells = [str(result["seed"]), name, f"{epochs:.2f}", f"{point['seconds']:.0f}", f"{share:.2f}", distance]
-            rows.append(cells)
-    return markdown_table(["seed", "loop", "epochs", "seconds", "share of the tutorial's time", "distance"], rows)
+            reached = [point for point in curve if point["distance"] <= result["target"]]
+            point = curve[-1] if name == "tutorial" or not reached else reached[0]
+            distance = f"{point['distance']:.3g}" + ("" if reached else " (not reached)")
+            epochs = point["images"] / result["images_per_epoch"]
+            rows.append([str(result["seed"]), name, f"{epochs:.2f}", f"{point['seconds']:.0f}", distance])
+            if "tutorial" in result["curves"]:
+                rows[-1].append(f"{point['seconds'] / result['curves']['tutorial'][-1]['seconds']:.3f}")
+    return markdown_table([*columns, "share of the tutorial's time"][: len(rows[0])], rows)
 
 
 def load_images(args: argparse.Namespace, split: str) -> torch.Tensor:
@@ -244,6 +246,7 @@ def main(argv: list[str]) -> None:
         "--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops to compare with the tutorial's."
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--target", type=float, help="Distance to reach (default: the tutorial's after all epochs).")
     parser.add_argument("--num_epochs", type=int, default=4, help="Number of epochs of the tutorial's loop.")
     parser.add_argument(
         "--measurements", type=int, default=2, help="Number of measurements per epoch of the tutorial's loop."
@@ -274,7 +277,7 @@ def main(argv: list[str]) -> None:
             results.append(compare(args, images, distance, seed))
             content = {"features": network.name, "num_samples": args.num_samples, "results": results}
             write_record(facts | content, args.output_dir / "results.json")
-    print("\n" + summarize(results))
+    print("\n" + quality_table(results))
 
 
 if __name__ == "__main__":

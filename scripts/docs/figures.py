@@ -33,6 +33,7 @@ from benchmarks.startup import startup_table  # noqa: E402
 from benchmarks.super_resolution import super_resolution_table  # noqa: E402
 from check_understanding import understanding_table  # noqa: E402
 from ladder import ladder_table  # noqa: E402
+from time_to_quality import quality_table  # noqa: E402
 
 from dcgan_hf.benchmarks.records import markdown_table  # noqa: E402
 from dcgan_hf.benchmarks.training import training_table  # noqa: E402
@@ -123,6 +124,8 @@ def render_table(record: Any, part: str | None) -> str:
         return PARTS[part](record[part])
     if "distances" in record:
         return ladder_table(record)
+    if "results" in record:
+        return quality_table(record["results"])
     if "times_chance" in record:
         return understanding_table(record)
     table = record[part] if part else record

@@ -77,15 +77,28 @@ def test_time_to_quality(tmp_path, capsys):
             folder = tmp_path / "images" / split / str(i % 2)
             folder.mkdir(parents=True, exist_ok=True)
             PIL.Image.fromarray(rng.integers(0, 256, (32, 32), np.uint8)).save(folder / f"{i}.png")
-    flags = ["--dataset_name", tmp_path / "images", "--seeds", "3", "--num_epochs", "1", "--num_samples", "40"]
-    flags += ["--eval_features", save_classifier(tmp_path / "classifier"), "--loops", "strong"]
-    time_to_quality.main([*map(str, flags), "--output_dir", str(tmp_path / "out")])
-    output = capsys.readouterr().out
-    curves = json.loads((tmp_path / "out" / "results.json").read_text())["results"][0]["curves"]
+    features = save_classifier(tmp_path / "classifier")
+
+    def measure(*flags):
+        common = ["--dataset_name", tmp_path / "images", "--seeds", "3", "--num_epochs", "1", "--num_samples", "40"]
+        common += ["--eval_features", features, "--loops", "strong", "--output_dir", tmp_path / "out"]
+        time_to_quality.main([*map(str, common), *flags])
+        (result,) = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
+        return result, capsys.readouterr().out
+
+    result, output = measure()
+    curves = result["curves"]
     assert [point["images"] for point in curves["tutorial"]] == [512, 1024]
     assert [point["images"] for point in curves["strong"]][:2] == [128, 256]
-    assert "| 3 | tutorial | 1.00 |" in output and "| 3 | strong | " in output
+    assert result["target"] == curves["tutorial"][-1]["distance"]
+    assert "| 3 | tutorial | 1.00 |" in output and "| 3 | strong | " in output and "share" in output
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"strong-seed-3.png", "tutorial-seed-3.png"}
+
+    # Without the tutorial's loop, the same training goes on until it has reached the target.
+    target = curves["strong"][0]["distance"]
+    result, output = measure("--target", str(target))
+    assert [(point["images"], point["distance"]) for point in result["curves"]["strong"]] == [(128, target)]
+    assert list(result["curves"]) == ["strong"] and "share" not in output
 
 
 def test_the_networks_of_the_plain_loops_are_the_tutorials():
