@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -10,13 +9,20 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANGenerator, DCGANGeneratorConfig
+from dcgan_hf import (
+    DCGANDiscriminator,
+    DCGANDiscriminatorConfig,
+    DCGANGenerator,
+    DCGANGeneratorConfig,
+    DCGANTrainingArguments,
+)
 from dcgan_hf.benchmarks.loops import plain_networks
+from dcgan_hf.training.recipes import arguments_from_recipe
 
-from ..train_utils import save_classifier
+from ..train_utils import SCRIPTS, save_classifier
 
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+sys.path.insert(0, str(SCRIPTS))
 import benchmark  # noqa: E402
 import time_to_quality  # noqa: E402
 from benchmarks.loops import article_in_keras_loop  # noqa: E402
@@ -99,6 +105,12 @@ def test_time_to_quality(tmp_path, capsys):
     result, output = measure("--target", str(target))
     assert [(point["images"], point["distance"]) for point in result["curves"]["strong"]] == [(128, target)]
     assert list(result["curves"]) == ["strong"] and "share" not in output
+
+
+@pytest.mark.parametrize("path", sorted((SCRIPTS / "speed_runs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_speed_runs_make_sense(path):
+    args = arguments_from_recipe(DCGANTrainingArguments, path)
+    assert args.max_train_steps and not args.class_conditional  # like the tutorial's loop
 
 
 def test_the_networks_of_the_plain_loops_are_the_tutorials():
