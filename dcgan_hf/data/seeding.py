@@ -26,6 +26,7 @@ PURPOSES = {
     "faces": 9,
     "combinations": 10,
     "attributes": 11,
+    "wrong labels": 12,
 }
 
 

@@ -83,6 +83,26 @@ def to_inputs(images: torch.Tensor) -> torch.Tensor:
     return to_pixel_values(images).contiguous(memory_format=torch.channels_last)
 
 
+def wrong_labels(class_labels: torch.Tensor, numbers: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    r"""
+    Returns labels with another class or, for several attributes, with another value of one of those that are known. An
+    image without any known value keeps its label.
+
+    Args:
+        class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`):
+            The images' labels, -1 for a missing value.
+        numbers (`torch.Tensor` of shape `(batch_size, 1 + num_attributes)`):
+            Random numbers in [0, 1): for the value, and for the choice of the attribute.
+        sizes (`list[int]`):
+            Number of values of each attribute.
+    """
+    labels = class_labels.view(len(class_labels), -1)
+    chosen = numbers[:, 1:].masked_fill(labels < 0, -1).argmax(1, keepdim=True)
+    values, number = labels.gather(1, chosen), torch.tensor(sizes, device=labels.device)[chosen]
+    others = (values + 1 + (numbers[:, :1] * (number - 1)).long()) % number
+    return labels.scatter(1, chosen, torch.where(values < 0, values, others)).view_as(class_labels)
+
+
 def prepare_batches(
     raw_batches: list[dict[str, torch.Tensor]],
     step: int,
@@ -91,6 +111,7 @@ def prepare_batches(
     random_flip: bool = False,
     augments: bool = False,
     interpolates: bool = False,
+    label_sizes: list[int] | None = None,
 ) -> list[Batch]:
     r"""
     Normalises the images of a step, mirrors some if requested, and draws latents and random numbers.
@@ -110,6 +131,8 @@ def prepare_batches(
             Whether to draw random numbers for the augmentation of the discriminator's inputs.
         interpolates (`bool`, *optional*, defaults to `False`):
             Whether to draw random numbers for interpolations between real and generated images.
+        label_sizes (`list[int]`, *optional*):
+            Number of values of each attribute, to draw [`wrong_labels`].
     """
     numbers = StepNumbers(raw_batches, step, shard)
     latents = numbers.latents(sample_latents)
@@ -119,6 +142,8 @@ def prepare_batches(
         augmentation = numbers.uniform("augmentation", 2, NUM_RANDOM_NUMBERS)
     if interpolates:
         interpolation = numbers.uniform("interpolation")
+    if label_sizes:
+        mismatches = numbers.uniform("wrong labels", 1 + len(label_sizes))
 
     batches = []
     for i, raw_batch in enumerate(raw_batches):
@@ -127,5 +152,7 @@ def prepare_batches(
             batch.augmentation = augmentation[i].transpose(0, 1)
         if interpolates:
             batch.interpolation = interpolation[i]
+        if label_sizes:
+            batch.wrong_labels = wrong_labels(raw_batch["class_labels"], mismatches[i], label_sizes)
         batches.append(batch)
     return batches

@@ -140,6 +140,7 @@ class GenerationTask:
             self.args.random_flip,
             augments=bool(self.augmentations),
             interpolates=self.args.gradient_penalty is not None,
+            label_sizes=self.generator_config.label_sizes if self.args.matching_aware else None,
         )
 
     def trains_discriminator(self, step: int) -> bool:

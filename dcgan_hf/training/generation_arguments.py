@@ -63,6 +63,14 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         group="Loss",
         on_card=True,
     )
+    matching_aware: bool = flag(
+        False,
+        "Teach the discriminator to reject real images with a wrong label, too, so that generated images show what was"
+        " asked for. For `class_conditional` networks.",
+        group="Loss",
+        on_card=True,
+        part="update",
+    )
     discriminator_steps: int = flag(
         1,
         "Number of discriminator updates per generator update, each on new images.",
@@ -114,9 +122,9 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
             self.check_networks()
 
     def check_networks(self) -> None:
-        for name in ("label_column", "class_names"):
+        for name in ("label_column", "class_names", "matching_aware"):
             value = getattr(self, name)
-            if value is not None and not self.class_conditional:
+            if value and not self.class_conditional:
                 words = " ".join(value) if isinstance(value, list) else value
                 raise ValueError(f"`{name}={words}` has no effect without `class_conditional`.")
         _, discriminator_config = self.network_configs(self.num_channels or 3, None)
@@ -145,11 +153,11 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
             raise ValueError(
                 "`update_strategy=one_stage` requires one logit per image. Use a discriminator without `patchwise`."
             )
-        for name in PENALTIES:
-            if getattr(self, name) is not None:
+        for name in (*PENALTIES, "matching_aware"):
+            if getattr(self, name):
                 raise ValueError(
                     f"`{name}` requires `update_strategy=alternating` or `simultaneous`: `one_stage` takes the"
-                    " generator's gradient from the discriminator's, which the penalty changes."
+                    " generator's gradient from the discriminator's, which other terms of its loss change."
                 )
 
     def network_configs(

@@ -80,6 +80,8 @@ class Batch:
             Random numbers in [0, 1) for the augmentation of real and generated images.
         interpolation (`torch.Tensor` of shape `(batch_size,)`, *optional*):
             Random numbers in [0, 1) for the penalty at interpolations between real and generated images.
+        wrong_labels (`torch.LongTensor` of the shape of `class_labels`, *optional*):
+            Labels that the real images do not have, for a discriminator that is aware of matching.
     """
 
     pixel_values: torch.Tensor
@@ -87,6 +89,7 @@ class Batch:
     class_labels: torch.Tensor | None = None
     augmentation: torch.Tensor | None = None
     interpolation: torch.Tensor | None = None
+    wrong_labels: torch.Tensor | None = None
 
     @property
     def generator_inputs(self) -> tuple[torch.Tensor | None, ...]:
@@ -252,16 +255,19 @@ def discriminate(
     fake: torch.Tensor,
     class_labels: torch.Tensor | None = None,
     interpolation: torch.Tensor | None = None,
+    wrong_labels: torch.Tensor | None = None,
     in_one_call: bool = False,
 ) -> Discrimination:
     """
-    Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`].
+    Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`]. With
+    wrong labels, the loss is the mean of that of generated images and that of real images with the wrong labels (Reed et
+    al., 2016, https://huggingface.co/papers/1605.05396, algorithm 1).
 
     `in_one_call` does so at once, if no score depends on other images: the weights are normalised and read once instead
     of twice. It is slower if another loss of the generated images alone is differentiated, too.
     """
 
-    def score(pixel_values: torch.Tensor) -> torch.Tensor:
+    def score(pixel_values: torch.Tensor, class_labels: torch.Tensor | None = class_labels) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
 
     weights = gan.penalties
@@ -275,7 +281,10 @@ def discriminate(
         real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
     else:
         real_logits, fake_logits = score(real), score(fake)
-    loss = loss_without_penalties = gan.loss.discriminator(real_logits, fake_logits)
+    loss = gan.loss.discriminator(real_logits, fake_logits)
+    if wrong_labels is not None:
+        loss = (loss + gan.loss.discriminator(real_logits, score(real, wrong_labels))) / 2
+    loss_without_penalties = loss
     if weights.r1:
         loss = loss + weights.r1 * zero_centered_penalty(real_logits, real)
     if weights.r2:
@@ -297,7 +306,7 @@ def _scores_each_image_alone(gan: GAN) -> bool:
 def _discriminate_batch(gan: GAN, batch: Batch, fake: torch.Tensor, in_one_call: bool) -> Discrimination:
     real = _augment(gan, batch, batch.pixel_values, is_real=True)
     fake = _augment(gan, batch, fake, is_real=False)
-    return discriminate(gan, real, fake, batch.class_labels, batch.interpolation, in_one_call)
+    return discriminate(gan, real, fake, batch.class_labels, batch.interpolation, batch.wrong_labels, in_one_call)
 
 
 def _augment(gan: GAN, batch: Batch, pixel_values: torch.Tensor, is_real: bool) -> torch.Tensor:

@@ -78,6 +78,7 @@ def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminato
                 None if labels is None else labels[i, own],
                 augmentation[i][:, own],
                 shares[i, own],
+                None if labels is None else labels.roll(1, 1)[i, own],
             )
             for i in range(num_micro_batches)
         ]
@@ -89,6 +90,7 @@ def run(accelerator, name, norm_type, num_micro_batches, penalties, discriminato
                 None if labels is None else labels[part].flatten(0, 1),
                 augmentation[part].transpose(0, 1).flatten(1, 2),
                 shares[part].flatten(0, 1),
+                None if labels is None else labels.roll(1, 1)[part].flatten(0, 1),
             )
             for part in torch.arange(num_micro_batches).chunk(discriminator_steps)
         ]

@@ -2,17 +2,22 @@
 
 import itertools
 import json
+from collections import Counter
 
 import datasets
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dcgan_hf import DCGANGeneratorConfig, DCGANPipeline, DCGANTrainer, DCGANTrainingArguments
 from dcgan_hf.evaluation.arguments import EvaluationArguments
 from dcgan_hf.inference.generate import generate_images
+from dcgan_hf.training.batches import wrong_labels
 from dcgan_hf.training.failures import diversity
+from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.networks import make_networks
 from dcgan_hf.training.samples import SampleGrid
 from dcgan_hf.training.updates import UPDATE_STRATEGIES, Batch, discriminate
@@ -67,11 +72,10 @@ def train(output_dir, dataset_name, **changes):
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(data, tmp_path):
-    train(tmp_path / "whole", data[0], max_train_steps=8, gradient_accumulation_steps=2)
-    train(tmp_path / "parts", data[0], max_train_steps=4, gradient_accumulation_steps=2)
-    train(
-        tmp_path / "parts", data[0], max_train_steps=8, gradient_accumulation_steps=2, resume_from_checkpoint="latest"
-    )
+    flags = {"gradient_accumulation_steps": 2, "matching_aware": True}
+    train(tmp_path / "whole", data[0], max_train_steps=8, **flags)
+    train(tmp_path / "parts", data[0], max_train_steps=4, **flags)
+    train(tmp_path / "parts", data[0], max_train_steps=8, resume_from_checkpoint="latest", **flags)
     for name in ("checkpoint-8", "generator"):
         assert fingerprint(tmp_path / "parts" / name) == fingerprint(tmp_path / "whole" / name)
     grids = [(tmp_path / run / "samples" / "step-0000008.png").read_bytes() for run in ("whole", "parts")]
@@ -174,6 +178,50 @@ def test_labels_go_with_their_images_when_both_are_scored_at_once(norm_type):
     for strategy in UPDATE_STRATEGIES.values():
         statistics = strategy(gan, [Batch(real, torch.randn(6, gan.generator.config.latent_dim), labels)])
         assert all(value.isfinite() for value in statistics.values())
+
+
+@given(
+    labels=st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 3), st.integers(-1, 0)), min_size=1),
+    seed=st.integers(0, 2**32),
+)
+def test_wrong_labels_differ_in_one_known_value(labels, seed):
+    labels, sizes = torch.tensor(labels), [2, 4, 2]
+    numbers = torch.rand(len(labels), 4, generator=torch.Generator().manual_seed(seed))
+    wrong = wrong_labels(labels, numbers, sizes)
+    differ = wrong != labels
+    assert torch.equal(differ.sum(1), (labels >= 0).any(1).long())
+    assert (labels[differ] >= 0).all() and (wrong < torch.tensor(sizes)).all()
+    assert torch.equal(wrong < 0, labels < 0)
+    classes = labels[:, 1].clamp(min=0)
+    wrong = wrong_labels(classes, numbers[:, :2], [4])
+    assert (wrong != classes).all() and wrong.min() >= 0 and wrong.max() < 4
+
+
+def test_wrong_values_are_equally_frequent():
+    numbers = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0))
+    wrong = wrong_labels(torch.tensor([[1, 0]]).expand(4000, 2), numbers, [4, 2])
+    counts = Counter(map(tuple, wrong.tolist()))
+    assert counts.keys() == {(0, 0), (2, 0), (3, 0), (1, 1)}
+    assert all(abs(counts[row] - expected) < 150 for row, expected in zip([(0, 0), (1, 1)], [667, 2000]))
+
+
+@pytest.mark.parametrize("loss", ["bce", "relativistic"])
+def test_the_loss_of_a_discriminator_that_is_aware_of_matching(loss):
+    gan = make_gan("none", attributes={"kind": ["a", "b", "c"], "side": ["d", "e"]})
+    gan.loss = LOSSES[loss]
+    real, fake = torch.rand(2, 4, 1, 16, 16) * 2 - 1
+    labels = torch.tensor([[0, 1], [2, -1], [1, 0], [0, 0]])
+    wrong = torch.tensor([[1, 1], [0, -1], [1, 1], [0, 1]])
+    pairs = ((real, labels), (fake, labels), (real, wrong))
+    logits = [gan.discriminator(images, asked_for).logits for images, asked_for in pairs]
+    result = discriminate(gan, real, fake, labels, wrong_labels=wrong)
+    expected = (gan.loss.discriminator(*logits[:2]) + gan.loss.discriminator(logits[0], logits[2])) / 2
+    torch.testing.assert_close(result.loss, expected)
+    torch.testing.assert_close(result.loss_without_penalties, expected)
+    if loss == "bce":  # Reed et al., 2016, algorithm 1
+        probabilities = [logit.sigmoid() for logit in logits]
+        reed = probabilities[0].log() + ((1 - probabilities[2]).log() + (1 - probabilities[1]).log()) / 2
+        torch.testing.assert_close(result.loss, -reed.mean())
 
 
 def test_diversity_compares_images_with_the_same_values():

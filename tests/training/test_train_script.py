@@ -390,6 +390,11 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
         ({"max_train_samples": 9, "streaming": True}, "`max_train_samples=9` is not supported with `streaming`"),
         ({"max_train_samples": 40}, "The dataset has 40 images, which do not fill a batch of 64"),
         ({"class_names": "a"}, "`class_names=a` has no effect without `class_conditional`"),
+        ({"matching_aware": True}, "`matching_aware=True` has no effect without `class_conditional`"),
+        (
+            {"matching_aware": True, "class_conditional": True, "update_strategy": "one_stage"} | NO_NORM,
+            "`matching_aware` requires `update_strategy=alternating` or `simultaneous`",
+        ),
         ({"class_names": "a", "class_conditional": True}, "a different name for each of the 10 classes"),
         ({"diff_augment": "colour"}, 'Choose from: .* Did you mean "color"'),
         (
