@@ -406,7 +406,7 @@ def test_classes_are_called_as_the_flags_say(tmp_path):
             {"r1_penalty": 1, "gradient_penalty": 10} | NO_NORM,
             "pulls the norms of the discriminator's gradients towards 1",
         ),
-        ({"r1_penalty": 1, "update_strategy": "one_stage"} | NO_NORM, "which the penalty changes"),
+        ({"r1_penalty": 1, "update_strategy": "one_stage"} | NO_NORM, "which other terms of its loss change"),
         ({"loss": "wasserstein"}, "`loss=wasserstein` requires a discriminator with bounded gradients"),
         ({"discriminator_steps": 2, "update_strategy": "simultaneous"}, "requires `update_strategy=alternating`"),
         (
