@@ -85,8 +85,8 @@ def to_inputs(images: torch.Tensor) -> torch.Tensor:
 
 def wrong_labels(class_labels: torch.Tensor, numbers: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     r"""
-    Returns labels with another class or, for several attributes, with another value of one of those that are known. An
-    image without any known value keeps its label.
+    Returns a different class for each image. With several attributes, a single value is different: that of a known
+    attribute, chosen at random. An image without known values keeps its label.
 
     Args:
         class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`):

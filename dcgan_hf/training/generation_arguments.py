@@ -65,8 +65,8 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     )
     matching_aware: bool = flag(
         False,
-        "Teach the discriminator to reject real images with a wrong label, too, so that generated images show what was"
-        " asked for. For `class_conditional` networks.",
+        "Also teach the discriminator to reject real images with a wrong label, so that generated images follow their"
+        " labels. Needs `class_conditional`.",
         group="Loss",
         on_card=True,
         part="update",
@@ -124,7 +124,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     def check_networks(self) -> None:
         for name in ("label_column", "class_names", "matching_aware"):
             value = getattr(self, name)
-            if value and not self.class_conditional:
+            if value not in (None, False) and not self.class_conditional:
                 words = " ".join(value) if isinstance(value, list) else value
                 raise ValueError(f"`{name}={words}` has no effect without `class_conditional`.")
         _, discriminator_config = self.network_configs(self.num_channels or 3, None)
@@ -154,7 +154,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 "`update_strategy=one_stage` requires one logit per image. Use a discriminator without `patchwise`."
             )
         for name in (*PENALTIES, "matching_aware"):
-            if getattr(self, name):
+            if getattr(self, name) not in (None, False):
                 raise ValueError(
                     f"`{name}` requires `update_strategy=alternating` or `simultaneous`: `one_stage` takes the"
                     " generator's gradient from the discriminator's, which other terms of its loss change."

@@ -81,7 +81,7 @@ class Batch:
         interpolation (`torch.Tensor` of shape `(batch_size,)`, *optional*):
             Random numbers in [0, 1) for the penalty at interpolations between real and generated images.
         wrong_labels (`torch.LongTensor` of the shape of `class_labels`, *optional*):
-            Labels that the real images do not have, for a discriminator that is aware of matching.
+            Labels that do not match the real images, for a matching-aware discriminator.
     """
 
     pixel_values: torch.Tensor
@@ -260,14 +260,14 @@ def discriminate(
 ) -> Discrimination:
     """
     Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`]. With
-    wrong labels, the loss is the mean of that of generated images and that of real images with the wrong labels (Reed et
-    al., 2016, https://huggingface.co/papers/1605.05396, algorithm 1).
+    wrong labels, the loss is the mean of two: real images against generated ones, and against the same real images with
+    wrong labels (Reed et al., 2016, https://huggingface.co/papers/1605.05396, algorithm 1).
 
     `in_one_call` does so at once, if no score depends on other images: the weights are normalised and read once instead
     of twice. It is slower if another loss of the generated images alone is differentiated, too.
     """
 
-    def score(pixel_values: torch.Tensor, class_labels: torch.Tensor | None = class_labels) -> torch.Tensor:
+    def score(pixel_values: torch.Tensor) -> torch.Tensor:
         return gan.discriminator(pixel_values, class_labels).logits
 
     weights = gan.penalties
@@ -283,7 +283,8 @@ def discriminate(
         real_logits, fake_logits = score(real), score(fake)
     loss = gan.loss.discriminator(real_logits, fake_logits)
     if wrong_labels is not None:
-        loss = (loss + gan.loss.discriminator(real_logits, score(real, wrong_labels))) / 2
+        wrong_logits = gan.discriminator(real, wrong_labels).logits
+        loss = (loss + gan.loss.discriminator(real_logits, wrong_logits)) / 2
     loss_without_penalties = loss
     if weights.r1:
         loss = loss + weights.r1 * zero_centered_penalty(real_logits, real)

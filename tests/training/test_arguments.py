@@ -179,6 +179,11 @@ def test_class_names_reach_both_networks():
         assert config.num_classes == 2 and config.id2label == {0: "cat", 1: "dog"}
 
 
+def test_empty_class_names_are_refused_without_classes():
+    with pytest.raises(ValueError, match="`class_names=` has no effect without `class_conditional`"):
+        DCGANTrainingArguments(class_names=[])
+
+
 @pytest.mark.parametrize("arguments_class", [DCGANTrainingArguments, DCGANSuperResolutionTrainingArguments])
 def test_every_argument_has_a_help_text_and_is_json(arguments_class):
     args = arguments_class()
