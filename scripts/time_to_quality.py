@@ -9,8 +9,8 @@ Times training until the images are as good as those of the PyTorch tutorial's l
         --dataset_name /usr/share/datasets/fashion-mnist
     python scripts/time_to_quality.py --config faces --dataset_name ./faces --num_epochs 5
         --num_channels 3 --eval_features efficientnet-lite2
-    python scripts/time_to_quality.py --config scripts/speed_runs/fashion_mnist.yaml --target 2.2 --seeds 0 1 2 3 4
-        --eval_features fashion-classifier
+    python scripts/time_to_quality.py --config scripts/speed_runs/faces.yaml --dataset_name ./faces --target 1000
+        --num_channels 3 --eval_features efficientnet-lite2
 
 A loop is a recipe, by default that of `--config`, with changes. Each loop runs in a separate process, and the loops
 take turns. With `--target`, the tutorial's loop is left out. Run nothing else on the machine. Quality is the Fréchet
@@ -181,7 +181,8 @@ def compare(
     """
     Trains the tutorial's loop for all epochs and records its distance `--measurements` times per epoch. Per turn, the
     other loops train on half as many images and record their distance twice, up to the end of their training. They
-    then continue until they are as good as the tutorial's loop. With `--target`, all that is done is the latter.
+    then continue until they are as good as the tutorial's loop. With `--target`, the other loops train alone, until
+    they have reached it.
     """
     print(f"Seed {seed}")
     ours = {name: arguments_of(name, args, seed) for name in args.loops}
@@ -191,19 +192,21 @@ def compare(
     }
     target, turn = args.target, len(images) // (4 * args.measurements)
     others = [Runner(name, distance, args.num_samples, loop, images, seed) for name, loop in ours.items()]
-    runners = others if target else [Runner("tutorial", distance, args.num_samples, None, images, seed), *others]
+    runners = others
 
     def train(runner: Runner) -> None:
         if left := min(turn, images_seen[runner.name] - runner.trained):
             runner.train(left)
 
     if target is None:
+        tutorial = Runner("tutorial", distance, args.num_samples, None, images, seed)
+        runners = [tutorial, *others]
         for _ in range(args.measurements * args.num_epochs):
-            runners[0].train(4 * turn)
+            tutorial.train(4 * turn)
             for runner in others:
                 train(runner)
                 train(runner)
-        target = runners[0].curve[-1]["distance"]
+        target = tutorial.curve[-1]["distance"]
     for runner in others:
         while runner.trained < images_seen[runner.name] and all(point["distance"] > target for point in runner.curve):
             train(runner)
