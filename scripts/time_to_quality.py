@@ -216,13 +216,18 @@ def compare(
     return {"seed": seed, "target": target, "curves": curves, "images_per_epoch": len(images)}
 
 
+def as_good(result: dict[str, Any], name: str) -> dict[str, float] | None:
+    """Returns the first point of a loop's curve that is as good as the target."""
+    return next((point for point in result["curves"][name] if point["distance"] <= result["target"]), None)
+
+
 def quality_table(results: list[dict[str, Any]]) -> str:
-    """Returns a table: for each seed and loop, the first point that is as good as the target."""
+    """Returns a table: for each seed and loop, the first point that is as good as the target, else the last."""
     columns, rows = ["seed", "loop", "epochs", "seconds", "distance"], []
     for result in results:
         for name, curve in result["curves"].items():
-            reached = [point for point in curve if point["distance"] <= result["target"]]
-            point = curve[-1] if name == "tutorial" or not reached else reached[0]
+            reached = as_good(result, name)
+            point = curve[-1] if name == "tutorial" or reached is None else reached
             distance = f"{point['distance']:.3g}" + ("" if reached else " (not reached)")
             epochs = point["images"] / result["images_per_epoch"]
             rows.append([str(result["seed"]), name, f"{epochs:.2f}", f"{point['seconds']:.0f}", distance])
@@ -278,7 +283,13 @@ def main(argv: list[str]) -> None:
 
         for seed in args.seeds:
             results.append(compare(args, images, distance, seed))
-            content = {"features": network.name, "num_samples": args.num_samples, "results": results}
+            reached = {name: [as_good(result, name) for result in results] for name in args.loops}
+            content = {
+                "features": network.name,
+                "num_samples": args.num_samples,
+                "results": results,
+                "seconds": {name: [point["seconds"] for point in points if point] for name, points in reached.items()},
+            }
             write_record(facts | content, args.output_dir / "results.json")
     print("\n" + quality_table(results))
 
