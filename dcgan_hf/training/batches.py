@@ -85,8 +85,8 @@ def to_inputs(images: torch.Tensor) -> torch.Tensor:
 
 def wrong_labels(class_labels: torch.Tensor, numbers: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     r"""
-    Returns a different class for each image. With several attributes, a single value is different: that of a known
-    attribute, chosen at random. An image without known values keeps its label.
+    Returns a different class for each image. With several attributes, a single value is different: that of an attribute
+    chosen at random among those that are known and have other values. Without one, an image keeps its label.
 
     Args:
         class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`):
@@ -97,8 +97,9 @@ def wrong_labels(class_labels: torch.Tensor, numbers: torch.Tensor, sizes: list[
             Number of values of each attribute.
     """
     labels = class_labels.view(len(class_labels), -1)
-    chosen = numbers[:, 1:].masked_fill(labels < 0, -1).argmax(1, keepdim=True)
-    values, number = labels.gather(1, chosen), torch.tensor(sizes, device=labels.device)[chosen]
+    num_values = torch.tensor(sizes, device=labels.device)
+    chosen = numbers[:, 1:].masked_fill((labels < 0) | (num_values < 2), -1).argmax(1, keepdim=True)
+    values, number = labels.gather(1, chosen), num_values[chosen]
     others = (values + 1 + (numbers[:, :1] * (number - 1)).long()) % number
     return labels.scatter(1, chosen, torch.where(values < 0, values, others)).view_as(class_labels)
 

@@ -197,6 +197,16 @@ def test_wrong_labels_differ_in_one_known_value(labels, seed):
     assert (wrong != classes).all() and wrong.min() >= 0 and wrong.max() < 4
 
 
+def test_an_attribute_of_a_single_value_has_no_wrong_one(tmp_path):
+    labels = torch.tensor([[0, 1], [0, -1]]).repeat(20, 1)
+    differ = wrong_labels(labels, torch.rand(40, 3), [1, 3]) != labels
+    assert torch.equal(differ, torch.tensor([[False, True], [False, False]]).repeat(20, 1))
+    dataset = save_images(tmp_path / "data", 16).remove_columns("kind").add_column("kind", ["dot"] * 16)
+    options = TINY | {"class_conditional": True, "matching_aware": True, "label_column": "kind"}
+    with pytest.raises(ValueError, match="`matching_aware=True` needs images of at least two classes"):
+        DCGANTrainer(DCGANTrainingArguments(output_dir=str(tmp_path / "run"), **options), dataset).train()
+
+
 def test_wrong_values_are_equally_frequent():
     numbers = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0))
     wrong = wrong_labels(torch.tensor([[1, 0]]).expand(4000, 2), numbers, [4, 2])
