@@ -31,7 +31,7 @@ class _RecipeArguments:
 
 def _make_arguments(arguments_class: type, given: dict[str, Any], recipes: dict[str, str]) -> Any:
     """Makes arguments from flags. `recipes` holds the recipes of built-in datasets, by name, the default first. They
-    describe new networks, so they are not for going on from trained ones."""
+    describe new networks, so they are not used for fine-tuning."""
     recipe = given.pop("config", None)
     if recipe is None and "pretrained_model_name_or_path" not in given:
         recipe = recipes.get(given.get("dataset_name", next(iter(recipes))))

@@ -209,9 +209,11 @@ def _find_column(dataset: AnyDataset, argument: str, name: str | None, feature_t
         return name
     candidates = [column for column, feature in dataset.features.items() if isinstance(feature, feature_type)]
     if len(candidates) != 1:
+        lacks_labels = feature_type is datasets.ClassLabel and not candidates
         raise ValueError(
             f"The dataset has {len(candidates) or 'no'} columns of type `{feature_type.__name__}`. Pass the column"
             f" as `{argument}`. Its columns: {columns}."
+            + (" A folder of images has labels if it has a folder for each class." if lacks_labels else "")
         )
     return candidates[0]
 

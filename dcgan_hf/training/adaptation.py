@@ -56,7 +56,10 @@ def adapt(network: Any, config: Any) -> Any:
 
 
 def check_labels(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> None:
-    """Logs which classes or attributes are new to a trained network. Raises a `ValueError` for one kind after the other."""
+    """
+    Logs which classes or attributes are new to a trained network. Raises a `ValueError` if it has classes and the images
+    have several attributes, or the reverse.
+    """
     known, classes = list(before.id2label.values()), list(after.id2label.values())
     new = [name for name in classes if name not in known]
     if before.num_classes and after.num_classes and (before.attributes is None) != (after.attributes is None):
@@ -67,8 +70,8 @@ def check_labels(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> N
             for config in (before, after)
         ]
         raise ValueError(
-            f"`label_column`: the parent has {kinds[0]}, the images have {kinds[1]}. Classes and several attributes cannot"
-            " be made of each other. Pass the parent's kind, or a parent without either."
+            f"`label_column`: the parent has {kinds[0]}, the images have {kinds[1]}. Classes cannot"
+            " become several attributes, or the reverse. Give labels of the parent's kind, or use a parent without labels."
         )
     if new and known and after.attributes is not None:
         logger.info(

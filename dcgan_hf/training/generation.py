@@ -44,7 +44,7 @@ class GenerationTask:
         args ([`DCGANTrainingArguments`]):
             Training arguments.
         networks (`tuple[nn.Module, nn.Module]` or `DiffusionPipeline`, *optional*):
-            Networks to train instead of new ones, or a parent to go on from.
+            Networks to train instead of new ones, or a parent to fine-tune.
         update (`Callable`, *optional*):
             Update strategy instead of the one named by the arguments.
         sample_latents (`Callable`, *optional*):
@@ -186,7 +186,7 @@ class DCGANTrainer(Trainer):
         eval_dataset ([`datasets.Dataset`], *optional*):
             Images to compare with, if `eval_steps` is set. By default those of `eval_split`, or the training images.
         pipeline ([`DCGANPipeline`], *optional*):
-            Trained model to go on from, as with `pretrained_model_name_or_path`. It is copied, and decides all
+            Trained model to fine-tune, as with `pretrained_model_name_or_path`. It is copied, and decides all
             arguments that describe networks and were not passed to `args`.
         networks (`tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train as they are, in place: modules with the forward signatures of [`DCGANGenerator`] and

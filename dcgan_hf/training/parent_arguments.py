@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments for going on from a trained model, its parent, which decides what is not given."""
+"""Arguments for fine-tuning a trained model, the parent, which decides what is not given."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ class ParentArguments:
 
     pretrained_model_name_or_path: str | None = flag(
         None,
-        "Folder or Hub repository of a model to go on from. It decides size, channels, classes and networks, unless a"
+        "Folder or Hub repository of a model to fine-tune. It decides size, channels, classes and networks, unless a"
         " flag says otherwise (default: new networks).",
         group="Common",
         on_resume="free",

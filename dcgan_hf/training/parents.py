@@ -1,6 +1,6 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Going on from a trained model: its pipeline, what it decides, and what contradicts it."""
+"""Fine-tuning of a trained model, the parent: its pipeline, what it decides, and what contradicts it."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ _FIELDS = {
 def check_one_start(args: TrainingArguments, pipeline: Any, networks: Any, pipeline_class: type) -> None:
     """Raises a `ValueError` if a trainer gets more than one of pipeline, networks and parent, or a wrong pipeline."""
     if isinstance(networks, DiffusionPipeline):
-        raise ValueError("`networks` must be a pair of modules. To go on from a pipeline, pass it as `pipeline`.")
+        raise ValueError("`networks` must be a pair of modules. To fine-tune a pipeline, pass it as `pipeline`.")
     if pipeline is None and networks is None:
         return
     if pipeline is not None and not isinstance(pipeline, pipeline_class):
@@ -45,8 +45,11 @@ def check_one_start(args: TrainingArguments, pipeline: Any, networks: Any, pipel
         raise ValueError(
             f"`pipeline` must be a `{name}`, got a `{type(pipeline).__name__}`. Load it with `{name}.from_pretrained`."
         )
-    starts = {"pipeline": pipeline, "networks": networks, "pretrained_model_name_or_path": None}
-    starts["pretrained_model_name_or_path"] = args.pretrained_model_name_or_path
+    starts = {
+        "pipeline": pipeline,
+        "networks": networks,
+        "pretrained_model_name_or_path": args.pretrained_model_name_or_path,
+    }
     given = [f"`{name}`" for name, start in starts.items() if start is not None]
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)} both say which networks to train. Pass only one.")
@@ -103,10 +106,12 @@ def follow_parent(
     configs = [network and network.config for network in (pipeline.generator, pipeline.discriminator)]
     _check_agreement(args, *configs)
     _check_frozen_layers(args, configs[1])
-    followed = args.follow(args.decided_by(*configs))
+    decided = args.decided_by(*configs)
+    followed = args.follow(decided)
     followed.pretrained_model_name_or_path = _place_of(name)
     missing = " It has no discriminator: a new one is made." if args.is_adversarial and configs[1] is None else ""
-    logger.info(f"Going on from {name}.{missing}")
+    labels = " It has classes, so the images need labels." if decided.get("class_conditional") else ""
+    logger.info(f"Fine-tuning {name}.{missing}{labels}")
     return followed, pipeline
 
 
@@ -165,7 +170,9 @@ def _check_agreement(args: TrainingArguments, generator: Any, discriminator: Any
             is_free = field in fields or (name == "resolution" and not draws and has.get("patchwise"))
             if field in has and has[field] != value and not is_free:
                 reason = "; another size needs other layers" if name == "resolution" else ""
-                raise ValueError(f"`{name}={value}`: the parent's {role} has {has[field]}{reason}. Omit it.")
+                raise ValueError(
+                    f"`{name}={value}`: the parent's {role} has {has[field]}{reason}. Omit it, or a recipe that sets it."
+                )
     if not isinstance(args, DCGANTrainingArguments):
         return
     if discriminator is not None and (generator.image_size, generator.num_channels) != (

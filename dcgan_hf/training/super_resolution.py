@@ -47,7 +47,7 @@ class SuperResolutionTask:
         args ([`DCGANSuperResolutionTrainingArguments`]):
             Training arguments.
         networks (`tuple[nn.Module, nn.Module]` or `DiffusionPipeline`, *optional*):
-            Networks to train instead of new ones, or a parent to go on from.
+            Networks to train instead of new ones, or a parent to fine-tune.
         update (`Callable`, *optional*):
             Update strategy instead of [`pixel_update`] and [`adversarial_update`].
     """
@@ -194,7 +194,7 @@ class DCGANSuperResolutionTrainer(Trainer):
         eval_dataset ([`datasets.Dataset`], *optional*):
             Images to evaluate on, if `eval_steps` is set. By default those of `eval_split`, or the training images.
         pipeline ([`DCGANSuperResolutionPipeline`], *optional*):
-            Trained model to go on from, see [`DCGANTrainer`].
+            Trained model to fine-tune, see [`DCGANTrainer`].
         networks (`tuple[nn.Module, nn.Module]`, *optional*):
             Networks to train as they are, in place: modules with the forward signatures of
             [`DCGANSuperResolutionGenerator`] and [`DCGANDiscriminator`]. By default new ones, as described by the

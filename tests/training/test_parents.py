@@ -1,4 +1,4 @@
-"""Tests of going on from a trained model."""
+"""Tests of fine-tuning a trained model."""
 
 import json
 import shutil
@@ -208,7 +208,7 @@ def test_a_missing_discriminator_is_made(tmp_path, caplog):
     pipe = DCGANPipeline(make_pipeline().generator)
     trainer = train(tmp_path, pipeline=pipe, discriminator_config=SPECTRAL, max_train_steps=1)
     assert trainer.pipeline.discriminator.config.norm_type == "spectral"
-    assert "Going on from an in-memory pipeline. It has no discriminator: a new one is made." in caplog.text
+    assert "Fine-tuning an in-memory pipeline. It has no discriminator: a new one is made." in caplog.text
 
 
 def test_from_one_repository_to_another(tmp_path, hub, token, parent):
