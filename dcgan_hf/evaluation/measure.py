@@ -114,5 +114,5 @@ def measure(
             add("class_kl", "Divergence of the class histogram (nats)", divergence)
     for name, columns, labels in asked_for:
         accuracy = float((fake.probabilities[:, columns].argmax(1) == labels).mean())
-        add(f"{name}_accuracy", f"Images that are of the {name} asked for", accuracy)
+        add(f"{name}_accuracy", f"Images with the {name} asked for", accuracy)
     return metrics

@@ -271,7 +271,7 @@ def test_each_attribute_is_measured_by_a_classifier_that_knows_it():
     asked_for = [hair._replace(labels=np.array(labels)[:, 0]), smile._replace(labels=np.array(labels)[:, 2])]
     metrics = {metric.type: metric for metric in measure(network, real, fake, "test", asked_for)}
     assert metrics["hair_accuracy"].value == pytest.approx(29 / 30) and metrics["smile_accuracy"].value == 1
-    assert metrics["hair_accuracy"].name == "Images that are of the hair asked for"
+    assert metrics["hair_accuracy"].name == "Images with the hair asked for"
     assert labels_asked_for(SimpleNamespace(label_names=None), pipe, 30) == []
 
 
