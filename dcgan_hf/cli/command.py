@@ -96,7 +96,9 @@ class Command:
             if name not in fields:
                 return match[0] if value is None else f"{name}={value}"
             flag = name.upper() if fields[name].metadata["positional"] else f"--{name}"
-            return flag if value in (None, "True") else f"{flag} {shlex.quote(value)}"
+            if value in (None, "True"):
+                return flag
+            return f"{flag} {'false' if value == 'False' else shlex.quote(value)}"
 
         return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", write, message)
 
