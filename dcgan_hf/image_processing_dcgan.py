@@ -102,7 +102,7 @@ def rows_to_array(rows: Any, dtype: str, name: str = "") -> np.ndarray:
     try:
         return np.asarray(rows, dtype)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{_prefix(name)}its rows are no array of {dtype}: {error}") from error
+        raise ValueError(f"{_prefix(name)}its rows are not an array of {dtype}: {error}") from error
 
 
 def _prefix(name: str) -> str:

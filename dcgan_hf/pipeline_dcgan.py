@@ -157,7 +157,7 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
                 if name not in attributes:
                     near = difflib.get_close_matches(str(name), attributes, n=1)
                     raise ValueError(
-                        f"`class_labels`: {name!r} is no attribute of the generator. Its attributes are"
+                        f"`class_labels`: {name!r} is not an attribute of the generator. Its attributes are"
                         f" {', '.join(attributes)}." + (f" Did you mean {near[0]!r}?" if near else "")
                     )
             values = [(name, row.get(name)) for name in attributes]

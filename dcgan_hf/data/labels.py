@@ -59,7 +59,7 @@ def _as_classes(dataset: AnyDataset, label_column: str) -> datasets.Dataset:
 
 
 def _check_plain_values(dataset: AnyDataset, label_column: str) -> None:
-    """Raises a `ValueError` unless a column that is no `ClassLabel` can be converted to one."""
+    """Raises a `ValueError` unless a column that is not a `ClassLabel` can be converted to one."""
     if isinstance(dataset, datasets.IterableDataset):
         raise ValueError(
             f"`label_column={label_column}` is not a `ClassLabel`, so its classes are unknown until the whole dataset"

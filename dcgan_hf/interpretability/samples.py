@@ -91,7 +91,9 @@ class Subject:
         for name in labels or []:
             if name not in known:
                 near = did_you_mean(name, known)
-                raise ValueError(f"`labels={name}` is no label of the classifier.{near} Labels: {', '.join(known)}.")
+                raise ValueError(
+                    f"`labels={name}` is not a label of the classifier.{near} Labels: {', '.join(known)}."
+                )
         class_labels = labels_in_turn(pipe, num_images)
         latents = pipe.prepare_latents(num_images, torch.Generator().manual_seed(seed)).cpu()
         subject = cls(pipe, latents, class_labels, torch.empty(0), real_images, network, None, [])

@@ -122,7 +122,9 @@ class GenerationTask:
         self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, *labels)
         self.label_shape = self.generator_config.label_shape if self.generator_config.num_classes else None
         if self.args.matching_aware and max(self.generator_config.label_sizes, default=2) < 2:
-            raise ValueError("`matching_aware=True` needs images of at least two classes: no label is wrong otherwise.")
+            raise ValueError(
+                "`matching_aware=True` needs images of at least two classes: no label is wrong otherwise."
+            )
 
     def make_evaluation(self, device: torch.device) -> GenerationEvaluation:
         return GenerationEvaluation(

@@ -81,7 +81,7 @@ def look_up(content: Any, key: str) -> Any:
     if isinstance(content, str):
         number = re.search(r"-?[\d,]*\.?\d+", content)
         if number is None:
-            raise ValueError(f"{key} is no figure: {content!r}.")
+            raise ValueError(f"{key} is not a figure: {content!r}.")
         content = float(number[0].replace(",", "")) / (100 if content.rstrip().endswith("%") else 1)
     return content
 

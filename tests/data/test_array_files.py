@@ -150,7 +150,7 @@ def test_numbers_become_images_by_their_type(tmp_path, feature, values, expected
         (List(Value("uint8")), list(range(100)), r"shape \(100,\) is one line of numbers, perhaps a flattened image"),
         (Array2D((1, 64), "uint8"), GREY[0].reshape(1, 64), r"shape \(1, 64\) is one line of numbers"),
         (Array3D((8, 8, 2), "uint8"), RGB[0, ..., :2], r"and 1, 3 or 4 channels, got \(8, 8, 2\)"),
-        (List(List(Value("uint8"))), [[1, 2], [3]], "its rows are no array of uint8"),
+        (List(List(Value("uint8"))), [[1, 2], [3]], "its rows are not an array of uint8"),
         (Value("int64"), 3, r"has type Value\('int64'\). Images are of type `Image`, encoded bytes, paths, or arrays"),
         (List(Value("string")), ["a"], "Images are of type `Image`"),
     ],

@@ -77,7 +77,7 @@ def test_the_subject_knows_its_samples(pipe, subject):
     conditional = Subject.of(make_pipeline(num_classes=3), 7, seed=0)
     assert conditional.labels_of(2, 5) == [2, 0, 1] and len(conditional.images) == 7
     with pytest.raises(
-        ValueError, match="`labels=shape: rund` is no label of .* Did you mean 'shape: round'.*Labels: "
+        ValueError, match="`labels=shape: rund` is not a label of .* Did you mean 'shape: round'.*Labels: "
     ):
         Subject.of(pipe, 20, seed=0, network=subject.network, labels=["shape: rund"])
 

@@ -89,7 +89,10 @@ def test_with_one_generator_per_image_an_image_does_not_depend_on_its_batch(pipe
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"class_labels": {"hair_colour": 1}}, "'hair_colour' is no attribute .*hair_color, glasses, age. Did you"),
+        (
+            {"class_labels": {"hair_colour": 1}},
+            "'hair_colour' is not an attribute .*hair_color, glasses, age. Did you",
+        ),
         ({"class_labels": {"glasses": "yess"}}, "'glasses' must be ids from 0 to 1 or names among .*'yess'. Did you"),
         ({"class_labels": {"glasses": 2}}, "'glasses' must be ids from 0 to 1 .* got 2"),
         ({"class_labels": {"glasses": -2}}, "'glasses' must be ids from 0 to 1 .* got -2"),
@@ -151,7 +154,7 @@ def test_generated_files_name_their_values(pipe, tmp_path):
     assert [row["hair_color"] for row in rows] == ["red", "black", "red", "black", "red"]
     for words, message in (
         (["red"], "`class_labels=red` must name an attribute and its value, such as hair_color=red"),
-        (["hair=red"], "'hair' is no attribute of the generator"),
+        (["hair=red"], "'hair' is not an attribute of the generator"),
     ):
         with pytest.raises(ValueError, match=message):
             run_command("generate", *flags, tmp_path / "new", "--class_labels", *words)

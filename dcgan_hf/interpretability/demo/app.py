@@ -292,7 +292,7 @@ def _discriminator_tab(pipe: DCGANPipeline) -> None:
                 images = [_image("Model input"), _image("Attribution")]
             gr.Markdown(
                 "Orange pixels raise the score, blue pixels lower it. The discriminator learned to tell training images"
-                " from generated ones, by a higher score. Its score is no probability, and it does not detect"
+                " from generated ones, by a higher score. Its score is not a probability, and it does not detect"
                 " generated images: those of a good generator score like real ones."
             )
     compared = cache(partial(scores_of_samples, pipe))
