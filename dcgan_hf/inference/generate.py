@@ -228,8 +228,8 @@ def generate_images(
             source: dict[str, Any] = {"generator": generators, "truncation": truncation}
         else:
             source = {"latents": torch.cat([sample_latents(1, generator) for generator in generators])}
-            if pipe.generator.config.attributes is not None:
-                labels = pipe.draw_class_ids(len(numbers), generators)
+            # However many random numbers the source draws, so that the labels of the images are known.
+            labels = labels_of_images(pipe, numbers, seed, class_ids)
         return to_bytes(pipe(len(numbers), labels, output_type="pt", return_dict=False, **source)[0])
 
     return torch.cat(divide_work(draw, num_images, IMAGES_AT_ONCE, "Images", show_progress))

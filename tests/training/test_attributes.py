@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dcgan_hf import DCGANGeneratorConfig, DCGANPipeline, DCGANTrainer, DCGANTrainingArguments
 from dcgan_hf.evaluation.arguments import EvaluationArguments
-from dcgan_hf.inference.generate import generate_images
+from dcgan_hf.inference.generate import generate_images, labels_of_images
+from dcgan_hf.pictures import to_bytes
 from dcgan_hf.training.batches import wrong_labels
 from dcgan_hf.training.failures import diversity
 from dcgan_hf.training.losses import LOSSES
@@ -124,6 +125,14 @@ def test_own_latents_get_drawn_labels():
         for sample in (lambda number, generator: torch.randn(number, 8, generator=generator), None)
     ]
     assert torch.equal(*images)
+
+    def uniform(number, generator):
+        return torch.rand(number, 8, generator=generator)
+
+    latents = torch.cat([uniform(1, torch.Generator().manual_seed(3 + i)) for i in range(6)])
+    labels = labels_of_images(pipe, range(6), 3, None)  # those that an evaluation compares with
+    (expected,) = pipe(latents=latents, class_labels=labels, output_type="pt", return_dict=False)
+    assert torch.equal(generate_images(pipe, 6, seed=3, sample_latents=uniform), to_bytes(expected))
 
 
 def test_wrong_arguments(data, tmp_path):
