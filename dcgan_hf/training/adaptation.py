@@ -64,9 +64,9 @@ def check_labels(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> N
     new = [name for name in classes if name not in known]
     if before.num_classes and after.num_classes and (before.attributes is None) != (after.attributes is None):
         kinds = [
-            f"the classes {_list([*config.id2label.values()])}"
+            f"the classes {_first([*config.id2label.values()])}"
             if config.attributes is None
-            else f"the attributes {_list([*config.attributes])}"
+            else f"the attributes {_first([*config.attributes])}"
             for config in (before, after)
         ]
         raise ValueError(
@@ -75,17 +75,18 @@ def check_labels(before: DCGANGeneratorConfig, after: DCGANGeneratorConfig) -> N
         )
     if new and known and after.attributes is not None:
         logger.info(
-            f"New to the parent: {_list(new)}. Values begin with the mean of their attribute's, new attributes at 0."
+            f"New to the parent: {_first(new)}. Values begin with the mean of their attribute's, new attributes at 0."
         )
     elif new and known:
-        advice = f" If they are classes of the parent ({_list(known)}), rename them: `class_names`."
+        advice = f" If they are classes of the parent ({_first(known)}), rename them: `class_names`."
         logger.info(
-            f"New to the parent, so they begin with the mean of its classes: {_list(new)}."
+            f"New to the parent, so they begin with the mean of its classes: {_first(new)}."
             + (advice if new == classes else "")
         )
 
 
-def _list(names: list[str], number: int = 10) -> str:
+def _first(names: list[str], number: int = 10) -> str:
+    """Returns the first names as text, with the number of the others."""
     return ", ".join(names[:number]) + (f" and {len(names) - number} more" if len(names) > number else "")
 
 

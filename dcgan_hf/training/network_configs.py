@@ -21,8 +21,9 @@ _DECIDED_FIELDS = {
     "label2id",
     "num_channels",
     "num_classes",
+    "resize_mode",
+    "scale_factor",
 }
-_DECIDED_FIELDS |= {"resize_mode", "scale_factor"}
 
 
 def parse_object(name: str, value: str | dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from diffusers import DiffusionPipeline
 
-from ..configuration_dcgan import DCGANGeneratorConfig
 from ..flags import names_where
 from ..inference.pipelines import load_pipeline
 from .arguments import TrainingArguments
@@ -105,6 +104,8 @@ def follow_parent(
         pipeline = pipeline_class(pipeline.generator)
     configs = [network and network.config for network in (pipeline.generator, pipeline.discriminator)]
     _check_agreement(args, *configs)
+    if isinstance(args, DCGANTrainingArguments):
+        _check_images_and_classes(args, *configs)
     _check_frozen_layers(args, configs[1])
     decided = args.decided_by(*configs)
     followed = args.follow(decided)
@@ -173,28 +174,26 @@ def _check_agreement(args: TrainingArguments, generator: Any, discriminator: Any
                 raise ValueError(
                     f"`{name}={value}`: the parent's {role} has {has[field]}{reason}. Omit it, or a recipe that sets it."
                 )
-    if not isinstance(args, DCGANTrainingArguments):
-        return
+
+
+def _check_images_and_classes(args: DCGANTrainingArguments, generator: Any, discriminator: Any) -> None:
+    """Raises a `ValueError` if a generator of images cannot be adapted to the channels or classes that were given."""
     if discriminator is not None and (generator.image_size, generator.num_channels) != (
         discriminator.image_size,
         discriminator.num_channels,
     ):
         raise ValueError("The parent's discriminator is for images of another size or number of channels.")
-    _check_channels(args, generator)
     if generator.num_classes and "class_conditional" in args.given and not args.class_conditional:
         raise ValueError(
             f"`class_conditional=False`: the parent draws images of {generator.num_classes} classes, none without a class."
             " Omit it, and give the images labels: the same one, if they are all of one kind."
         )
-
-
-def _check_channels(args: DCGANTrainingArguments, generator: DCGANGeneratorConfig) -> None:
     wanted, has = args.num_channels, generator.num_channels
     if "num_channels" not in args.given or wanted == has:
         return
     if {wanted, has} != {1, 3}:
         raise ValueError(
-            f"`num_channels={wanted}`: the parent has {has}. Only grey and RGB can be made of each other. Omit it."
+            f"`num_channels={wanted}`: the parent has {has}. Only grey and RGB can be converted into each other. Omit it."
         )
     if generator.norm_type == "spectral":
         raise ValueError(
