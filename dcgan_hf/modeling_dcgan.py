@@ -259,8 +259,9 @@ class DCGANDiscriminator(DCGANEncoder):
     Discriminator of a DCGAN: strided convolutions down to a small feature map, which a linear layer scores. (The
     paper's last convolution covers the whole map, so it is a linear layer.) A class-conditional discriminator adds the
     inner product of the feature map and a label embedding to the score (projection discriminator, Miyato & Koyama,
-    2018, https://huggingface.co/papers/1802.05637), one for each attribute if there are several. A patchwise discriminator has a convolutional head. Inherits from
-    [`PreTrainedModel`], which documents loading, saving and moving to a device.
+    2018, https://huggingface.co/papers/1802.05637), one for each attribute if there are several. A patchwise
+    discriminator has a convolutional head. Inherits from [`PreTrainedModel`], which documents loading, saving and moving
+    to a device.
 
     Args:
         config ([`DCGANDiscriminatorConfig`]):

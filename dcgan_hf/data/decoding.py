@@ -122,7 +122,7 @@ class Decoder:
 def choose_channels(image_dataset: ImageDataset) -> int:
     r"""
     Returns the number of channels that suits a dataset, and logs why: 3 if any of up to 64 images, spread over the
-    dataset, is stored in colour, else 1. Of a stream, the first images are taken.
+    dataset, is stored in colour, else 1. For a stream, these are the first images.
 
     Args:
         image_dataset ([`ImageDataset`]):

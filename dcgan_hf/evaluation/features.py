@@ -38,9 +38,9 @@ class Features(NamedTuple):
 class FeatureNetwork(Protocol):
     """
     Interface of a network for [`features_of`]: a name for reports, the names of labels and classes if known, and a
-    fingerprint of the weights. Called with a uint8 tensor of shape `(batch_size, num_channels, height, width)`, it returns features and
-    class logits. (Networks for [`perceptual_features`] also take float tensors in [0, 255], and are differentiable.) A
-    multi-label network has no classes but independent labels, and class metrics are not computed with it.
+    fingerprint of the weights. Called with a uint8 tensor of shape `(batch_size, num_channels, height, width)`, it returns
+    features and class logits. (Networks for [`perceptual_features`] also take float tensors in [0, 255], and are
+    differentiable.) A multi-label network has no classes but independent labels, and class metrics are not computed with it.
     """
 
     name: str

@@ -115,7 +115,8 @@ def attribute(
             - `"occlusion"` (Zeiler & Fergus, 2014, https://huggingface.co/papers/1311.2901, section 4.2): the drop in
               score when the baseline replaces a square around the pixel, whose side is an eighth of the image's.
         class_labels (`torch.LongTensor` of shape `(batch_size,)` or `(batch_size, num_attributes)`, *optional*):
-            Class of each image, or its values of several attributes, -1 for a missing one. Required by classifiers and class-conditional discriminators, unless `units` is given.
+            Class of each image, or its values of several attributes, -1 for a missing one. Required by classifiers and
+            class-conditional discriminators, unless `units` is given.
         units ([`Units`], *optional*):
             Units to explain instead of a logit.
         baseline (`float` or `torch.Tensor` that broadcasts to `pixel_values`, *optional*, defaults to 0.0):

@@ -99,8 +99,8 @@ def invert(
             Images of any size, see [`prepare_images`].
         class_labels (`int`, `str`, `list[int | str]`, `dict[str, Any]`, `torch.Tensor` or `np.ndarray`, *optional*):
             Classes of the images, or values of all attributes, in the format of the pipeline: one for all images, or
-            one per image. Required if the generator is class-conditional. If the class of an image is unknown, pass the image once per class and keep the result
-            with the highest `psnr`.
+            one per image. Required if the generator is class-conditional. If the class of an image is unknown, pass the
+            image once per class and keep the result with the highest `psnr`.
         search ([`SearchArguments`], *optional*):
             Number of steps, learning rate and other options of the search.
         initial_latents (`torch.Tensor` of shape `(num_images, latent_dim)`, *optional*):

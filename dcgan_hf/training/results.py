@@ -44,7 +44,7 @@ def describe_dataset(image_dataset: ImageDataset, dataset_name: str | None) -> d
         image_dataset ([`ImageDataset`]):
             The dataset.
         dataset_name (`str`, *optional*):
-            Its name or path, `None` for an in-memory dataset. Of a path only the last component is recorded: the value
+            Its name or path, `None` for an in-memory dataset. Only the last component of a path is recorded: the value
             is published.
     """
     info = image_dataset.dataset.info
@@ -73,7 +73,7 @@ def describe_parent(place: str | None) -> dict[str, str] | None:
 
     Args:
         place (`str`, *optional*):
-            Hub repository or absolute path of the parent, or `IN_MEMORY`. Of a path only the last component is recorded.
+            Hub repository or absolute path of the parent, or `IN_MEMORY`. Only the last component of a path is recorded.
     """
     if place is None:
         return None

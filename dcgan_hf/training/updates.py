@@ -297,7 +297,10 @@ def discriminate(
 
 
 def _scores_each_image_alone(gan: GAN) -> bool:
-    """Returns whether no score of the discriminator depends on other images. Of a stranger's layers it is not known."""
+    """
+    Returns whether the discriminator's score of an image is known not to depend on other images. Layers of other
+    libraries may mix them.
+    """
     discriminator = gan.accelerator.unwrap_model(gan.discriminator)
     libraries = {type(layer).__module__.split(".")[0] for layer in discriminator.modules()}
     is_known = type(discriminator) is DCGANDiscriminator and libraries <= {"dcgan_hf", "torch", "transformers"}

@@ -6,7 +6,7 @@ Checks a model of the drawn faces that was trained on all their attributes:
 
     dcgan train-classifier --dataset_name procedural_faces --test_split test --num_epochs 2 \
         --label_column skin hair_color hair_style glasses smile hat background --output_dir faces-classifier
-    python scripts/benchmarks/attributes.py dcgan-procedural-faces faces-classifier
+    python scripts/benchmarks/attributes.py dcgan-procedural-faces-by-attribute faces-classifier
 
 For each attribute, the share of images whose value is that asked for, according to the classifier, beside the same share
 of real test images. The hair colour of bald heads is left out: they show none. And, within single combinations of values,
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("classifier", help="Folder of a classifier of these attributes.")
     parser.add_argument("--num_images", type=int, default=4_000, help="Number of generated images.")
     parser.add_argument("--num_combinations", type=int, default=20, help="Number of combinations to look at.")
-    parser.add_argument("--images_per_combination", type=int, default=64)
+    parser.add_argument("--images_per_combination", type=int, default=64, help="Number of images of each one.")
     parser.add_argument("--output_dir", type=Path, default="attributes", help="Folder for `results.json`.")
     args = parser.parse_args(argv)
     args.output_dir.mkdir(parents=True, exist_ok=True)
