@@ -111,7 +111,10 @@ def follow_parent(
     followed = args.follow(decided)
     followed.pretrained_model_name_or_path = _place_of(name)
     missing = " It has no discriminator: a new one is made." if args.is_adversarial and configs[1] is None else ""
-    labels = " It has classes, so the images need labels." if decided.get("class_conditional") else ""
+    labels = ""
+    if decided.get("class_conditional"):
+        columns = ", ".join(decided.get("label_column", []))
+        labels = f" Its images had labels, so yours need them, too{columns and f': {columns}'}."
     logger.info(f"Fine-tuning {name}.{missing}{labels}")
     return followed, pipeline
 
