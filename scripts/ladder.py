@@ -107,7 +107,7 @@ def main(argv: list[str]) -> None:
         "ladder", type=Path, help="YAML file with the flags in `common` and those of each of the `rungs`."
     )
     parser.add_argument("--rungs", nargs="+", metavar="NAME", help="Rungs to train, in this order (default: all).")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="Seeds of the runs of each rung.")
     parser.add_argument("--jobs", type=int, default=1, help="Number of parallel runs, which share the CPU cores.")
     parser.add_argument(
         "--output_dir", type=Path, help="Folder of the runs (default: dcgan-ladder-<name of the file>)."
@@ -133,7 +133,7 @@ def main(argv: list[str]) -> None:
         for (_, name), training in zip(runs, trainings):
             finished[name].append(training.result())
             measured = {
-                what: {rung: [getattr(run, what) for run in runs] for rung, runs in finished.items() if runs}
+                what: {rung: [getattr(run, what) for run in of_rung] for rung, of_rung in finished.items() if of_rung}
                 for what in Run._fields
             }
             write_record(facts | measured, output_dir / "ladder.json")

@@ -253,7 +253,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--loops", nargs="+", default=["ours"], choices=LOOPS, help="Loops to compare with the tutorial's."
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of the comparison.")
     parser.add_argument("--target", type=float, help="Distance to reach (default: the tutorial's after all epochs).")
     parser.add_argument("--num_epochs", type=int, default=4, help="Number of epochs of the tutorial's loop.")
     parser.add_argument(
