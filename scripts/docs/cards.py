@@ -75,6 +75,7 @@ def take_over(run: Path, name: str) -> None:
         if (run / fact).is_file():
             (CARDS / name / fact).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(run / fact, CARDS / name / fact)
+    (CARDS / name / IMAGES_FOLDER).mkdir(exist_ok=True)
     for path in (run / IMAGES_FOLDER).glob("*.png"):
         shutil.copy(path, CARDS / name / IMAGES_FOLDER / path.name)
 
