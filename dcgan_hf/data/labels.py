@@ -48,7 +48,7 @@ def _as_classes(dataset: AnyDataset, label_column: str) -> datasets.Dataset:
     """Converts a column to classes: its distinct values, sorted."""
     _check_plain_values(dataset, label_column)
     # `class_encode_column` would place class 10 right after 1 and copy the dataset, including its images.
-    labels = dataset[label_column][:]
+    labels = _known_values(dataset, label_column)
     _check_classes(label_column, [label is not None for label in labels])
     ids = {value: i for i, value in enumerate(sorted(set(labels)))}
     return dataset.remove_columns(label_column).add_column(
@@ -56,6 +56,11 @@ def _as_classes(dataset: AnyDataset, label_column: str) -> datasets.Dataset:
         [ids[label] for label in labels],
         feature=datasets.ClassLabel(names=[str(value) for value in ids]),
     )
+
+
+def _known_values(dataset: datasets.Dataset, label_column: str) -> list[Any]:
+    """Returns the values of a column, `None` for NaN, which differs from itself, and for an empty string, too."""
+    return [None if value in (None, "") or value != value else value for value in dataset[label_column][:]]
 
 
 def _check_plain_values(dataset: AnyDataset, label_column: str) -> None:
@@ -111,8 +116,7 @@ def attribute_values(
         if isinstance(dataset, datasets.IterableDataset):
             names[column] = feature.names
             continue
-        # NaN differs from itself.
-        values = [None if value in (None, "") or value != value else value for value in dataset[column][:]]
+        values = _known_values(dataset, column)
         known = {value for value in values if value is not None}
         distinct = range(len(feature.names)) if is_class else sorted(known)
         names[column] = feature.names if is_class else [str(value) for value in distinct]

@@ -444,8 +444,12 @@ def test_streaming_needs_class_labels(tar_file):
         load_image_dataset(tar_file, label_column="cls", with_labels=True, streaming=True)
 
 
-def test_labels_with_gaps_are_refused(tmp_path):
-    labelled_with(Value("string"), ["a", None]).to_parquet(tmp_path / "data.parquet")
+@pytest.mark.parametrize(
+    "feature, values",
+    [(Value("string"), ["a", None]), (Value("string"), ["a", ""]), (Value("float32"), [1.0, float("nan")])],
+)
+def test_labels_with_gaps_are_refused(tmp_path, feature, values):
+    labelled_with(feature, values).to_parquet(tmp_path / "data.parquet")
     with pytest.raises(ValueError, match="`label_column=kind`: 1 of 2 images have no class"):
         load_image_dataset(str(tmp_path / "data.parquet"), label_column="kind", with_labels=True)
 
