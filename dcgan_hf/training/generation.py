@@ -88,6 +88,11 @@ class GenerationTask:
         self.describe_images(num_channels, images)
         if isinstance(self.networks, DCGANPipeline):
             check_labels(self.networks.generator.config, self.generator_config)
+        if args.matching_aware and max(self.generator_config.label_sizes) < 2:
+            raise ValueError(
+                "`matching_aware` shows images with other labels than their own. There are none, only"
+                f" {', '.join(self.generator_config.id2label.values())}."
+            )
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
@@ -122,9 +127,8 @@ class GenerationTask:
         self.generator_config, self.discriminator_config = self.args.network_configs(num_channels, *labels)
         self.label_shape = self.generator_config.label_shape if self.generator_config.num_classes else None
         if self.args.matching_aware and max(self.generator_config.label_sizes, default=2) < 2:
-            raise ValueError(
-                "`matching_aware=True` needs images of at least two classes: no label is wrong otherwise."
-            )
+            names = ", ".join(self.generator_config.id2label.values())
+            raise ValueError(f"`matching_aware=True` needs images with different labels. All of these have {names}.")
 
     def make_evaluation(self, device: torch.device) -> GenerationEvaluation:
         return GenerationEvaluation(

@@ -81,7 +81,8 @@ class Batch:
         interpolation (`torch.Tensor` of shape `(batch_size,)`, *optional*):
             Random numbers in [0, 1) for the penalty at interpolations between real and generated images.
         wrong_labels (`torch.LongTensor` of the shape of `class_labels`, *optional*):
-            Labels that do not match the real images, for a matching-aware discriminator.
+            Labels that do not match the real images, for a matching-aware discriminator. Those of images without known
+            labels are the same.
     """
 
     pixel_values: torch.Tensor
@@ -261,7 +262,8 @@ def discriminate(
     """
     Passes real and generated images through the discriminator, and returns its logits and loss. See [`Batch`]. With
     wrong labels, the loss is the mean of two: real images against generated ones, and against the same real images with
-    wrong labels (Reed et al., 2016, https://huggingface.co/papers/1605.05396, algorithm 1).
+    wrong labels (Reed et al., 2016, https://huggingface.co/papers/1605.05396, algorithm 1). For an image that has no
+    wrong label, a generated one is used in both.
 
     `in_one_call` does so at once, if no score depends on other images: the weights are normalised and read once instead
     of twice. It is slower if another loss of the generated images alone is differentiated, too.
@@ -284,6 +286,8 @@ def discriminate(
     loss = gan.loss.discriminator(real_logits, fake_logits)
     if wrong_labels is not None:
         wrong_logits = gan.discriminator(real, wrong_labels).logits
+        are_wrong = (wrong_labels != class_labels).view(len(real), -1).any(1)
+        wrong_logits = torch.where(are_wrong, wrong_logits, fake_logits)
         loss = (loss + gan.loss.discriminator(real_logits, wrong_logits)) / 2
     loss_without_penalties = loss
     if weights.r1:

@@ -204,16 +204,22 @@ def test_wrong_labels_differ_in_one_known_value(labels, seed):
     classes = labels[:, 1].clamp(min=0)
     wrong = wrong_labels(classes, numbers[:, :2], [4])
     assert (wrong != classes).all() and wrong.min() >= 0 and wrong.max() < 4
+    # An attribute with a single value has no wrong one, with another attribute or without.
+    alone = torch.tensor([[0, -1]])
+    assert torch.equal(wrong_labels(alone, numbers[:1, :3], [1, 4]), alone)
+    wrong = wrong_labels(labels.clamp(min=0), numbers, [2, 4, 1])
+    assert torch.equal((wrong != labels.clamp(min=0)).sum(1), torch.ones(len(labels), dtype=torch.long))
+    assert (wrong[:, 2] == 0).all()
 
 
-def test_an_attribute_of_a_single_value_has_no_wrong_one(tmp_path):
-    labels = torch.tensor([[0, 1], [0, -1]]).repeat(20, 1)
-    differ = wrong_labels(labels, torch.rand(40, 3), [1, 3]) != labels
-    assert torch.equal(differ, torch.tensor([[False, True], [False, False]]).repeat(20, 1))
-    dataset = save_images(tmp_path / "data", 16).remove_columns("kind").add_column("kind", ["dot"] * 16)
-    options = TINY | {"class_conditional": True, "matching_aware": True, "label_column": "kind"}
-    with pytest.raises(ValueError, match="`matching_aware=True` needs images of at least two classes"):
-        DCGANTrainer(DCGANTrainingArguments(output_dir=str(tmp_path / "run"), **options), dataset).train()
+@pytest.mark.parametrize("columns", [["kind"], ["kind", "other"]])
+def test_wrong_labels_need_different_ones(tmp_path, columns):
+    labels = {"image": [PIL.Image.new("L", (16, 16))] * 16, "kind": ["dot"] * 16, "other": [None, 1] * 8}
+    flags = {"matching_aware": True, "class_conditional": True, "label_column": columns}
+    args = DCGANTrainingArguments(**TINY | flags | {"output_dir": str(tmp_path / "run")})
+    with pytest.raises(ValueError, match="`matching_aware=True` needs images with different labels. All .* dot"):
+        DCGANTrainer(args, datasets.Dataset.from_dict(labels)).train()
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_values_are_equally_frequent():
@@ -229,10 +235,11 @@ def test_the_loss_of_a_discriminator_that_is_aware_of_matching(loss):
     gan = make_gan("none", attributes={"kind": ["a", "b", "c"], "side": ["d", "e"]})
     gan.loss = LOSSES[loss]
     real, fake = torch.rand(2, 4, 1, 16, 16) * 2 - 1
-    labels = torch.tensor([[0, 1], [2, -1], [1, 0], [0, 0]])
-    wrong = torch.tensor([[1, 1], [0, -1], [1, 1], [0, 1]])
+    labels = torch.tensor([[0, 1], [2, -1], [1, 0], [-1, -1]])
+    wrong = torch.tensor([[1, 1], [0, -1], [1, 1], [-1, -1]])
     pairs = ((real, labels), (fake, labels), (real, wrong))
     logits = [gan.discriminator(images, asked_for).logits for images, asked_for in pairs]
+    logits[2] = torch.cat([logits[2][:3], logits[1][3:]])  # without labels, none is wrong
     result = discriminate(gan, real, fake, labels, wrong_labels=wrong)
     expected = (gan.loss.discriminator(*logits[:2]) + gan.loss.discriminator(logits[0], logits[2])) / 2
     torch.testing.assert_close(result.loss, expected)
