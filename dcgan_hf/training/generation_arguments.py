@@ -118,7 +118,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
                 f"`discriminator_steps={self.discriminator_steps}` requires `update_strategy=alternating`, got"
                 f" `{self.update_strategy}`, which updates both networks from one forward pass."
             )
-        if self.pretrained_model_name_or_path is None:
+        if self.pretrained_model_name_or_path is None and self.resume_from_checkpoint is None:
             self.check_networks()
 
     def check_networks(self) -> None:

@@ -62,7 +62,7 @@ class ParentArguments:
 
     def check_networks(self) -> None:
         """Raises a `ValueError` if arguments contradict each other or the networks. With a
-        `pretrained_model_name_or_path`, this is only known once it is loaded."""
+        `pretrained_model_name_or_path` or `resume_from_checkpoint`, this is only known once it is loaded."""
         raise NotImplementedError
 
     def decided_by(self, generator: Any, discriminator: Any) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def follow_parent(
                 f"`freeze_discriminator_layers={args.freeze_discriminator_layers}` needs a trained discriminator: pass"
                 " `pretrained_model_name_or_path` (in Python, `pipeline`)."
             )
+        args.check_networks()
         return args, None
     if Path(name).is_dir() and Path(name).resolve() == Path(args.output_dir).resolve():
         raise ValueError(
@@ -146,6 +147,7 @@ def _follow_checkpoint(args: Arguments, name: str | None, checkpoint: Path) -> A
             " Omit it to resume."
         )
     if parent is None:
+        args.check_networks()
         return args
     # The parent may have named the columns of its attributes, too.
     decided = {"pretrained_model_name_or_path", "resize_mode", "label_column"}

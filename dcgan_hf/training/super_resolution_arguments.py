@@ -157,7 +157,7 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         if self.metric_for_best_model == "frechet_distance" and self.eval_features is None:
             raise ValueError("`metric_for_best_model=frechet_distance` requires a network: set `eval_features`.")
         self._check_images()
-        if self.pretrained_model_name_or_path is None:
+        if self.pretrained_model_name_or_path is None and self.resume_from_checkpoint is None:
             self.check_networks()
         self._check_weights()
 

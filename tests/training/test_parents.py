@@ -116,9 +116,16 @@ def test_a_resumed_run_needs_no_parent(tmp_path, parent):
     train(tmp_path / "bare", resume=True)
     assert fingerprint(tmp_path / "bare" / "checkpoint-2") == whole
     assert "fine-tuned from `gone`" in (tmp_path / "bare" / "README.md").read_text()
+    # Without the parent, the checkpoint alone tells that there are classes, or no batch normalisation.
+    latest = {"resume_from_checkpoint": "latest", "max_train_steps": 3}
+    train(tmp_path / "bare", matching_aware=True, **latest)
+    with pytest.raises(ValueError, match="`r1_penalty` requires a discriminator that treats images independently"):
+        train(tmp_path / "bare", r1_penalty=1.0, **latest)
     with pytest.raises(ValueError, match=f"`{PARENT}=other`: the run of .*checkpoint-2 began with .*gone. Omit it"):
         train(tmp_path / "flags", resume=True, **{PARENT: "other"})
     train(tmp_path / "new", max_train_steps=1)
+    with pytest.raises(ValueError, match="`matching_aware=True` has no effect without `class_conditional`"):
+        train(tmp_path / "new", matching_aware=True, **latest)
     with pytest.raises(ValueError, match=f"`{PARENT}=.*dcgan-cats`: the run of .* began with new networks"):
         train(tmp_path / "new", resume=True, **{PARENT: parent})
 
