@@ -127,7 +127,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     with connected_processes(use_cpu=True) as device:
         pipe = quiet(load_pipeline(DCGANPipeline, args.model))
-        network = ClassifierFeatures(args.classifier, device)
+        network = ClassifierFeatures(args.classifier, device, "classifier")
         record = measurement_facts(["python", "scripts/check_understanding.py", *argv], use_cpu=True) | {"seeds": {}}
         for seed in args.seeds:
             print(f"Seed {seed}, {args.num_images:,} samples")

@@ -274,7 +274,7 @@ def main(argv: list[str]) -> None:
     with connected_processes(use_cpu=True):
         facts = measurement_facts(["python", "scripts/time_to_quality.py", *argv], use_cpu=True)
         print(f"{facts['hardware']}; torch {facts['torch']}", flush=True)
-        network = load_feature_network(args.eval_features, CPU)
+        network = load_feature_network(args.eval_features, CPU, "eval_features")
         real = features_of(network, load_images(args, "test")).features
         images, results = load_images(args, "train"), []
 

@@ -10,6 +10,7 @@ from urllib.error import URLError
 import numpy as np
 import torch
 import torch.nn.functional as F
+from huggingface_hub.errors import HFValidationError
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -157,27 +158,34 @@ class ClassifierFeatures:
             processor. The model must take RGB images, or its processor must convert them.
         device (`torch.device`):
             Device of the network.
+        argument (`str`, *optional*, defaults to `"features"`):
+            Argument that names the model, for error messages.
 
     Raises:
-        OSError: if the model does not exist, or has no safetensors: pickled weights are not loaded.
+        OSError: if the model does not exist, is no image classifier, or has no safetensors: pickled weights are not
+            loaded.
         ValueError: if the model has no linear layer, or if weights are missing.
     """
 
-    def __init__(self, model_name: str, device: torch.device):
+    def __init__(self, model_name: str, device: torch.device, argument: str = "features"):
+        given = f"`{argument}={model_name}`"
         try:
             network, report = AutoModelForImageClassification.from_pretrained(
                 model_name, use_safetensors=True, output_loading_info=True
             )
-        except OSError as error:
-            if "safetensors" not in str(error):
-                raise
-            raise OSError(  # transformers' message recommends unsafe loading
-                f"`features={model_name}`: the model has no weights as safetensors. Pickles, such as"
-                " `pytorch_model.bin`, could run code and are not loaded."
-            ) from None
+        except (OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]  # many lines list all kinds of models
+            if isinstance(error.__context__, HFValidationError):
+                reason = f"no such folder, and no name of a repository: {reason}"
+            if "safetensors" in str(error):  # transformers' message recommends unsafe loading
+                reason = (
+                    "the model has no weights as safetensors. Pickles, such as `pytorch_model.bin`, could run code"
+                )
+                reason += " and are not loaded."
+            raise OSError(f"{given}: {reason}") from None
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:3])
-            raise ValueError(f"`features={model_name}`: the weights are incomplete, {missing} is missing.")
+            raise ValueError(f"{given}: the weights are incomplete, {missing} is missing.")
         self.network = network.to(device).eval()
         self.processor = AutoImageProcessor.from_pretrained(model_name)
         self.name = Path(model_name).name if Path(model_name).is_dir() else model_name
@@ -189,7 +197,7 @@ class ClassifierFeatures:
         self._features = torch.empty(0)
         linear_layers = [module for module in self.network.modules() if isinstance(module, nn.Linear)]
         if not linear_layers:
-            raise ValueError(f"`features={model_name}`: a {type(self.network).__name__} has no linear layer.")
+            raise ValueError(f"{given}: a {type(self.network).__name__} has no linear layer.")
         linear_layers[-1].register_forward_pre_hook(self._remember)
 
     def _remember(self, layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
@@ -235,7 +243,7 @@ def perceptual_features(name: str, device: torch.device) -> Callable[[torch.Tens
             f"`perceptual_features={name}` is not supported: this network takes uint8 images and is not"
             " differentiable. Use `efficientnet-lite0` or a custom classifier."
         )
-    network = load_feature_network(name, device)
+    network = load_feature_network(name, device, "perceptual_features")
     network.network.requires_grad_(False)
 
     def features(pixel_values: torch.Tensor) -> torch.Tensor:
@@ -245,7 +253,7 @@ def perceptual_features(name: str, device: torch.device) -> Callable[[torch.Tens
     return features
 
 
-def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:
+def load_feature_network(name: str, device: torch.device, argument: str = "features") -> FeatureNetwork:
     r"""
     Loads a network whose features compare images.
 
@@ -254,12 +262,14 @@ def load_feature_network(name: str, device: torch.device) -> FeatureNetwork:
             `"inception"`, `"efficientnet-lite0"`, `"efficientnet-lite2"`, or the folder or repository of a classifier.
         device (`torch.device`):
             Device of the network.
+        argument (`str`, *optional*, defaults to `"features"`):
+            Argument that names the network, for error messages.
     """
     if name == InceptionFeatures.name:
         return InceptionFeatures(device)
     if name in EFFICIENTNET_SIZES:
         return EfficientNetFeatures(name, device)
-    return ClassifierFeatures(name, device)
+    return ClassifierFeatures(name, device, argument)
 
 
 def _to_rgb(images: torch.Tensor) -> torch.Tensor:

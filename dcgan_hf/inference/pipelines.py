@@ -78,7 +78,9 @@ def _folder_of(model: str, revision: str | None) -> Path:
     try:
         with first_on_its_machine():
             return Path(DCGANPipeline.download(model, revision=revision))
-    except (OSError, HFValidationError) as error:
+    except HFValidationError as error:
+        raise OSError(f"`model={model}`: no such folder, and no name of a repository: {error}") from error
+    except OSError as error:
         raise OSError(f"`model={model}`: {error}") from error
 
 

@@ -70,7 +70,7 @@ def explain(
     started = time.perf_counter()
     page = Page(Path(args.output_dir or "explanation"), model_name, args.quick)
     with _says_what_is_done(page), tqdm(desc="Drawing samples", unit="section", **bar_options()) as progress_bar:
-        network = ClassifierFeatures(args.classifier, pipe.device) if args.classifier else None
+        network = ClassifierFeatures(args.classifier, pipe.device, "classifier") if args.classifier else None
         images = _real_images(pipe, args)
         subject = Subject.of(quiet(pipe), args.amounts.samples, args.seed, images, network, args.labels)
         directions = find_directions(subject)

@@ -89,7 +89,7 @@ class GenerationEvaluation:
         self.class_ids = classes_in_turn(config)
         self.seconds = 0.0
         with first_on_its_machine():  # downloads once per machine
-            self.network = load_feature_network(args.eval_features, device)
+            self.network = load_feature_network(args.eval_features, device, "eval_features")
         images, _ = decode_images(choose_images(image_dataset, _MAX_REAL_IMAGES, seed=0), decoder)
         check_before_describing(self.network, images, self.num_images)
         self.real = features_of(self.network, images, FEATURE_CACHE, show_progress=True)
@@ -163,7 +163,11 @@ class SuperResolutionEvaluation:
         self.split = args.eval_split or args.dataset_split
         self.seconds = 0.0
         with first_on_its_machine():  # downloads once per machine
-            self.network = None if args.eval_features is None else load_feature_network(args.eval_features, device)
+            self.network = (
+                None
+                if args.eval_features is None
+                else load_feature_network(args.eval_features, device, "eval_features")
+            )
         scale_factor, number = args.scale_factor, args.eval_num_images
         originals = choose_images(image_dataset, number, seed=0)
         self.real: Images

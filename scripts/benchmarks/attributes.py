@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     args.output_dir.mkdir(parents=True, exist_ok=True)
 
     facts = measurement_facts(["python", "scripts/benchmarks/attributes.py", *argv], use_cpu=True)
-    network = ClassifierFeatures(args.classifier, torch.device("cpu"))
+    network = ClassifierFeatures(args.classifier, torch.device("cpu"), "classifier")
     pipe = DCGANPipeline.from_pretrained(args.model)
     asked_for = np.array(labels_of_images(pipe, range(args.num_images), 0, None))
     generated = shares(network, generate_images(pipe, args.num_images), asked_for)

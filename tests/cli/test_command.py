@@ -145,7 +145,7 @@ MISTAKES = [
     ("train --diff_augment", "missing value for --diff_augment"),
     ("train --resolution 64 --resolution", "missing value for --resolution"),
     ("train --hub_license my\u00a0own", "--hub_license .* must be an identifier"),
-    ("generate a/b/c/d", "MODEL a/b/c/d: Repo id must be"),
+    ("generate a/b/c/d", "MODEL a/b/c/d: no such folder, and no name of a repository: Repo id must be"),
     ("convert folder", "FILES folder: pass at least one checkpoint, then the folder for the pipeline"),
 ]
 

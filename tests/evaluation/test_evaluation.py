@@ -136,6 +136,16 @@ def test_inception_without_its_weights_or_package(torch_fidelity, monkeypatch):
             load_feature_network("inception", CPU)
 
 
+def test_what_is_no_classifier_is_named_with_its_argument(tmp_path):
+    save_model(tmp_path / "dcgan")
+    for name, message in (
+        ("dcgan", "Unrecognized configuration class [^\n]*"),
+        ("nothing", "no such folder, and no .*"),
+    ):
+        with pytest.raises(OSError, match=f"^`eval_features={tmp_path / name}`: {message}$"):
+            load_feature_network(str(tmp_path / name), CPU, "eval_features")
+
+
 class Means:
     """Features that are easy to check, with a counter of processed images."""
 
