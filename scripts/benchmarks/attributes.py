@@ -23,6 +23,7 @@ import torch
 
 from dcgan_hf import DCGANPipeline
 from dcgan_hf.benchmarks.records import markdown_table, measurement_facts, write_record
+from dcgan_hf.configuration_attributes import labels_of
 from dcgan_hf.data.datasets import load_image_dataset
 from dcgan_hf.data.decoding import Decoder
 from dcgan_hf.data.procedural_faces import ATTRIBUTES, draw_face
@@ -65,11 +66,16 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--images_per_combination", type=int, default=64, help="Number of images of each one.")
     parser.add_argument("--output_dir", type=Path, default="attributes", help="Folder for `results.json`.")
     args = parser.parse_args(argv)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
 
     facts = measurement_facts(["python", "scripts/benchmarks/attributes.py", *argv], use_cpu=True)
     network = ClassifierFeatures(args.classifier, torch.device("cpu"), "classifier")
     pipe = DCGANPipeline.from_pretrained(args.model)
+    needed = [*labels_of(ATTRIBUTES).values()]
+    if [*pipe.generator.config.id2label.values()] != needed or not {*needed} <= {*network.label_names}:
+        raise ValueError(
+            f"`model` and `classifier` must know all attributes of the drawn faces, in this order: {', '.join(ATTRIBUTES)}."
+        )
+    args.output_dir.mkdir(parents=True, exist_ok=True)
     asked_for = np.array(labels_of_images(pipe, range(args.num_images), 0, None))
     generated = shares(network, generate_images(pipe, args.num_images), asked_for)
     test = load_image_dataset("procedural_faces", split="test", label_column=[*ATTRIBUTES], with_labels=True)

@@ -25,10 +25,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dataset_name", default="zalando-datasets/fashion_mnist", help="Dataset with classes.")
     args = parser.parse_args(argv)
 
+    splits = {
+        split: load_image_dataset(args.dataset_name, split=split, with_labels=True) for split in ("train", "test")
+    }
     of_class = datasets.DatasetDict()
-    for split in ("train", "test"):
-        images = load_image_dataset(args.dataset_name, split=split, with_labels=True)
-        class_id = (images.class_names or []).index(args.class_name)
+    for split, images in splits.items():
+        names = images.class_names or []
+        if args.class_name not in names:
+            raise ValueError(f"`class_name={args.class_name}` must be one of {', '.join(names)}.")
+        class_id = names.index(args.class_name)
         is_of_class = [label == class_id for label in images.dataset["label"]]
         of_class[split] = images.dataset.select([i for i, belongs in enumerate(is_of_class) if belongs])
         if split == "train":
