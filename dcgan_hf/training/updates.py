@@ -285,6 +285,7 @@ def discriminate(
         real_logits, fake_logits = score(real), score(fake)
     loss = gan.loss.discriminator(real_logits, fake_logits)
     if wrong_labels is not None:
+        assert class_labels is not None
         wrong_logits = gan.discriminator(real, wrong_labels).logits
         are_wrong = (wrong_labels != class_labels).view(len(real), -1).any(1)
         wrong_logits = torch.where(are_wrong, wrong_logits, fake_logits)
