@@ -52,20 +52,23 @@ class Run(NamedTuple):
 def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], folder: Path) -> Run:
     """Trains, unless the run is finished, and returns its measurements."""
     output_dir = folder / f"{name.replace(' ', '_')}-{seed}"
+    words = [word for flag in (flags | {"seed": seed, "output_dir": output_dir}).items() for word in to_flag(*flag)]
+    words += more_flags
     results = output_dir / "results.json"  # exists only if the run is finished, not if it was stopped
     if not results.is_file():
-        command = [sys.executable, "-m", "dcgan_hf", "train"]
-        for flag, value in (flags | {"seed": seed, "output_dir": output_dir}).items():
-            command += to_flag(flag, value)
         output_dir.mkdir(parents=True, exist_ok=True)
         with (output_dir / "output.txt").open("w") as file:
-            process = subprocess.run([*command, "--overwrite_output_dir", *more_flags], stdout=file, stderr=file)
+            command = [sys.executable, "-m", "dcgan_hf", "train", *words, "--overwrite_output_dir"]
+            process = subprocess.run(command, stdout=file, stderr=file)
         if process.returncode:
             raise RuntimeError(f"The run {name!r} with seed {seed} failed. See {output_dir / 'output.txt'}.")
         for checkpoint in list_checkpoints(output_dir):
             shutil.rmtree(checkpoint)
-        write_json(measurements(output_dir)._asdict(), results)
-    run = Run(**json.loads(results.read_text()))
+        write_json({"flags": words} | measurements(output_dir)._asdict(), results)
+    measured = json.loads(results.read_text())
+    if measured.pop("flags") != words:
+        raise ValueError(f"The run in {str(output_dir)!r} had other flags. Delete it, or pass another `--output_dir`.")
+    run = Run(**measured)
     distances = ", ".join(f"{distance:.2f}" for distance in run.distances)
     logger.info(f"{name}, seed {seed}: {distances} after {run.seconds:.0f} s of training")
     return run

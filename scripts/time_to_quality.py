@@ -267,6 +267,8 @@ def main(argv: list[str]) -> None:
     )
     args = parser.parse_args(argv)
     recipe = arguments_from_recipe(DCGANTrainingArguments, args.config)
+    if recipe.class_conditional:
+        raise ValueError(f"`--config {args.config}` trains with classes, which the tutorial's loop does not know.")
     args.dataset_name = args.dataset_name or recipe.dataset_name
     args.resolution, args.resize_mode = recipe.resolution, recipe.resize_mode
     args.output_dir.mkdir(parents=True, exist_ok=True)

@@ -102,6 +102,8 @@ def test_time_to_quality(tmp_path, capsys):
     assert "| 3 | tutorial | 1.00 |" in output and "| 3 | strong | " in output and "share" in output
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"strong-seed-3.png", "tutorial-seed-3.png"}
 
+    with pytest.raises(ValueError, match="`--config cifar10` trains with classes"):
+        measure("--config", "cifar10")
     # Without the tutorial's loop, the same training goes on until it has reached the target.
     target = curves["strong"][0]["distance"]
     result, output = measure("--target", str(target))

@@ -55,7 +55,10 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
     (ladder / "out" / "plain-5" / "results.json").unlink()  # as if interrupted after the pipeline was saved
     assert climb(ladder, "--jobs", 2, "--learning_rate", "1e-3") == distances
     assert (ladder / "out" / "plain-3" / "model_index.json").stat().st_mtime_ns == kept
-    assert climb(ladder, "--rungs", "no norm") == {"no norm": distances["no norm"]}
+    rungs = ["--jobs", 2, "--learning_rate", "1e-3", "--rungs", "no norm"]
+    assert climb(ladder, *rungs) == {"no norm": distances["no norm"]}
+    with pytest.raises(ValueError, match="The run in .*plain-3' had other flags. Delete it, or"):
+        climb(ladder, "--jobs", 2)
 
 
 def test_wrong_use(ladder, tmp_path):
