@@ -44,7 +44,8 @@ class DCGANConfig(PortableConfig):
             integer. It drops the last row and column of a feature map whose size is not divisible by the stride.
             Both are equivalent for the paper's 4x4 kernels of stride 2 on even feature maps.
         use_bias (`bool`, *optional*, defaults to `False`):
-            Whether convolutions and linear layers have a bias.
+            Whether convolutions and linear layers have a bias. In training, a batch-normalised discriminator without biases
+            cannot see the contrast of images.
         norm_type (`str`, *optional*, defaults to `"batch"`):
             `"batch"` or `"group"` normalise the output of each convolution except the one next to the image (paper,
             section 3). `"spectral"` normalises the weights of every layer instead. `"none"` disables normalisation.

@@ -42,6 +42,25 @@ def test_any_kernel_and_stride(kernel_size, stride):
     assert output.last_hidden_state.shape == (2, 8, 6, 6)
 
 
+@pytest.mark.parametrize("norm_type, sees_contrast", [("batch", False), ("group", False), ("spectral", True)])
+def test_biases_let_a_discriminator_see_contrast(norm_type, sees_contrast):
+    torch.manual_seed(0)
+    pixel_values = torch.rand(8, 3, 16, 16) * 2 - 1
+
+    def change_of_logits(use_bias):
+        discriminator = DCGANDiscriminator(
+            small(DCGANDiscriminatorConfig, norm_type=norm_type, norm_eps=1e-12, use_bias=use_bias)
+        ).train()
+        if use_bias:
+            nn.init.normal_(discriminator.layers[0][0].convolution.bias)
+        with torch.no_grad():
+            logits = [discriminator(factor * pixel_values).logits for factor in (1, 0.5)]
+        return float((logits[1] - logits[0]).abs().max() / logits[0].std())
+
+    assert (change_of_logits(False) > 0.1) == sees_contrast
+    assert change_of_logits(True) > 0.1
+
+
 def test_initial_weights():
     model = DCGANGenerator(DCGANGeneratorConfig())
     for name, parameter in model.named_parameters():
