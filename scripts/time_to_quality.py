@@ -13,9 +13,10 @@ Times training until the images are as good as those of the PyTorch tutorial's l
         --num_channels 3 --eval_features efficientnet-lite2
 
 A loop is a recipe, by default that of `--config`, with changes. Each loop runs in a separate process, and the loops
-take turns. With `--target`, the tutorial's loop is left out. Run nothing else on the machine. Quality is the Fréchet
-distance of `--num_samples` images to the dataset's test images, in the features of a classifier, for example one
-trained by `dcgan train-classifier`. Only training is timed.
+take turns. With `--target`, the tutorial's loop is left out, and the others train to their end, where one measurement
+says whether they are as good. Run nothing else on the machine. Quality is the Fréchet distance of `--num_samples`
+images to the dataset's test images, in the features of a classifier, for example one trained by `dcgan
+train-classifier`. Only training is timed.
 """
 
 import argparse
@@ -181,8 +182,8 @@ def compare(
     """
     Trains the tutorial's loop for all epochs and records its distance `--measurements` times per epoch. Per turn, the
     other loops train on half as many images and record their distance twice, up to the end of their training. They
-    then continue until they are as good as the tutorial's loop. With `--target`, the other loops train alone, until
-    they have reached it.
+    then continue until they are as good as the tutorial's loop. With `--target`, the other loops train alone, and are
+    measured at their end.
     """
     print(f"Seed {seed}")
     ours = {name: arguments_of(name, args, seed) for name in args.loops}
@@ -190,7 +191,8 @@ def compare(
         name: num_updates(loop, len(images)) * loop.train_batch_size * loop.discriminator_steps
         for name, loop in ours.items()
     }
-    target, turn = args.target, len(images) // (4 * args.measurements)
+    target = args.target
+    turn = len(images) // (4 * args.measurements) if target is None else max(images_seen.values())
     others = [Runner(name, distance, args.num_samples, loop, images, seed) for name, loop in ours.items()]
     runners = others
 
