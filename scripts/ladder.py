@@ -66,7 +66,7 @@ def train(name: str, seed: int, flags: dict[str, Any], more_flags: list[str], fo
             shutil.rmtree(checkpoint)
         write_json({"flags": words} | measurements(output_dir)._asdict(), results)
     measured = json.loads(results.read_text())
-    if measured.pop("flags") != words:
+    if measured.pop("flags", None) != words:
         raise ValueError(f"The run in {str(output_dir)!r} had other flags. Delete it, or pass another `--output_dir`.")
     run = Run(**measured)
     distances = ", ".join(f"{distance:.2f}" for distance in run.distances)

@@ -218,19 +218,20 @@ def compare(
     return {"seed": seed, "target": target, "curves": curves, "images_per_epoch": len(images)}
 
 
-def as_good(result: dict[str, Any], name: str) -> dict[str, float] | None:
-    """Returns the first point of a loop's curve that is as good as the target."""
-    return next((point for point in result["curves"][name] if point["distance"] <= result["target"]), None)
+def decisive(result: dict[str, Any], name: str) -> dict[str, float]:
+    """Returns the first point of a loop's curve that is as good as the target, else the last. The tutorial sets it."""
+    curve = result["curves"][name]
+    good = [] if name == "tutorial" else [point for point in curve if point["distance"] <= result["target"]]
+    return [*good, curve[-1]][0]
 
 
 def quality_table(results: list[dict[str, Any]]) -> str:
-    """Returns a table: for each seed and loop, the first point that is as good as the target, else the last."""
+    """Returns a table of the point that decides, for each seed and loop."""
     columns, rows = ["seed", "loop", "epochs", "seconds", "distance"], []
     for result in results:
-        for name, curve in result["curves"].items():
-            reached = as_good(result, name)
-            point = curve[-1] if name == "tutorial" or reached is None else reached
-            distance = f"{point['distance']:.3g}" + ("" if reached else " (not reached)")
+        for name in result["curves"]:
+            point = decisive(result, name)
+            distance = f"{point['distance']:.3g}" + (" (not reached)" if point["distance"] > result["target"] else "")
             epochs = point["images"] / result["images_per_epoch"]
             rows.append([str(result["seed"]), name, f"{epochs:.2f}", f"{point['seconds']:.0f}", distance])
             if "tutorial" in result["curves"]:
@@ -287,12 +288,11 @@ def main(argv: list[str]) -> None:
 
         for seed in args.seeds:
             results.append(compare(args, images, distance, seed))
-            reached = {name: [as_good(result, name) for result in results] for name in args.loops}
             content = {
                 "features": network.name,
                 "num_samples": args.num_samples,
                 "results": results,
-                "seconds": {name: [point["seconds"] for point in points if point] for name, points in reached.items()},
+                "seconds": {name: [decisive(result, name)["seconds"] for result in results] for name in args.loops},
             }
             write_record(facts | content, args.output_dir / "results.json")
     print("\n" + quality_table(results))

@@ -162,8 +162,8 @@ class ClassifierFeatures:
             Argument that names the model, for error messages.
 
     Raises:
-        OSError: if the model does not exist, is no image classifier, or has no safetensors: pickled weights are not
-            loaded.
+        OSError: if the model does not exist, is not an image classifier, or has no safetensors: pickled weights are
+            not loaded.
         ValueError: if the model has no linear layer, or if weights are missing.
     """
 
@@ -180,8 +180,8 @@ class ClassifierFeatures:
             if "safetensors" in str(error):  # transformers' message recommends unsafe loading
                 reason = (
                     "the model has no weights as safetensors. Pickles, such as `pytorch_model.bin`, could run code"
+                    " and are not loaded."
                 )
-                reason += " and are not loaded."
             raise OSError(f"{given}: {reason}") from None
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:3])

@@ -88,11 +88,6 @@ class GenerationTask:
         self.describe_images(num_channels, images)
         if isinstance(self.networks, DCGANPipeline):
             check_labels(self.networks.generator.config, self.generator_config)
-        if args.matching_aware and max(self.generator_config.label_sizes) < 2:
-            raise ValueError(
-                "`matching_aware` shows images with other labels than their own. There are none, only"
-                f" {', '.join(self.generator_config.id2label.values())}."
-            )
         self.eval_images = eval_images
         self.decoder = decoder = Decoder(
             self.num_channels, args.resolution, args.resize_mode, args.dataloader_num_workers, args.skip_bad_images
