@@ -116,6 +116,8 @@ def main(argv: list[str]) -> None:
         "--output_dir", type=Path, help="Folder of the runs (default: dcgan-ladder-<name of the file>)."
     )
     args, more_flags = parser.parse_known_args(argv)
+    if args.jobs < 1:
+        raise ValueError(f"`jobs` must be at least 1, got {args.jobs}.")
     logging.basicConfig(format="%(asctime)s - %(message)s", level=logging.INFO)
     output_dir = args.output_dir or Path(f"dcgan-ladder-{args.ladder.stem}")
     ladder = yaml.safe_load(args.ladder.read_text())

@@ -184,10 +184,11 @@ class MessageCallback(TrainerCallback):
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any) -> None:
         trainer = kwargs["trainer"]
         statistics, task = trainer.statistics, trainer.task
-        logger.info(
-            f"Training speed: {statistics.training_images_per_second:,.0f} images/s, excluding time spent waiting for"
-            f" images ({statistics.waiting_share:.1%})"
-        )
+        if statistics.training_images_per_second:  # 0 if a finished run was resumed
+            logger.info(
+                f"Training speed: {statistics.training_images_per_second:,.0f} images/s, excluding time spent waiting"
+                f" for images ({statistics.waiting_share:.1%})"
+            )
         if task.bad_images:
             logger.warning(f"Bad images skipped: {len(task.bad_images)}, {first_reasons(sorted(task.bad_images))}")
         if task.evaluation is not None:

@@ -64,6 +64,8 @@ def test_a_ladder_and_how_it_goes_on(ladder, capsys):
 def test_wrong_use(ladder, tmp_path):
     with pytest.raises(ValueError, match=r"`rungs` must be among \['plain', 'no norm'\], got \['plane'\]"):
         climb(ladder, "--rungs", "plane")
+    with pytest.raises(ValueError, match="`jobs` must be at least 1, got 0"):
+        climb(ladder, "--jobs", 0)
     with pytest.raises(RuntimeError, match="The run 'plain' with seed 3 failed. See .*output.txt"):
         climb(ladder, "--output_dir", tmp_path, "--learning_rate", "-1")
     assert "error: --learning_rate must be positive" in (tmp_path / "plain-3" / "output.txt").read_text()
