@@ -105,19 +105,28 @@ class ProgressCallback(TrainerCallback):
 
 
 class FailureCallback(TrainerCallback):
-    """Warnings about a failing run, see [`diagnose`] and [`diagnose_quality`]."""
+    """Warnings about a failing run, see [`diagnose`], [`diagnose_classes`] and [`diagnose_quality`]."""
 
     diagnosis: str | None = None
+    of_samples: str | None = None
     best: tuple[float | None, int | None] = (None, None)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        self.diagnosis, self.best = None, (state.best_value, state.best_step)
+        self.diagnosis = self.of_samples = None
+        self.best = state.best_value, state.best_step
 
     def on_log(self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any) -> None:
         is_saturating = kwargs["trainer"].engine.gan.loss.is_saturating
         previous, self.diagnosis = self.diagnosis, diagnose(logs, state.step, is_saturating)
         if self.diagnosis != previous:
             logger.warning(f"Step {state.step}: {self.diagnosis or 'the networks have recovered.'}")
+
+    def on_sample(self, args: Any, state: TrainerState, control: Any, image: Any = None, **kwargs: Any) -> None:
+        trainer = kwargs["trainer"]
+        warning = trainer.task.diagnose_samples(trainer.engine.sampled_generator, state.step)
+        if warning not in (None, self.of_samples):
+            logger.warning(f"Step {state.step}: {warning}")
+        self.of_samples = warning
 
     def on_evaluate(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         evaluation = kwargs["trainer"].task.evaluation

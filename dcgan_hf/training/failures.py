@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..data.bad_images import first_reasons
+
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 _COMPARED_IMAGES = 32
 # Updates after which the images of a healthy generator differ. (At 32x32, half as much as real ones after 100.)
 _UPDATES_TO_DIVERSITY = 500
+# Smallest diversity of a generator that has not collapsed. The warnings call it a quarter.
+_LEAST_DIVERSITY = 0.25
 # Largest ratio of the amplitudes of generated and real images, at any scale. Good generators have 0.9 to 1.0; after 75
 # updates, digits had 0.5 and faces 0.25 at the coarsest scale.
 _LARGEST_RATIO = 1.5
@@ -76,7 +80,7 @@ def diagnose(statistics: dict[str, float], step: int, is_saturating: bool = True
             "The discriminator is dead: it gives every image, real or generated, the same logit, so the generator"
             " cannot learn from it. Try an earlier checkpoint or a lower learning rate."
         )
-    if step >= _UPDATES_TO_DIVERSITY and statistics["diversity"] < 0.25:
+    if step >= _UPDATES_TO_DIVERSITY and statistics["diversity"] < _LEAST_DIVERSITY:
         return (
             "The generator has collapsed: its images differ from one another less than a quarter as much as real ones."
             " Try an earlier checkpoint, a lower learning rate, or a penalty (`--r1_penalty`, with a discriminator"
@@ -89,6 +93,53 @@ def diagnose(statistics: dict[str, float], step: int, is_saturating: bool = True
             " learns. Try a lower learning rate or `norm_type: spectral` for the discriminator."
         )
     return None
+
+
+def diagnose_classes(
+    real_pixel_values: torch.Tensor,
+    real_labels: torch.Tensor,
+    fake_pixel_values: torch.Tensor,
+    fake_labels: torch.Tensor,
+    names: dict[int, str],
+    step: int,
+) -> str | None:
+    r"""
+    Diagnoses a generator that draws single classes always alike, which hardly changes the `diversity` of all.
+
+    Args:
+        real_pixel_values (`torch.Tensor` of shape `(num_real, num_channels, height, width)`):
+            Real images.
+        real_labels (`torch.LongTensor` of shape `(num_real,)`):
+            Their classes.
+        fake_pixel_values (`torch.Tensor` of shape `(num_fake, num_channels, height, width)`):
+            Generated images, in the same range.
+        fake_labels (`torch.LongTensor` of shape `(num_fake,)`):
+            Their classes. Those with a single image, generated or real, are not judged.
+        names (`dict[int, str]`):
+            Names of all classes.
+        step (`int`):
+            Number of updates so far.
+
+    Returns:
+        `str` or `None`: a sentence for the log, or `None` if no class, or every class, is always alike.
+    """
+    if step < _UPDATES_TO_DIVERSITY:
+        return None
+    alike = []
+    for label, name in names.items():
+        real, fake = (
+            images[labels == label].flatten(1).float()
+            for images, labels in ((real_pixel_values, real_labels), (fake_pixel_values, fake_labels))
+        )
+        if min(len(real), len(fake)) > 1 and fake.var(0).mean() < _LEAST_DIVERSITY**2 * real.var(0).mean():
+            alike.append(name)
+    if len(alike) in (0, len(names)):
+        return None
+    return (
+        f"The generator has collapsed in {len(alike)} of {len(names)} classes, whose images differ from one another"
+        f" less than a quarter as much as real ones: {first_reasons(alike)}. Try an earlier checkpoint or a lower"
+        " `--discriminator_learning_rate`."
+    )
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Training of a DCGAN that generates images."""
 
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..processes import first_on_its_machine
 from .adaptation import check_labels
 from .batches import LatentSampler, normal_latents, prepare_batches
 from .evaluation import GenerationEvaluation
-from .failures import diagnose_noise
+from .failures import diagnose_classes, diagnose_noise
 from .generation_arguments import DCGANTrainingArguments
 from .networks import Networks, given_networks, make_networks
 from .samples import SampleGrid
@@ -32,8 +33,8 @@ from .trainer import Trainer
 from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
 
 
-# Real images that the samples of a trained generator are compared with.
-_COMPARED_IMAGES = 64
+# Real images that samples are compared with: enough for several of each of dozens of classes.
+_COMPARED_IMAGES = 256
 
 
 class GenerationTask:
@@ -165,11 +166,24 @@ class GenerationTask:
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         return self.grid.draw(generator)
 
+    @cached_property
+    def _real_images(self) -> dict[str, torch.Tensor]:
+        batches = [*islice(self.loader.batches(0), -(-_COMPARED_IMAGES // self.args.train_batch_size))]
+        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+    def diagnose_samples(self, generator: nn.Module, step: int) -> str | None:
+        config = self.generator_config
+        if not config.num_classes or config.attributes is not None:  # hardly any images have all attributes in common
+            return None
+        real, samples = self._real_images, VaeImageProcessor.normalize(self.grid.sample(generator))
+        labels = real["class_labels"], self.grid.class_labels
+        return diagnose_classes(
+            to_pixel_values(real["pixel_values"]), labels[0], samples, labels[1], config.id2label, step
+        )
+
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
-        batches = islice(self.loader.batches(0), -(-_COMPARED_IMAGES // self.args.train_batch_size))
-        real = torch.cat([batch["pixel_values"] for batch in batches])
         samples = VaeImageProcessor.normalize(self.grid.sample(generator))
-        return diagnose_noise(to_pixel_values(real), samples, steps)
+        return diagnose_noise(to_pixel_values(self._real_images["pixel_values"]), samples, steps)
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
         return DCGANPipeline(generator=generator, discriminator=discriminator)

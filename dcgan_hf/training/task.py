@@ -74,6 +74,9 @@ class Task(Protocol):
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         """Returns a sample grid."""
 
+    def diagnose_samples(self, generator: nn.Module, step: int) -> str | None:
+        """Returns a sentence on a generator whose samples show a failure that no statistic does, or `None`."""
+
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
         """Returns a sentence on a trained generator whose images are probably no good, or `None`."""
 

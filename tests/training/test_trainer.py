@@ -349,6 +349,24 @@ def test_an_update_may_return_nothing(tmp_path):
     assert "Final losses" not in (tmp_path / "README.md").read_text()
 
 
+def test_a_class_that_is_always_alike_is_told_once(tmp_path, caplog):
+    class Generator(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 256)
+
+        def forward(self, latents, class_labels=None):
+            pixels = (10 * self.layer(latents)).tanh() * (class_labels == 0)[:, None]
+            return DCGANGeneratorOutput(pixel_values=pixels.unflatten(1, (1, 16, 16)))
+
+    changes = {"class_conditional": True, "max_train_steps": 600, "save_images_steps": 250, "logging_steps": 300}
+    arguments = DCGANTrainingArguments(output_dir=str(tmp_path), **TINY | changes)
+    DCGANTrainer(arguments, pictures(), networks=(Generator(), None), update=lambda gan, batches: {}).train()
+    told = [record.getMessage() for record in caplog.records if "has collapsed" in record.getMessage()]
+    assert len(told) == 1 and told[0].startswith("Step 500: The generator has collapsed in 1 of 2 classes, "), told
+    assert ": b. Try" in told[0]
+
+
 def test_plain_modules_have_no_card_and_are_not_published(tmp_path, hub, token):
     class Generator(torch.nn.Module):
         def __init__(self):

@@ -22,7 +22,7 @@ from dcgan_hf.pictures import MAX_GIF_FRAMES, save_animation
 from dcgan_hf.training.batches import normal_latents, prepare_batches
 from dcgan_hf.training.checkpoint_files import write_state
 from dcgan_hf.training.checkpointing import find_checkpoint, list_checkpoints
-from dcgan_hf.training.failures import check_finite, diagnose, diagnose_quality, diversity
+from dcgan_hf.training.failures import check_finite, diagnose, diagnose_classes, diagnose_quality, diversity
 from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.results import describe_dataset
 from dcgan_hf.training.running_statistics import RunningStatistics
@@ -144,6 +144,26 @@ def test_untrained_generators_have_not_collapsed():
 
 def test_a_critic_s_loss_says_nothing_about_victory():
     assert diagnose(HEALTHY | {"discriminator_loss": -5.0}, step=1000, is_saturating=False) is None
+
+
+@pytest.mark.parametrize(
+    "contrasts, message",
+    [
+        ([1, 1, 1], None),
+        ([1, 0.3, 1], None),  # less varied, as averages of a generator often are
+        ([1, 0.2, 1], "has collapsed in 1 of 3 classes, .* as real ones: dog. Try"),
+        ([0.1, 1, 0.1], "in 2 of 3 classes, .*: cat; frog"),
+        ([0, 0, 0], None),  # the statistics say so
+    ],
+)
+def test_classes_that_are_always_alike_are_named(contrasts, message):
+    real, labels = torch.randn(60, 3, 8, 8), torch.arange(60) % 3
+    fake = real * torch.tensor(contrasts)[labels][:, None, None, None] + labels[:, None, None, None]
+    names = {0: "cat", 1: "dog", 2: "frog"}
+    diagnosis = diagnose_classes(real, labels, fake, labels, names, 500)
+    assert (diagnosis is None) if message is None else re.search(message, diagnosis)
+    assert diagnose_classes(real, labels, fake, labels, names, 499) is None, "untrained generators are excused"
+    assert diagnose_classes(real, labels, fake[:3], labels[:3], names, 500) is None, "one image each"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
