@@ -127,11 +127,10 @@ def diagnose_classes(
         return None
     alike = []
     for label, name in names.items():
-        real, fake = (
-            images[labels == label].flatten(1).float()
-            for images, labels in ((real_pixel_values, real_labels), (fake_pixel_values, fake_labels))
-        )
-        if min(len(real), len(fake)) > 1 and fake.var(0).mean() < _LEAST_DIVERSITY**2 * real.var(0).mean():
+        real, fake = real_pixel_values[real_labels == label].float(), fake_pixel_values[fake_labels == label].float()
+        if min(len(real), len(fake)) < 2:
+            continue
+        if fake.var(0).mean().item() < _LEAST_DIVERSITY**2 * real.var(0).mean().item():
             alike.append(name)
     if len(alike) in (0, len(names)):
         return None

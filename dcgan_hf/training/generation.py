@@ -172,14 +172,13 @@ class GenerationTask:
         return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
     def diagnose_samples(self, generator: nn.Module, step: int) -> str | None:
-        config = self.generator_config
-        if not config.num_classes or config.attributes is not None:  # hardly any images have all attributes in common
+        labels = self.grid.class_labels
+        if labels is None or labels.ndim > 1:  # hardly any images have all attributes in common
             return None
         real, samples = self._real_images, VaeImageProcessor.normalize(self.grid.sample(generator))
-        labels = real["class_labels"], self.grid.class_labels
-        return diagnose_classes(
-            to_pixel_values(real["pixel_values"]), labels[0], samples, labels[1], config.id2label, step
-        )
+        real_pixel_values = to_pixel_values(real["pixel_values"])
+        names = self.generator_config.id2label
+        return diagnose_classes(real_pixel_values, real["class_labels"], samples, labels, names, step)
 
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
         samples = VaeImageProcessor.normalize(self.grid.sample(generator))
