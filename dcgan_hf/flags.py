@@ -121,6 +121,11 @@ def check_license(name: str, license: str | None) -> None:
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
     kinds = alternatives_of(hint)
+    items = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list]
+    if items and isinstance(value, list):
+        for item in value:
+            _check_type(name, item, items[0])
+        return
     expected = [kind for kind in kinds if kind in _KINDS]
     origins = [typing.get_origin(kind) for kind in kinds]
     takes_it = isinstance(value, dict | list) and type(value) in origins

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcgan_hf.training.generation_arguments import DCGANTrainingArguments
@@ -104,6 +104,8 @@ JSON = st.recursive(
 
 
 @settings(max_examples=60, deadline=None)
+@example(content={"class_names": [None]})
+@example(content={"label_column": ["kind", 3]})
 @given(content=st.dictionaries(st.sampled_from([*vars(DCGANTrainingArguments())]) | st.text(), JSON, max_size=3))
 def test_any_file_is_read_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
