@@ -87,13 +87,18 @@ def measurements(output_dir: Path) -> Run:
     return Run(distances, round(seconds, 3))
 
 
+def rounded(value: float, digits: int) -> str:
+    """Returns a number with as many significant digits, of which a whole number has all."""
+    return f"{value:,.0f}" if value >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
+
+
 def ladder_table(record: dict[str, Any]) -> str:
     """Mean and standard deviation of a record's distances over the seeds, one row per rung, as a table in Markdown."""
     number = max(len(run) for runs in record["distances"].values() for run in runs)
     rows = []
     for name, runs in record["distances"].items():
         cells = [
-            f"{statistics.mean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+            rounded(statistics.mean(values), 3) + (f" ± {rounded(statistics.stdev(values), 2)}" if values[1:] else "")
             for values in zip(*runs)
         ]
         rows.append([name, *cells, f"{statistics.mean(record['seconds'][name]):.0f}", str(len(runs))])
