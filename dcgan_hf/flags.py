@@ -127,8 +127,7 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
             _check_type(name, item, items[0])
         return
     expected = [kind for kind in kinds if kind in _KINDS]
-    origins = [typing.get_origin(kind) for kind in kinds]
-    takes_it = isinstance(value, dict | list) and type(value) in origins
+    takes_it = isinstance(value, dict) and any(typing.get_origin(kind) is dict for kind in kinds)
     if not expected or takes_it or type(value) in expected:
         return
     if type(value) is not int or float not in expected:

@@ -127,17 +127,16 @@ def diagnose_classes(
         return None
     alike = []
     for label, name in names.items():
-        real, fake = real_pixel_values[real_labels == label].float(), fake_pixel_values[fake_labels == label].float()
-        if min(len(real), len(fake)) < 2:
-            continue
-        if fake.var(0).mean().item() < _LEAST_DIVERSITY**2 * real.var(0).mean().item():
+        real, fake = real_pixel_values[real_labels == label], fake_pixel_values[fake_labels == label]
+        number = min(len(real), len(fake))
+        if diversity(real[:number], fake[:number]) < _LEAST_DIVERSITY:
             alike.append(name)
     if len(alike) in (0, len(names)):
         return None
     return (
         f"The generator has collapsed in {len(alike)} of {len(names)} classes, whose images differ from one another"
-        f" less than a quarter as much as real ones: {first_reasons(alike)}. Try an earlier checkpoint or a lower"
-        " `--discriminator_learning_rate`."
+        f" less than a quarter as much as real ones: {first_reasons(alike)}. Try an earlier checkpoint, fewer"
+        " updates or, if the discriminator has biases, one without (`use_bias`)."
     )
 
 

@@ -18,7 +18,7 @@ from ..data.labels import count_combinations
 from ..data.loaders import Loader, Shard, make_loader
 from ..data.seeding import seeded_generator
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
-from ..pictures import to_pixel_values
+from ..pictures import to_bytes, to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
 from ..processes import first_on_its_machine
 from .adaptation import check_labels
@@ -33,8 +33,9 @@ from .trainer import Trainer
 from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
 
 
-# Real images that samples are compared with: enough for several of each of dozens of classes.
-_COMPARED_IMAGES = 256
+# Real images that samples are compared with: enough for several of each of dozens of classes. The bands of fewer suffice,
+# which saves memory.
+_COMPARED_IMAGES, _COMPARED_IN_BANDS = 256, 64
 
 
 class GenerationTask:
@@ -169,20 +170,19 @@ class GenerationTask:
     @cached_property
     def _real_images(self) -> dict[str, torch.Tensor]:
         batches = [*islice(self.loader.batches(0), -(-_COMPARED_IMAGES // self.args.train_batch_size))]
-        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+        return {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
 
     def diagnose_samples(self, generator: nn.Module, step: int) -> str | None:
         labels = self.grid.class_labels
         if labels is None or labels.ndim > 1:  # hardly any images have all attributes in common
             return None
-        real, samples = self._real_images, VaeImageProcessor.normalize(self.grid.sample(generator))
-        real_pixel_values = to_pixel_values(real["pixel_values"])
+        real, samples = self._real_images, to_bytes(self.grid.sample(generator))
         names = self.generator_config.id2label
-        return diagnose_classes(real_pixel_values, real["class_labels"], samples, labels, names, step)
+        return diagnose_classes(real["pixel_values"], real["class_labels"], samples, labels, names, step)
 
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
-        samples = VaeImageProcessor.normalize(self.grid.sample(generator))
-        return diagnose_noise(to_pixel_values(self._real_images["pixel_values"]), samples, steps)
+        real = to_pixel_values(self._real_images["pixel_values"][:_COMPARED_IN_BANDS])
+        return diagnose_noise(real, VaeImageProcessor.normalize(self.grid.sample(generator)), steps)
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
         return DCGANPipeline(generator=generator, discriminator=discriminator)

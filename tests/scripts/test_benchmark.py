@@ -109,6 +109,8 @@ def test_time_to_quality(tmp_path, capsys):
     # Without the tutorial's loop, the same training is measured at its end.
     result, output = measure("--target", "0")
     assert [point["images"] for point in result["curves"]["strong"]] == [1024] and "(not reached)" in output
+    reached = result | {"target": result["curves"]["strong"][-1]["distance"]}
+    assert "(not reached)" not in time_to_quality.quality_table([reached])
     assert list(result["curves"]) == ["strong"] and "share" not in output
 
 
