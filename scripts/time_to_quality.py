@@ -66,9 +66,9 @@ LOOPS: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 
 class Training(NamedTuple):
-    """A loop: the generator for sampling, which may be an average, the images per update, and the update."""
+    """A loop: a function that returns the generator for sampling, the images per update, and the update."""
 
-    generator: nn.Module
+    sampled_generator: Callable[[], nn.Module]
     images_per_update: int
     update: Callable[[], Any]
 
@@ -78,20 +78,21 @@ def train_tutorial(images: torch.Tensor, seed: int) -> Training:
     torch.manual_seed(seed)
     generator, step = tutorial_loop(images.shape[-1], images.shape[1], CPU)
     batches = endless_batches(ResidentLoader(images, None, Shard(128, seed)))
-    return Training(generator, 128, lambda: step(to_pixel_values(next(batches)[2]["pixel_values"])))
+    return Training(lambda: generator, 128, lambda: step(to_pixel_values(next(batches)[2]["pixel_values"])))
 
 
 def train_ours(args: DCGANTrainingArguments, images: torch.Tensor) -> Training:
     """Prepares a trainer's loop, without logs and files."""
     engine = make_engine(args, images.shape[1])
     loader, number = ResidentLoader(images, None, engine.shard), engine.task.batches_per_update
+    engine.task.loader = loader
     engine.start(num_updates(args, len(images)))
     batches, steps = endless_batches(loader), count()
 
     def update() -> None:
         engine.update([raw_batch for _, _, raw_batch in islice(batches, number)], next(steps))
 
-    return Training(engine.sampled_generator, engine.images_per_update, update)
+    return Training(lambda: engine.sampled_generator, engine.images_per_update, update)
 
 
 def arguments_of(name: str, args: argparse.Namespace, seed: int) -> DCGANTrainingArguments:
@@ -127,7 +128,9 @@ def run_loop(connection: Any, args: DCGANTrainingArguments | None, images: torch
                     training.update()
                 connection.send(time.perf_counter() - started)
             else:
-                connection.send(sample(training.generator, number, kind == "sample as in training", is_tutorial))
+                connection.send(
+                    sample(training.sampled_generator(), number, kind == "sample as in training", is_tutorial)
+                )
 
 
 @torch.no_grad()

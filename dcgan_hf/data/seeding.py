@@ -27,6 +27,7 @@ PURPOSES = {
     "combinations": 10,
     "attributes": 11,
     "wrong labels": 12,
+    "contrast": 13,
 }
 
 

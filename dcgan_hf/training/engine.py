@@ -160,8 +160,11 @@ class Engine:
 
     @property
     def sampled_generator(self) -> nn.Module:
-        """The generator to sample from, save and publish: the exponential moving average, if enabled."""
-        return self.generator if self.ema is None else self.ema.generator
+        """
+        The generator to sample from, save and publish: the exponential moving average, if enabled. Made anew at each
+        access if the task changes it, see [`Task.finish`].
+        """
+        return self.task.finish(self.generator if self.ema is None else self.ema.generator)
 
     def start(self, num_steps: int, step: int = 0) -> None:
         r"""

@@ -27,6 +27,7 @@ from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import first_on_its_machine, from_main_process
 from .batches import LatentSampler
 from .generation_arguments import DCGANTrainingArguments
+from .networks import copy_generator
 from .super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 
 
@@ -97,10 +98,8 @@ class GenerationEvaluation:
     def _pipeline_of(self, generator: torch.nn.Module) -> DCGANPipeline:
         """Returns a pipeline with a fused copy of the generator, or with the generator itself if of another class."""
         if type(generator) is DCGANGenerator:
-            copy = DCGANGenerator(generator.config).to(generator.device, memory_format=torch.channels_last).eval()
-            copy.load_state_dict(generator.state_dict())
-            copy.fuse()
-            generator = copy
+            generator = copy_generator(generator)
+            generator.fuse()
         pipe = DCGANPipeline(generator=generator)
         pipe.set_progress_bar_config(disable=True)
         return pipe

@@ -26,6 +26,8 @@ _LEAST_DIVERSITY = 0.25
 # Largest ratio of the amplitudes of generated and real images, at any scale. Good generators have 0.9 to 1.0; after 75
 # updates, digits had 0.5 and faces 0.25 at the coarsest scale.
 _LARGEST_RATIO = 1.5
+# Largest ratio of these between two scales if images only lack contrast. Pale faces and photographs had 1.06 to 1.09.
+_LARGEST_DIFFERENCE = 1.2
 
 
 @torch.no_grad()
@@ -165,7 +167,7 @@ def band_energies(pixel_values: torch.Tensor) -> torch.Tensor:
 def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Tensor, steps: int) -> str | None:
     r"""
     Diagnoses a generator that has learned too little, without a feature network: natural images vary mostly at coarse
-    scales, noise at fine ones.
+    scales, noise at fine ones. Pale images vary less at all scales alike.
 
     Args:
         real_pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
@@ -182,11 +184,18 @@ def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Ten
     ratios = ((fake + 1e-6) / (real + 1e-6)).sqrt().tolist()
     if all(1 / _LARGEST_RATIO < ratio < _LARGEST_RATIO for ratio in ratios):
         return None
+    advice = (
+        "Good images usually take 3,000 to 20,000 updates: resume with a higher `--max_train_steps`. If there were as"
+        " many, the warnings above say what went wrong."
+    )
+    if max(ratios) < 1 and max(ratios) < _LARGEST_DIFFERENCE * min(ratios):
+        advice = (
+            "If they are good but pale, set their contrast without more updates: `--match_contrast"
+            " --resume_from_checkpoint latest`."
+        )
     return (
         f"After {steps:,} updates, the generated images are probably no good: their fine detail varies {ratios[0]:.1f}"
-        f" times as much as in real ones, their coarse shapes {ratios[-1]:.1f} times. Look at the samples. Good images"
-        " usually take 3,000 to 20,000 updates: resume with a higher `--max_train_steps`. If there were as many, the"
-        " warnings above say what went wrong."
+        f" times as much as in real ones, their coarse shapes {ratios[-1]:.1f} times. Look at the samples. {advice}"
     )
 
 

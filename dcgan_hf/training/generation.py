@@ -20,12 +20,13 @@ from ..data.seeding import seeded_generator
 from ..modeling_dcgan import DCGANDiscriminator, DCGANGenerator
 from ..pictures import to_bytes, to_pixel_values
 from ..pipeline_dcgan import DCGANPipeline
-from ..processes import first_on_its_machine
+from ..processes import first_on_its_machine, from_main_process
 from .adaptation import check_labels
 from .batches import LatentSampler, normal_latents, prepare_batches
+from .contrast import match_contrast
 from .evaluation import GenerationEvaluation
 from .failures import diagnose_classes, diagnose_noise
-from .generation_arguments import DCGANTrainingArguments
+from .generation_arguments import DCGANTrainingArguments, check_weights_can_be_multiplied
 from .networks import Networks, given_networks, make_networks
 from .samples import SampleGrid
 from .task import Dataset, RawBatch
@@ -33,8 +34,8 @@ from .trainer import Trainer
 from .updates import GAN, UPDATE_STRATEGIES, Batch, UpdateStrategy
 
 
-# Real images that samples are compared with: enough for several of each of dozens of classes. The bands of fewer suffice,
-# which saves memory.
+# Real images that samples are compared with: enough for several of each of dozens of classes, and for the contrast. The
+# bands of fewer suffice, which saves memory.
 _COMPARED_IMAGES, _COMPARED_IN_BANDS = 256, 64
 
 
@@ -82,6 +83,10 @@ class GenerationTask:
             if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
                 eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
         generator = given_networks(self.networks)[0]
+        if args.match_contrast and generator is not None:
+            if type(generator) is not DCGANGenerator:
+                raise ValueError(f"`match_contrast` requires a `DCGANGenerator`, got a {type(generator).__name__}.")
+            check_weights_can_be_multiplied(generator.config.norm_type)
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
         num_channels = args.num_channels or given_channels or choose_channels(images)
         if args.max_train_samples is not None:
@@ -100,7 +105,8 @@ class GenerationTask:
         self.image_dataset = images
         number = None if isinstance(images.dataset, datasets.IterableDataset) else len(images.dataset)
         self.augmentations = args.augmentations_for(number)
-        return make_loader(images, decoder, shard, device, args.in_memory_gb)
+        self.loader = make_loader(images, decoder, shard, device, args.in_memory_gb)
+        return self.loader
 
     def _open(self, dataset: Dataset | None, split: str, with_labels: bool | None = None) -> ImageDataset:
         args = self.args
@@ -162,7 +168,17 @@ class GenerationTask:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
         self.grid = SampleGrid(latents, self.generator_config, shard.seed)
-        self.loader = loader
+        if self.args.match_contrast:
+            self._real_images = from_main_process(lambda: self._real_images)  # the same in all processes
+
+    def finish(self, generator: Any) -> nn.Module:
+        if not self.args.match_contrast:
+            return generator
+        sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
+        real = self._real_images
+        number = len(real["pixel_values"])
+        latents = sample_latents(number, seeded_generator(self.args.seed, "contrast", 0))
+        return match_contrast(generator, real["pixel_values"], latents, real.get("class_labels"))
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         return self.grid.draw(generator)

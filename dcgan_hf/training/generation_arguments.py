@@ -19,6 +19,15 @@ AUGMENTATIONS = ["color", "translation", "cutout"]
 SMALL_DATASET = 1_000
 
 
+def check_weights_can_be_multiplied(norm_type: str) -> None:
+    """Raises a `ValueError` for a generator whose normalisation undoes what `match_contrast` does."""
+    if norm_type == "spectral":
+        raise ValueError(
+            "`match_contrast` multiplies weights of the generator, which its `norm_type=spectral` would undo. Use"
+            """ another: `generator_config={"norm_type": "batch"}`."""
+        )
+
+
 @dataclass(kw_only=True)
 class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     r"""
@@ -88,6 +97,14 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         part="update",
     )
 
+    match_contrast: bool = flag(
+        False,
+        "Give generated images the contrast of real ones, which a batch-normalised discriminator without biases cannot"
+        " see. Does not affect training: it also works on a finished run, with `--resume_from_checkpoint latest`.",
+        group="Evaluation",
+        on_resume="free",
+        on_card=True,
+    )
     eval_features: str = flag(
         "inception",
         "Network whose features of generated and real images are compared: 'inception', 'efficientnet-lite0',"
@@ -127,8 +144,10 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
             if value not in (None, False) and not self.class_conditional:
                 words = " ".join(value) if isinstance(value, list) else value
                 raise ValueError(f"`{name}={words}` has no effect without `class_conditional`.")
-        _, discriminator_config = self.network_configs(self.num_channels or 3, None)
+        generator_config, discriminator_config = self.network_configs(self.num_channels or 3, None)
         self.check_discriminator(discriminator_config)
+        if self.match_contrast:
+            check_weights_can_be_multiplied(generator_config.norm_type)
 
     def augmentations_for(self, num_images: int | None) -> list[str]:
         """Returns the names of the augmentations for a number of training images, `None` for a stream."""

@@ -5,10 +5,12 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..modeling_dcgan import DCGANGenerator
 from .adaptation import adapt
 
 
@@ -71,6 +73,13 @@ def make_networks(
         given = [None if network is None else adapt(network, config) for network, config in zip(given, configs)]
     generator, discriminator = (_fit(*parts) for parts in zip(given, configs, network_classes))
     return generator, discriminator
+
+
+def copy_generator(generator: DCGANGenerator) -> DCGANGenerator:
+    """Copies a generator, in evaluation mode, without the wrappers of mixed precision, which `deepcopy` would share."""
+    copy = DCGANGenerator(generator.config).to(generator.device, memory_format=torch.channels_last).eval()
+    copy.load_state_dict(generator.state_dict())
+    return copy
 
 
 def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:

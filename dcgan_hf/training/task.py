@@ -71,6 +71,9 @@ class Task(Protocol):
     def start_samples(self, loader: Loader, shard: Shard) -> None:
         """Fixes the latents or images that the sample grids show."""
 
+    def finish(self, generator: nn.Module) -> nn.Module:
+        """Returns the generator to sample from, save and publish, made of a trained one, which is not changed."""
+
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         """Returns a sample grid."""
 

@@ -239,7 +239,7 @@ class Trainer:
         accelerator.wait_for_everyone()
         start_trackers(accelerator, self.arguments)
         self.task.start_samples(self.loader, shard)
-        self.resumed_from = resume
+        self.resumed_from, self.first_step = resume, self.state.step
 
     def _loop(self) -> None:
         """Runs the updates. After each one, logs, evaluates, samples and saves as due."""
@@ -377,7 +377,11 @@ class Trainer:
         )
         self._pipeline = self.task.make_pipeline(*networks)
         if accelerator.is_main_process:
-            if not sample_path(self.output_dir / SAMPLES_FOLDER, saved_step).is_file():
+            # A run without updates may still change the generator that is sampled, see `Task.finish`.
+            if (
+                self.first_step == state.step
+                or not sample_path(self.output_dir / SAMPLES_FOLDER, saved_step).is_file()
+            ):
                 self._sample(saved_step)
             save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
             self._pipeline.set_progress_bar_config(disable=True)

@@ -1,0 +1,160 @@
+"""Tests of generated images with the contrast of real ones."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from dcgan_hf import DCGANDiscriminator, DCGANDiscriminatorConfig, DCGANPipeline, DCGANTrainer, DCGANTrainingArguments
+from dcgan_hf.training.contrast import match_contrast
+
+from ..pipelines.test_pipeline_dcgan import make_pipeline
+from ..train_utils import fingerprint, train_elsewhere, train_here
+from .test_trainer import TINY, make_trainer, pictures
+
+
+def make_generator(**options):
+    """Returns a generator whose images have a contrast of about 0.3."""
+    generator = make_pipeline(**options).generator
+    labels = (torch.arange(64) % 3,) if options else ()
+    with torch.no_grad():
+        generator.layers[-1].convolution.weight.mul_(0.3 / pixels_of(generator, *labels).square().mean().sqrt())
+    return generator
+
+
+def real_images(scale=0.6, number=64):
+    values = scale * torch.rand(number, 3, 16, 16, generator=torch.Generator().manual_seed(1)).mul(2).sub(1)
+    return values.add(1).mul(127.5).round().byte()
+
+
+def latents_of(number=64):
+    return torch.randn(number, 8, generator=torch.Generator().manual_seed(2))
+
+
+def contrast_of(images):
+    return images.float().div(127.5).sub(1).square().mean().sqrt().item()
+
+
+@torch.no_grad()
+def pixels_of(generator, *labels):
+    return generator.eval()(latents_of(), *labels).pixel_values
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.2, 0.9), st.floats(-1, 1))
+def test_contrast_becomes_that_of_the_images_whatever_it_was(scale, exponent):
+    generator = make_generator()
+    images = real_images(scale)
+    matched = match_contrast(generator, images, latents_of())
+    assert pixels_of(matched).square().mean().sqrt().item() == pytest.approx(contrast_of(images), rel=1e-3)
+    with torch.no_grad():
+        generator.layers[-1].convolution.weight.mul_(2**exponent)
+    same = match_contrast(generator, images, latents_of())
+    torch.testing.assert_close(pixels_of(same), pixels_of(matched), rtol=1e-2, atol=1e-3)
+
+
+def test_the_generator_itself_does_not_change_nor_does_anything_but_its_last_layer():
+    generator = make_generator().train()
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    matched = match_contrast(generator, real_images(), latents_of())
+    assert generator.training and not matched.training
+    after, copied = generator.state_dict(), matched.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    changed = {name for name, value in before.items() if not torch.equal(copied[name], value)}
+    assert changed == {f"layers.{len(matched.layers) - 1}.convolution.weight"}
+
+
+def test_labels_are_those_of_the_images_and_missing_ones_are_allowed():
+    generator = make_generator(num_classes=3)
+    labels = torch.arange(64) % 3
+    images = real_images(0.5)
+    matched = match_contrast(generator, images, latents_of(), labels)
+    assert pixels_of(matched, labels).square().mean().sqrt().item() == pytest.approx(contrast_of(images), rel=1e-3)
+
+
+@pytest.mark.parametrize("scale, factor", [(1e-4, 8.0), (100.0, 1 / 8)])
+def test_images_of_an_untrained_generator_are_not_amplified_without_bounds(scale, factor):
+    generator = make_generator()
+    with torch.no_grad():
+        generator.layers[-1].convolution.weight.mul_(scale)
+    matched = match_contrast(generator, real_images(), latents_of())
+    weights, expected = (network.layers[-1].convolution.weight for network in (matched, generator))
+    torch.testing.assert_close(weights, factor * expected, rtol=1e-3, atol=0)
+
+
+def test_a_discriminator_that_cannot_see_contrast_scores_matched_images_the_same():
+    torch.manual_seed(0)
+    config = DCGANDiscriminatorConfig(image_size=16, hidden_size=8, norm_eps=1e-12)
+    discriminator = DCGANDiscriminator(config).train()
+    pixel_values = torch.rand(16, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        expected, pale = (discriminator(factor * pixel_values).logits for factor in (1, 0.3))
+    torch.testing.assert_close(pale, expected, rtol=1e-3, atol=1e-4)
+
+
+def finish(output_dir, **changes):
+    trainer = make_trainer(output_dir, **changes)
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize("use_ema", [True, False])
+def test_training_is_the_same_and_a_finished_run_can_be_matched_later(tmp_path, use_ema):
+    options = {"use_ema": use_ema, "max_train_steps": 3, "checkpointing_steps": 3}
+    finish(tmp_path / "plain", **options)
+    finish(tmp_path / "matched", **options, match_contrast=True)
+    plain, matched = tmp_path / "plain", tmp_path / "matched"
+    assert fingerprint(plain / "checkpoint-3") == fingerprint(matched / "checkpoint-3")
+    sample = "samples/step-0000003.png"
+    weights, picture = fingerprint(plain / "generator"), (plain / sample).read_bytes()
+    finish(plain, **options, match_contrast=True, resume_from_checkpoint="latest")
+    assert fingerprint(plain / "generator") == fingerprint(matched / "generator") != weights
+    assert (plain / sample).read_bytes() == (matched / sample).read_bytes() != picture
+
+
+def test_samples_measurements_and_pipeline_have_the_contrast_of_the_images(tmp_path):
+    trainer = finish(tmp_path / "run", match_contrast=True, max_train_steps=100, learning_rate=5e-3)
+    images = torch.cat([trainer.pipeline(64, output_type="pt").images for _ in range(4)]) * 255
+    real = torch.cat([batch["pixel_values"] for batch in trainer.task.loader.batches(0)])
+    assert contrast_of(images) == pytest.approx(contrast_of(real), rel=0.1)
+    loaded = DCGANPipeline.from_pretrained(tmp_path / "run")
+    again = loaded(4, generator=torch.Generator().manual_seed(0), output_type="pt").images
+    torch.testing.assert_close(
+        again, trainer.pipeline(4, generator=torch.Generator().manual_seed(0), output_type="pt").images
+    )
+
+
+def test_two_processes_agree_on_the_contrast(tmp_path):
+    """The first process reads the images, of which it has half. All of them have nearly the same contrast."""
+    options = {"max_train_steps": 2, "match_contrast": "true", "resume_from_checkpoint": "latest"}
+    path = tmp_path / "run" / "generator" / "model.safetensors"
+    train_elsewhere(tmp_path / "run", processes=2, train_batch_size=16, **options)
+    two = load_file(path)
+    train_here(tmp_path / "run", train_batch_size=32, **options)
+    for name, one in load_file(path).items():
+        torch.testing.assert_close(two[name], one, rtol=0.1, atol=1e-6)
+
+
+@pytest.mark.parametrize("networks", [False, True])
+def test_what_cannot_be_matched_is_refused_before_training(tmp_path, networks):
+    spectral = {"norm_type": "spectral"}
+    with pytest.raises(ValueError, match="`match_contrast` multiplies weights .* `norm_type=spectral` would undo"):
+        if networks:
+            pipe = make_pipeline(num_channels=1)
+            config = pipe.generator.config.__class__(**pipe.generator.config.to_dict() | spectral)
+            arguments = DCGANTrainingArguments(output_dir=tmp_path / "run", **TINY, match_contrast=True)
+            parts = (type(pipe.generator)(config), pipe.discriminator)
+            DCGANTrainer(arguments, pictures(), networks=parts).train()
+        else:
+            DCGANTrainingArguments(match_contrast=True, generator_config=spectral)
+    assert not (tmp_path / "run").exists()
+
+
+def test_generators_of_other_classes_are_refused(tmp_path):
+    class OwnGenerator(torch.nn.Module):
+        pass
+
+    arguments = DCGANTrainingArguments(output_dir=tmp_path / "run", **TINY, match_contrast=True)
+    with pytest.raises(ValueError, match="`match_contrast` requires a `DCGANGenerator`, got a OwnGenerator"):
+        DCGANTrainer(arguments, pictures(), networks=(OwnGenerator(), None)).train()
