@@ -19,6 +19,10 @@ _LARGEST_FACTOR = 8.0
 _HALVINGS = 16
 
 
+# Images that are generated at once, to spare memory.
+_IMAGES_AT_ONCE = 64
+
+
 @torch.no_grad()
 def match_contrast(
     generator: DCGANGenerator,
@@ -28,8 +32,9 @@ def match_contrast(
 ) -> DCGANGenerator:
     r"""
     Returns a copy of a generator whose images have the contrast of real ones: the same root mean square of pixels in
-    [-1, 1], which is measured from mid-grey. The last layer's weights are multiplied by one factor between 1/8 and 8,
-    so the copy is saved and loaded like any generator.
+    [-1, 1], which is measured from mid-grey. The last layer's weights are multiplied by one factor, so the copy is
+    saved and loaded like any generator. The factor lies between 1/8 and 8; generators that need another one have
+    learned too little.
 
     Args:
         generator ([`DCGANGenerator`]):
@@ -42,18 +47,19 @@ def match_contrast(
             Their labels, those of the real images.
     """
     matched = copy_generator(generator)
-    device = matched.device
-    labels = None if class_labels is None else class_labels.to(device)
-    pixel_values = matched(latents.to(device), labels).pixel_values
-    before_tanh = pixel_values.clamp(-1 + 1e-6, 1 - 1e-6).atanh()  # tanh itself has rounded larger values
+    before_tanh: list[torch.Tensor] = []
+    hook = matched.layers[-1].register_forward_hook(lambda layer, inputs, output: before_tanh.append(output.float()))
+    for start in range(0, len(latents), _IMAGES_AT_ONCE):
+        part = slice(start, start + _IMAGES_AT_ONCE)
+        labels = None if class_labels is None else class_labels[part].to(matched.device)
+        matched(latents[part].to(matched.device), labels)
+    hook.remove()
     wanted = to_pixel_values(images).square().mean().item()
     low, high = 1 / _LARGEST_FACTOR, _LARGEST_FACTOR
     for _ in range(_HALVINGS):
         factor = (low * high) ** 0.5
-        if (factor * before_tanh).tanh().square().mean().item() < wanted:
-            low = factor
-        else:
-            high = factor
+        contrast = torch.stack([(factor * values).tanh().square().mean() for values in before_tanh]).mean().item()
+        low, high = (factor, high) if contrast < wanted else (low, factor)
     for weight in matched.layers[-1].parameters():
         weight.mul_(factor)
     return matched

@@ -28,6 +28,8 @@ _LEAST_DIVERSITY = 0.25
 _LARGEST_RATIO = 1.5
 # Largest ratio of these between two scales if images only lack contrast. Pale faces and photographs had 1.06 to 1.09.
 _LARGEST_DIFFERENCE = 1.2
+# Smallest ratio of pale images. Those of untrained generators are often fainter.
+_LEAST_CONTRAST = 0.15
 
 
 @torch.no_grad()
@@ -164,7 +166,9 @@ def band_energies(pixel_values: torch.Tensor) -> torch.Tensor:
     return torch.stack([*energies, (images - images.mean(0)).square().mean()])
 
 
-def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Tensor, steps: int) -> str | None:
+def diagnose_noise(
+    real_pixel_values: torch.Tensor, fake_pixel_values: torch.Tensor, steps: int, advises_contrast: bool = True
+) -> str | None:
     r"""
     Diagnoses a generator that has learned too little, without a feature network: natural images vary mostly at coarse
     scales, noise at fine ones. Pale images vary less at all scales alike.
@@ -176,6 +180,8 @@ def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Ten
             Generated images in [-1, 1].
         steps (`int`):
             Number of updates of the run.
+        advises_contrast (`bool`, *optional*, defaults to `True`):
+            Whether to advise `--match_contrast` for pale images: it is not in use and supports the generator.
 
     Returns:
         `str` or `None`: a sentence for the log, or `None` if the images vary as much as real ones at every scale.
@@ -188,7 +194,8 @@ def diagnose_noise(real_pixel_values: torch.Tensor, fake_pixel_values: torch.Ten
         "Good images usually take 3,000 to 20,000 updates: resume with a higher `--max_train_steps`. If there were as"
         " many, the warnings above say what went wrong."
     )
-    if max(ratios) < 1 and max(ratios) < _LARGEST_DIFFERENCE * min(ratios):
+    is_pale = _LEAST_CONTRAST < min(ratios) and max(ratios) < min(1, _LARGEST_DIFFERENCE * min(ratios))
+    if advises_contrast and is_pale:
         advice = (
             "If they are good but pale, set their contrast without more updates: `--match_contrast"
             " --resume_from_checkpoint latest`."

@@ -77,16 +77,19 @@ class GenerationTask:
         self, shard: Shard, device: torch.device, train_dataset: Dataset | None, eval_dataset: Dataset | None
     ) -> Loader:
         args = self.args
+        generator = given_networks(self.networks)[0]
+        if args.match_contrast and generator is not None:
+            if type(generator) is not DCGANGenerator:
+                raise ValueError(
+                    f"`match_contrast` needs to know the generator's last layer: that of `DCGANGenerator` itself, got a"
+                    f" {type(generator).__name__}."
+                )
+            check_weights_can_be_multiplied(generator.config.norm_type)
         with first_on_its_machine():  # downloads once per machine
             images = self._open(train_dataset, args.dataset_split)
             eval_images = images
             if eval_dataset is not None or args.eval_split not in (None, args.dataset_split):
                 eval_images = self._open(eval_dataset, args.eval_split or args.dataset_split, with_labels=False)
-        generator = given_networks(self.networks)[0]
-        if args.match_contrast and generator is not None:
-            if type(generator) is not DCGANGenerator:
-                raise ValueError(f"`match_contrast` requires a `DCGANGenerator`, got a {type(generator).__name__}.")
-            check_weights_can_be_multiplied(generator.config.norm_type)
         given_channels = generator.config.num_channels if isinstance(generator, DCGANGenerator) else None
         num_channels = args.num_channels or given_channels or choose_channels(images)
         if args.max_train_samples is not None:
@@ -175,9 +178,8 @@ class GenerationTask:
         if not self.args.match_contrast:
             return generator
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
-        real = self._real_images
-        number = len(real["pixel_values"])
-        latents = sample_latents(number, seeded_generator(self.args.seed, "contrast", 0))
+        real = {name: values[:_COMPARED_IMAGES] for name, values in self._real_images.items()}
+        latents = sample_latents(len(real["pixel_values"]), seeded_generator(self.args.seed, "contrast", 0))
         return match_contrast(generator, real["pixel_values"], latents, real.get("class_labels"))
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
@@ -198,7 +200,9 @@ class GenerationTask:
 
     def diagnose_result(self, generator: nn.Module, statistics: dict[str, float], steps: int) -> str | None:
         real = to_pixel_values(self._real_images["pixel_values"][:_COMPARED_IN_BANDS])
-        return diagnose_noise(real, VaeImageProcessor.normalize(self.grid.sample(generator)), steps)
+        fake = VaeImageProcessor.normalize(self.grid.sample(generator))
+        can_match = type(generator) is DCGANGenerator and generator.config.norm_type != "spectral"
+        return diagnose_noise(real, fake, steps, advises_contrast=can_match and not self.args.match_contrast)
 
     def make_pipeline(self, generator: nn.Module, discriminator: nn.Module) -> DCGANPipeline:
         return DCGANPipeline(generator=generator, discriminator=discriminator)

@@ -23,8 +23,8 @@ def check_weights_can_be_multiplied(norm_type: str) -> None:
     """Raises a `ValueError` for a generator whose normalisation undoes what `match_contrast` does."""
     if norm_type == "spectral":
         raise ValueError(
-            "`match_contrast` multiplies weights of the generator, which its `norm_type=spectral` would undo. Use"
-            """ another: `generator_config={"norm_type": "batch"}`."""
+            "`match_contrast` multiplies weights of the generator, which its `norm_type=spectral` would undo. Leave out"
+            " one of them."
         )
 
 

@@ -76,10 +76,14 @@ def make_networks(
 
 
 def copy_generator(generator: DCGANGenerator) -> DCGANGenerator:
-    """Copies a generator, in evaluation mode, without the wrappers of mixed precision, which `deepcopy` would share."""
-    copy = DCGANGenerator(generator.config).to(generator.device, memory_format=torch.channels_last).eval()
+    """
+    Copies a generator, in evaluation mode, without the wrappers of mixed precision, which `deepcopy` would share.
+    Random states stay as they are, for networks and updates of others that draw from them.
+    """
+    with torch.random.fork_rng(devices=[]):
+        copy = DCGANGenerator(generator.config)
     copy.load_state_dict(generator.state_dict())
-    return copy
+    return copy.to(generator.device, memory_format=torch.channels_last).eval()
 
 
 def check_others_can_load(networks: Iterable[nn.Module | None]) -> None:

@@ -206,6 +206,13 @@ def facts_of_start(
     }
 
 
+def replace_recipe(folder: Path, recipe: dict[str, Any]) -> None:
+    """Replaces the recipe in the results of a finished run, if there are any."""
+    results = read_results(folder)
+    if results:
+        write_json(results | {"recipe": recipe}, folder / RESULTS_FILE)
+
+
 def complete_results(folder: Path) -> None:
     """Adds the recipe to the results of a run that an earlier version wrote without it."""
     arguments, results = read_json(folder / ARGUMENTS_FILE), read_results(folder)

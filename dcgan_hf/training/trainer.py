@@ -51,7 +51,7 @@ from .failures import check_finite, keeping_progress
 from .length import number_of_steps
 from .networks import Networks, OwnNetwork, check_others_can_load, given_networks
 from .parents import check_one_start, follow_parent
-from .results import effective_arguments, facts_of_start, kinds_on_resume, write_results
+from .results import effective_arguments, facts_of_start, kinds_on_resume, replace_recipe, write_results
 from .running_statistics import RunningStatistics
 from .samples import draw_for_card, sample_path
 from .session import Session, StopSignals, session
@@ -185,9 +185,8 @@ class Trainer:
             `dict[str, float]`: metrics by name, such as `"eval_frechet_distance"`.
         """
         with connected_processes(self.args.use_cpu, self.args.num_cpu_threads) as device:
-            generator = self.pipeline.to(device).generator
             evaluation = self.task.evaluation or self.task.make_evaluation(device)
-            metrics = evaluation.measure(generator)
+            metrics = evaluation.measure(self.pipeline.to(device).generator)
             if is_main_process():
                 write_metrics(metrics, self.output_dir)
                 if self._has_card:
@@ -358,7 +357,7 @@ class Trainer:
         if self.publisher is not None and args.hub_strategy == "every_save" and is_wanted and not self.ends:
             pipe = self.task.make_pipeline(self.engine.sampled_generator, self.engine.discriminator)
             files = [self.output_dir / name for name in (ARGUMENTS_FILE, RESULTS_FILE)]
-            files += draw_for_card(pipe, partial(self.task.draw, self.engine.sampled_generator), self.output_dir)
+            files += draw_for_card(pipe, partial(self.task.draw, pipe.generator), self.output_dir)
             self.publisher.publish_in_background(pipe, files, state.step)
 
     def _finish(self) -> None:
@@ -367,8 +366,7 @@ class Trainer:
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step not in (None, state.step):
             saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
-        evaluation = self.task.evaluation
-        if evaluation is not None and self.measured_step != saved_step:
+        if (evaluation := self.task.evaluation) is not None and self.measured_step != saved_step:
             self.metrics = evaluation.measure(engine.sampled_generator)
         # Without Accelerate's mixed-precision wrappers.
         networks = (
@@ -377,18 +375,18 @@ class Trainer:
         )
         self._pipeline = self.task.make_pipeline(*networks)
         if accelerator.is_main_process:
-            # A run without updates may still change the generator that is sampled, see `Task.finish`.
-            if (
-                self.first_step == state.step
-                or not sample_path(self.output_dir / SAMPLES_FOLDER, saved_step).is_file()
-            ):
+            sample = sample_path(self.output_dir / SAMPLES_FOLDER, saved_step)
+            if self.first_step == state.step:  # a finished run, whose arguments may have changed, see `Task.finish`
+                sample.unlink(missing_ok=True)
+                replace_recipe(self.output_dir, self.facts["recipe"])
+            if not sample.is_file():
                 self._sample(saved_step)
             save_animation(self.output_dir / SAMPLES_FOLDER, self.output_dir / ANIMATION_FILE)
             self._pipeline.set_progress_bar_config(disable=True)
             remove_stale_files(self.output_dir)
             if self.metrics:
                 write_metrics(self.metrics, self.output_dir)
-            draw_for_card(self._pipeline, partial(self.task.draw, engine.sampled_generator), self.output_dir)
+            draw_for_card(self._pipeline, partial(self.task.draw, self._pipeline.generator), self.output_dir)
             self.save_model()
         self._call("on_train_end")
         if self.publisher is not None:

@@ -136,6 +136,45 @@ def test_two_processes_agree_on_the_contrast(tmp_path):
         torch.testing.assert_close(two[name], one, rtol=0.1, atol=1e-6)
 
 
+def test_a_contrast_far_too_high_is_found_as_exactly():
+    """Of pixels that tanh has rounded to 1, only the values before it tell the factor."""
+    generator = make_generator()
+    with torch.no_grad():
+        generator.layers[-1].convolution.weight.mul_(14)
+    images = real_images(0.9)
+    matched = match_contrast(generator, images, latents_of())
+    assert pixels_of(matched).square().mean().sqrt().item() == pytest.approx(contrast_of(images), rel=1e-3)
+
+
+def test_random_states_stay_as_they_are_for_networks_that_draw_from_them(tmp_path):
+    class Noisy(DCGANDiscriminator):
+        def encode(self, pixel_values):
+            return super().encode(pixel_values + 0.1 * torch.randn_like(pixel_values))
+
+    def run(name, **changes):
+        torch.manual_seed(0)
+        discriminator = Noisy(DCGANDiscriminatorConfig(image_size=16, num_channels=1, hidden_size=8))
+        arguments = DCGANTrainingArguments(output_dir=tmp_path / name, **TINY, save_images_steps=1, **changes)
+        trainer = DCGANTrainer(arguments, pictures(), networks=(None, discriminator))
+        trainer.train()
+        return fingerprint(tmp_path / name / "checkpoint-4")
+
+    assert run("plain") == run("matched", match_contrast=True)
+
+
+def test_the_card_of_a_finished_run_tells_that_its_contrast_was_matched(tmp_path):
+    finish(tmp_path / "run")
+    assert "match_contrast: true" not in (tmp_path / "run" / "README.md").read_text()
+    finish(tmp_path / "run", match_contrast=True, resume_from_checkpoint="latest")
+    assert "match_contrast: true" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_who_matches_the_contrast_is_not_advised_to(tmp_path, caplog):
+    for seed in range(2):
+        finish(tmp_path / str(seed), match_contrast=True, seed=seed)
+    assert "probably no good" in caplog.text and "--match_contrast" not in caplog.text
+
+
 @pytest.mark.parametrize("networks", [False, True])
 def test_what_cannot_be_matched_is_refused_before_training(tmp_path, networks):
     spectral = {"norm_type": "spectral"}
@@ -156,5 +195,5 @@ def test_generators_of_other_classes_are_refused(tmp_path):
         pass
 
     arguments = DCGANTrainingArguments(output_dir=tmp_path / "run", **TINY, match_contrast=True)
-    with pytest.raises(ValueError, match="`match_contrast` requires a `DCGANGenerator`, got a OwnGenerator"):
+    with pytest.raises(ValueError, match="that of `DCGANGenerator` itself, got a OwnGenerator"):
         DCGANTrainer(arguments, pictures(), networks=(OwnGenerator(), None)).train()

@@ -102,7 +102,7 @@ def test_noise_is_called_so(faces, spoil):
     assert "After 75 updates, the generated images are probably no good" in diagnose_noise(faces, spoil(faces), 75)
 
 
-@pytest.mark.parametrize("contrast, is_pale", [(0.2, True), (0.6, True), (0.9, None), (2.0, False)])
+@pytest.mark.parametrize("contrast, is_pale", [(0.05, False), (0.2, True), (0.6, True), (0.9, None), (2.0, False)])
 def test_pale_images_need_contrast_rather_than_updates(faces, contrast, is_pale):
     diagnosis = diagnose_noise(faces, contrast * faces.flip(0), 75)
     assert (diagnosis is None) == (is_pale is None)
