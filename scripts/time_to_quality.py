@@ -66,7 +66,7 @@ LOOPS: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 
 class Training(NamedTuple):
-    """A loop: a function that returns the generator for sampling, the images per update, and the update."""
+    """A loop: the function that makes the generator to sample from, the images per update, and the update."""
 
     sampled_generator: Callable[[], nn.Module]
     images_per_update: int

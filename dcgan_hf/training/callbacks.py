@@ -205,7 +205,7 @@ class MessageCallback(TrainerCallback):
             logger.info(f"Evaluation took {share:.1%} of the time; saved the model of step {trainer.saved_step}")
         if not state.is_world_process_zero:
             return
-        weakness = task.diagnose_result(trainer.engine.sampled_generator, trainer.means, state.step)
+        weakness = task.diagnose_result(trainer.pipeline.generator, trainer.means, state.step)
         if weakness is not None:
             logger.warning(weakness)
         if trainer.was_stopped:

@@ -161,8 +161,8 @@ class Engine:
     @property
     def sampled_generator(self) -> nn.Module:
         """
-        The generator to sample from, save and publish: the exponential moving average, if enabled, finished by the task
-        ([`Task.finish`]), which may take as long as a few hundred images.
+        Generator to sample from, save and publish: the exponential moving average, if enabled, after [`Task.finish`],
+        which may generate a few hundred images.
         """
         return self.task.finish(self.generator if self.ema is None else self.ema.generator)
 

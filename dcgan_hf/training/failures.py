@@ -26,7 +26,7 @@ _LEAST_DIVERSITY = 0.25
 # Largest ratio of the amplitudes of generated and real images, at any scale. Good generators have 0.9 to 1.0; after 75
 # updates, digits had 0.5 and faces 0.25 at the coarsest scale.
 _LARGEST_RATIO = 1.5
-# Largest ratio of these between two scales if images only lack contrast. Pale faces and photographs had 1.06 to 1.09.
+# Largest quotient of two such ratios if images only lack contrast. Pale faces and photographs had 1.06 to 1.09.
 _LARGEST_DIFFERENCE = 1.2
 # Smallest ratio of pale images. Those of untrained generators are often fainter.
 _LEAST_CONTRAST = 0.15
@@ -181,7 +181,8 @@ def diagnose_noise(
         steps (`int`):
             Number of updates of the run.
         advises_contrast (`bool`, *optional*, defaults to `True`):
-            Whether to advise `--match_contrast` for pale images: it is not in use and supports the generator.
+            Whether to advise `--match_contrast` for pale images: `False` if it is on already, or does not support the
+            generator.
 
     Returns:
         `str` or `None`: a sentence for the log, or `None` if the images vary as much as real ones at every scale.
@@ -197,8 +198,8 @@ def diagnose_noise(
     is_pale = _LEAST_CONTRAST < min(ratios) and max(ratios) < min(1, _LARGEST_DIFFERENCE * min(ratios))
     if advises_contrast and is_pale:
         advice = (
-            "If they are good but pale, set their contrast without more updates: `--match_contrast"
-            " --resume_from_checkpoint latest`."
+            "If they only lack contrast, set it: `--match_contrast --resume_from_checkpoint latest`. If not, they need more"
+            " updates."
         )
     return (
         f"After {steps:,} updates, the generated images are probably no good: their fine detail varies {ratios[0]:.1f}"

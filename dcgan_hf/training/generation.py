@@ -26,7 +26,7 @@ from .batches import LatentSampler, normal_latents, prepare_batches
 from .contrast import match_contrast
 from .evaluation import GenerationEvaluation
 from .failures import diagnose_classes, diagnose_noise
-from .generation_arguments import DCGANTrainingArguments, check_weights_can_be_multiplied
+from .generation_arguments import DCGANTrainingArguments, check_contrast_can_be_matched
 from .networks import Networks, given_networks, make_networks
 from .samples import SampleGrid
 from .task import Dataset, RawBatch
@@ -81,10 +81,10 @@ class GenerationTask:
         if args.match_contrast and generator is not None:
             if type(generator) is not DCGANGenerator:
                 raise ValueError(
-                    f"`match_contrast` needs to know the generator's last layer: that of `DCGANGenerator` itself, got a"
+                    "`match_contrast` needs a `DCGANGenerator`, not a subclass or another class, got"
                     f" {type(generator).__name__}."
                 )
-            check_weights_can_be_multiplied(generator.config.norm_type)
+            check_contrast_can_be_matched(generator.config.norm_type)
         with first_on_its_machine():  # downloads once per machine
             images = self._open(train_dataset, args.dataset_split)
             eval_images = images

@@ -19,12 +19,12 @@ AUGMENTATIONS = ["color", "translation", "cutout"]
 SMALL_DATASET = 1_000
 
 
-def check_weights_can_be_multiplied(norm_type: str) -> None:
+def check_contrast_can_be_matched(norm_type: str) -> None:
     """Raises a `ValueError` for a generator whose normalisation undoes what `match_contrast` does."""
     if norm_type == "spectral":
         raise ValueError(
-            "`match_contrast` multiplies weights of the generator, which its `norm_type=spectral` would undo. Leave out"
-            " one of them."
+            "`match_contrast` does not work with a generator of `norm_type=spectral`, which would undo it. Leave it out,"
+            " or use `batch`, `group` or `none`."
         )
 
 
@@ -100,7 +100,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
     match_contrast: bool = flag(
         False,
         "Give generated images the contrast of real ones, which a batch-normalised discriminator without biases cannot"
-        " see. Does not affect training: it also works on a finished run, with `--resume_from_checkpoint latest`.",
+        " see. Does not affect training, so it also works on a finished run, with `--resume_from_checkpoint latest`.",
         group="Evaluation",
         on_resume="free",
         on_card=True,
@@ -147,7 +147,7 @@ class DCGANTrainingArguments(TrainingArguments, LabelledDatasetArguments):
         generator_config, discriminator_config = self.network_configs(self.num_channels or 3, None)
         self.check_discriminator(discriminator_config)
         if self.match_contrast:
-            check_weights_can_be_multiplied(generator_config.norm_type)
+            check_contrast_can_be_matched(generator_config.norm_type)
 
     def augmentations_for(self, num_images: int | None) -> list[str]:
         """Returns the names of the augmentations for a number of training images, `None` for a stream."""

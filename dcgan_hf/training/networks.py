@@ -77,8 +77,8 @@ def make_networks(
 
 def copy_generator(generator: DCGANGenerator) -> DCGANGenerator:
     """
-    Copies a generator, in evaluation mode, without the wrappers of mixed precision, which `deepcopy` would share.
-    Random states stay as they are, for networks and updates of others that draw from them.
+    Copies a generator in evaluation mode. `deepcopy` would share the wrappers of mixed precision. Leaves the random
+    state alone, because custom networks may draw from it.
     """
     with torch.random.fork_rng(devices=[]):
         copy = DCGANGenerator(generator.config)

@@ -72,7 +72,7 @@ class Task(Protocol):
         """Fixes the latents or images that the sample grids show."""
 
     def finish(self, generator: nn.Module) -> nn.Module:
-        """Returns the generator to sample from, save and publish, made of a trained one, which is not changed."""
+        """Returns the generator to sample from, save and publish. Does not change the trained one."""
 
     def draw(self, generator: nn.Module) -> PIL.Image.Image:
         """Returns a sample grid."""

@@ -185,8 +185,9 @@ class Trainer:
             `dict[str, float]`: metrics by name, such as `"eval_frechet_distance"`.
         """
         with connected_processes(self.args.use_cpu, self.args.num_cpu_threads) as device:
+            generator = self.pipeline.to(device).generator
             evaluation = self.task.evaluation or self.task.make_evaluation(device)
-            metrics = evaluation.measure(self.pipeline.to(device).generator)
+            metrics = evaluation.measure(generator)
             if is_main_process():
                 write_metrics(metrics, self.output_dir)
                 if self._has_card:
@@ -366,14 +367,14 @@ class Trainer:
         saved_step = self.saved_step = state.step
         if args.save_best and state.best_step not in (None, state.step):
             saved_step = self.saved_step = load_best(accelerator, self.output_dir, state)
-        if (evaluation := self.task.evaluation) is not None and self.measured_step != saved_step:
-            self.metrics = evaluation.measure(engine.sampled_generator)
         # Without Accelerate's mixed-precision wrappers.
         networks = (
             accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
             for network in (engine.sampled_generator, engine.discriminator)
         )
         self._pipeline = self.task.make_pipeline(*networks)
+        if self.task.evaluation is not None and self.measured_step != saved_step:
+            self.metrics = self.task.evaluation.measure(self._pipeline.generator)
         if accelerator.is_main_process:
             sample = sample_path(self.output_dir / SAMPLES_FOLDER, saved_step)
             if self.first_step == state.step:  # a finished run, whose arguments may have changed, see `Task.finish`
