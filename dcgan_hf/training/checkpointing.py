@@ -38,6 +38,8 @@ from .samples import remove_later_samples
 logger = logging.getLogger(__name__)
 
 _TEMPORARY_PREFIX = ".tmp-"
+# Arguments whose change makes measurements of the best model incomparable.
+_MEASURED_BY = ("metric_for_best_model", "eval_features", "eval_split", "eval_num_images", "match_contrast")
 
 
 @dataclass
@@ -313,6 +315,8 @@ def load_checkpoint(
                 change = "other ways to compute convolutions than in the checkpoint"
             logger.warning(f"Resuming with {change}: the result will differ from that of an uninterrupted run.")
     state = TrainerState.read(folder)
+    if any(name in before and name in now and before[name] != now[name] for name in _MEASURED_BY):
+        state.best_value = None
     with safe_to_load(folder) as checked:
         accelerator.load_state(str(checked))
     if content["num_processes"] == accelerator.num_processes:

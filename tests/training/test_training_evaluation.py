@@ -109,6 +109,17 @@ def test_a_resumed_run_ends_with_the_same_best_model(tmp_path, evaluating):
     assert measurements(tmp_path / "parts") == measurements(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("change", [{"eval_num_images": 90}, {"match_contrast": "true"}])
+def test_a_best_value_that_was_measured_in_another_way_is_not_compared(tmp_path, evaluating, change):
+    options = evaluating | SPOILED | {"save_best": True}
+    train_here(tmp_path, **options, max_train_steps=8)
+    best = state_of(tmp_path / "checkpoint-8")["best_step"]
+    train_here(tmp_path, **options | change, max_train_steps=8, resume_from_checkpoint="latest")
+    assert json.loads((tmp_path / "training_results.json").read_text())["best_step"] == best, "nothing newer"
+    train_here(tmp_path, **options | change, resume_from_checkpoint="latest")
+    assert state_of(tmp_path / "checkpoint-12")["best_step"] == 12
+
+
 def test_measuring_does_not_change_training(tmp_path, evaluating):
     train_here(tmp_path / "measured", **evaluating)
     train_here(tmp_path / "not")
