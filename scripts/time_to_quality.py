@@ -47,6 +47,7 @@ from dcgan_hf.evaluation.metrics import frechet_distance
 from dcgan_hf.hardware import num_usable_cores
 from dcgan_hf.pictures import image_grid, to_bytes, to_pil, to_pixel_values
 from dcgan_hf.processes import connected_processes, restored_globals
+from dcgan_hf.training.generation import GenerationTask
 from dcgan_hf.training.recipes import arguments_from_recipe
 
 
@@ -85,7 +86,8 @@ def train_ours(args: DCGANTrainingArguments, images: torch.Tensor) -> Training:
     """Prepares a trainer's loop, without logs and files."""
     engine = make_engine(args, images.shape[1])
     loader, number = ResidentLoader(images, None, engine.shard), engine.task.batches_per_update
-    engine.task.loader = loader
+    assert isinstance(engine.task, GenerationTask)
+    engine.task.loader = loader  # of the images whose contrast may be matched
     engine.start(num_updates(args, len(images)))
     batches, steps = endless_batches(loader), count()
 
