@@ -13,7 +13,7 @@ from ..pictures import to_pixel_values
 from .networks import copy_generator
 
 
-# Range of the factor. Generators of the recipe `faces` need 1.4 after 12,500 updates and 2.7 after 37,500.
+# Range of the factor. A generator of the recipe `faces` needed 2.7 after 37,500 updates.
 _LARGEST_FACTOR = 8.0
 # Halvings of this range, on a logarithmic scale: more than enough for 8-bit images.
 _HALVINGS = 16

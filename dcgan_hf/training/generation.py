@@ -108,8 +108,7 @@ class GenerationTask:
         self.image_dataset = images
         number = None if isinstance(images.dataset, datasets.IterableDataset) else len(images.dataset)
         self.augmentations = args.augmentations_for(number)
-        self.loader = make_loader(images, decoder, shard, device, args.in_memory_gb)
-        return self.loader
+        return make_loader(images, decoder, shard, device, args.in_memory_gb)
 
     def _open(self, dataset: Dataset | None, split: str, with_labels: bool | None = None) -> ImageDataset:
         args = self.args
@@ -171,6 +170,7 @@ class GenerationTask:
         sample_latents = self.sample_latents or normal_latents(self.generator_config.latent_dim)
         latents = sample_latents(self.args.eval_batch_size, seeded_generator(shard.seed, "samples", 0))
         self.grid = SampleGrid(latents, self.generator_config, shard.seed)
+        self.loader = loader
         if self.args.match_contrast:
             self._real_images = from_main_process(lambda: self._real_images)  # the same in all processes
 

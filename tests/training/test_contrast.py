@@ -140,7 +140,7 @@ def test_two_processes_agree_on_the_contrast(tmp_path):
 
 
 def test_a_contrast_far_too_high_is_found_as_exactly():
-    """Of pixels that tanh has rounded to 1, only the values before it tell the factor."""
+    """Where tanh has rounded pixels to 1, the factor must come from the values before it."""
     generator = make_generator()
     with torch.no_grad():
         generator.layers[-1].convolution.weight.mul_(14)
