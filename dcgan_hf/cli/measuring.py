@@ -79,7 +79,6 @@ def evaluate_super_resolution(given: dict[str, Any]) -> None:
     args = pick(SuperResolutionEvaluationArguments, given)
     with quick_imports():
         from ..evaluation.evaluate_super_resolution import evaluate_super_resolution
-        from ..evaluation.upscaling import quality_table
         from ..inference.pipelines import model_name
         from ..model_folder import REPORT_FOLDER
         from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
@@ -89,7 +88,7 @@ def evaluate_super_resolution(given: dict[str, Any]) -> None:
     with loaded(DCGANSuperResolutionPipeline, given, instead="evaluate") as pipe:
         comparison = evaluate_super_resolution(pipe, args, model_name(model.model))
         if is_main_process():
-            print(quality_table(comparison.rows))
+            print(comparison.table)
             _finish(pipe, model.model, given)
             print(f"Report: {Path(given['output_dir']) / REPORT_FOLDER}")
 

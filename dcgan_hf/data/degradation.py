@@ -39,6 +39,11 @@ class Degradation:
     noise: float = 0.0
     jpeg_quality: int | None = None
 
+    @property
+    def is_random(self) -> bool:
+        """True if images get random strengths of an artefact."""
+        return bool(self.blur or self.noise or self.jpeg_quality is not None)
+
 
 def degrade(
     images: torch.Tensor, degradation: Degradation, strengths: torch.Tensor, noise: torch.Tensor | None = None

@@ -81,6 +81,11 @@ class SuperResolutionEvaluationArguments(_MeasuringArguments):
         ValueError: if an argument is out of range, or cannot be combined with another one.
     """
 
+    protocol: Literal["all_channels", "paper"] = flag(
+        "all_channels",
+        "'all_channels' measures whole images in RGB; 'paper' the luminance without a border of as many pixels as the scale,"
+        " of one or several benchmark sets: a folder with Set5/HR and Set5/LR, or other usual layouts.",
+    )
     dataset_split: str = flag("test", "Split to evaluate on, which the model was not trained on.", group="Data")
     low_resolution_column: str | None = flag(
         None, "Column that contains the low-resolution images (default: downsample the originals).", group="Data"
@@ -103,11 +108,19 @@ class SuperResolutionEvaluationArguments(_MeasuringArguments):
     downsampling: Literal["bicubic", "area"] = flag("bicubic", "Method that downsamples the originals.", group="Data")
     features: str | None = flag(None, f"Network whose features are also compared (default: none): {_FEATURES}.")
     num_images: int | None = flag(
-        None, "Maximum number of images to evaluate, chosen at random (default: all).", range="[1, inf)"
+        None, "Maximum number of images to evaluate, of each set, chosen at random (default: all).", range="[1, inf)"
+    )
+    self_ensemble: bool = flag(
+        False,
+        "Average the results for each image flipped and turned in all 8 ways, in 8 times the time, for `--protocol paper`.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.protocol == "paper":
+            self._check_paper_protocol()
+        elif self.self_ensemble:
+            raise ValueError(f"`self_ensemble` requires `protocol=paper`, got `{self.protocol}`.")
         if self.low_resolution_column and self.resize_mode != "none":
             raise ValueError(
                 f"`low_resolution_column` requires `resize_mode=none`, got `{self.resize_mode}`: resizing would"
@@ -117,3 +130,13 @@ class SuperResolutionEvaluationArguments(_MeasuringArguments):
             raise ValueError(f"`resolution={self.resolution}` requires `resize_mode=crop` or `pad`, got `none`.")
         if self.label_column and not self.features:
             raise ValueError(f"`label_column={self.label_column}` requires a classifier: set `features`.")
+
+    def _check_paper_protocol(self) -> None:
+        sizes, only = "keeps the images' own sizes", "measures PSNR and SSIM only"
+        rules = {"resize_mode": sizes, "resolution": sizes, "downsampling": "downscales bicubically"}
+        rules |= dict.fromkeys(("features", "feature_cache_dir", "label_column"), only)
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, rule in rules.items():
+            value = getattr(self, name)
+            if value != defaults[name]:
+                raise ValueError(f"`{name}={value}` cannot be combined with `protocol=paper`, which {rule}.")

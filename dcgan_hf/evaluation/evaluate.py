@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data.datasets import ImageDataset, load_from_arguments
+from ..data.datasets import ImageDataset, load_from_arguments, public_name
 from ..data.decoding import Decoder
 from ..image_processing_dcgan import ResizeMode
 from ..inference.generate import IMAGES_AT_ONCE, classes_in_turn, generate_images
@@ -83,7 +83,7 @@ def evaluate(pipe: DCGANPipeline, args: EvaluationArguments, model_name: str = "
         asked_for = labels_asked_for(network, pipe, args.num_images, args.seed)
         metrics = measure(network, real[args.dataset_split], fake, args.dataset_split, asked_for)
         for metric in metrics:
-            metric.dataset_name = datasets[args.dataset_split].hub_id or Path(args.dataset_name).name
+            metric.dataset_name = public_name(datasets[args.dataset_split], args.dataset_name)
         copies = find_memorized(real[args.train_split], fake)
         probes = _probe(pipe, args, images, labels) if args.linear_probe else []
         return Findings(metrics, copies, _class_shares(network, real[args.dataset_split], fake), probes)

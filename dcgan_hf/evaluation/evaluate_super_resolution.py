@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from markupsafe import Markup
 
-from ..data.datasets import ImageDataset, choose_images, load_from_arguments
+from ..data.datasets import ImageDataset, choose_images, load_from_arguments, public_name
 from ..data.decoding import Decoder
 from ..image_processing_dcgan import ResizeMode
 from ..inference.pipelines import quiet
@@ -16,6 +16,7 @@ from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
 from ..processes import first_on_its_machine, is_main_process
 from ..templates.escaping import code, escape_markdown
 from .arguments import SuperResolutionEvaluationArguments
+from .evaluate_benchmark_sets import BenchmarkComparison, evaluate_benchmark_sets
 from .features import FeatureNetwork, load_feature_network
 from .images import FEATURE_CACHE, decode_images
 from .records import check_place_for_metrics, write_metrics
@@ -40,10 +41,10 @@ from .upscaling import (
 
 def evaluate_super_resolution(
     pipe: DCGANSuperResolutionPipeline, args: SuperResolutionEvaluationArguments, model_name: str = "DCGAN"
-) -> Comparison:
+) -> Comparison | BenchmarkComparison:
     r"""
-    Evaluates a model. Writes `metrics.json` and a report with a picture to `args.output_dir`, if set. See
-    `evaluation/upscaling.py` for the details of PSNR and SSIM.
+    Evaluates a model. Writes `metrics.json` and a report with pictures to `args.output_dir`, if set. See
+    `evaluation/upscaling.py` and, for `protocol="paper"`, `evaluation/paper_protocol.py` for the details of PSNR and SSIM.
 
     Args:
         pipe ([`DCGANSuperResolutionPipeline`]):
@@ -54,7 +55,7 @@ def evaluate_super_resolution(
             Name of the model in the report.
 
     Returns:
-        [`Comparison`]: the table, the model's row and its metrics.
+        [`Comparison`] or, for `protocol="paper"`, [`BenchmarkComparison`]: the table and the model's metrics.
 
     Raises:
         ValueError: if images, network and model are incompatible.
@@ -67,9 +68,11 @@ def evaluate_super_resolution(
     >>> from dcgan_hf.evaluation.evaluate_super_resolution import evaluate_super_resolution
 
     >>> pipe = DCGANSuperResolutionPipeline.from_pretrained("dcgan-photos-x2")
-    >>> evaluate_super_resolution(pipe, SuperResolutionEvaluationArguments(dataset_name="photos")).own_row
+    >>> evaluate_super_resolution(pipe, SuperResolutionEvaluationArguments(dataset_name="photos")).table
     ```
     """
+    if args.protocol == "paper":
+        return evaluate_benchmark_sets(pipe, args, model_name)
     config = pipe.generator.config
     resolution = args.resolution or (0 if pipe.discriminator is None else pipe.discriminator.config.image_size)
     if args.resize_mode != "none" and (resolution < 1 or resolution % config.scale_factor):
@@ -98,7 +101,7 @@ def evaluate_super_resolution(
 
     shown = {"low resolution": "nearest", "bicubic": "bicubic", "DCGAN": model_name}
     picture = comparison_picture({title: methods[name] for title, name in shown.items()} | {"original": real})
-    dataset_name = dataset.hub_id or Path(args.dataset_name).name
+    dataset_name = public_name(dataset, args.dataset_name)
     facts = {
         "dataset": Markup(f"{escape_markdown(dataset_name)}, split {code(args.dataset_split)}"),
         "scale_factor": config.scale_factor,

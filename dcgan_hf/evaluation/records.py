@@ -7,7 +7,11 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..model_folder import METRICS_FILE, holds_metrics, write_json
+from ..model_folder import METRICS_FILE, holds_metrics, read_results, write_json
+
+
+# `features` of PSNR and SSIM that are measured as in papers, see `evaluation/paper_protocol.py`.
+LUMINANCE = "luminance"
 
 
 @dataclass
@@ -27,13 +31,15 @@ class Metric:
         num_real_images (`int`):
             Number of real images in the comparison.
         features (`str`):
-            Network whose features were compared, or `"pixels"`.
+            Network whose features were compared, `"pixels"`, or `"luminance"`.
         dataset_split (`str`):
             Dataset split of the real images.
         spread (`float`, *optional*):
             Standard deviation over parts of the images.
         dataset_name (`str`, *optional*):
             Dataset of the real images. Defaults to the training dataset.
+        bicubic (`float`, *optional*):
+            The result of bicubic interpolation.
     """
 
     type: str
@@ -45,20 +51,45 @@ class Metric:
     dataset_split: str
     spread: float | None = None
     dataset_name: str | None = None
+    bicubic: float | None = None
 
     def __str__(self) -> str:
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
-        compared = self.features if self.features == "pixels" else f"features of {self.features}"
+        compared = self.features if self.features.startswith(("pixels", LUMINANCE)) else f"features of {self.features}"
         return f"{self.name}: {self.value:.4g}{spread} ({self.num_images:,} images, {compared})"
 
 
 def write_metrics(metrics: list[Metric], folder: Path) -> None:
-    """Writes `metrics.json`. Keeps existing entries with other features or another split. See
+    """Writes `metrics.json`. Keeps existing entries with other features, of another dataset or another split. See
     [`check_place_for_metrics`]."""
     check_place_for_metrics(folder)
-    new = {(metric.features, metric.dataset_split) for metric in metrics}
-    kept = [metric for metric in read_metrics(folder) if (metric.features, metric.dataset_split) not in new]
-    write_json([asdict(metric) for metric in [*kept, *metrics]], folder / METRICS_FILE)
+    training_dataset = read_results(folder).get("dataset", {}).get("name")
+    merged = merge_metrics(read_metrics(folder), metrics, training_dataset)
+    write_json([asdict(metric) for metric in merged], folder / METRICS_FILE)
+
+
+def merge_metrics(old: list[Metric], new: list[Metric], training_dataset: str | None = None) -> list[Metric]:
+    r"""
+    Returns new entries, after the old ones with other features, of another dataset or another split.
+
+    Args:
+        old (`list[Metric]`):
+            Existing entries.
+        new (`list[Metric]`):
+            New entries.
+        training_dataset (`str`, *optional*):
+            Dataset of entries that name none. If it is not known, they may be of any.
+    """
+
+    def is_replaced(metric: Metric) -> bool:
+        for other in new:
+            names = {one.dataset_name or training_dataset for one in (metric, other)}
+            alike = (metric.features, metric.dataset_split) == (other.features, other.dataset_split)
+            if alike and (len(names) == 1 or None in names):
+                return True
+        return False
+
+    return [*(metric for metric in old if not is_replaced(metric)), *new]
 
 
 def read_metrics(folder: Path) -> list[Metric]:

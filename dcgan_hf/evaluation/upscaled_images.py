@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Originals, their low-resolution versions, and upscaling by interpolation or a model. Images may have any size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -65,20 +65,64 @@ def decode_whole_images(
     """
     step = 1 if small_dataset else scale_factor
     min_side = -(-MIN_SIDE // step) * step
-    purpose = f"to measure: at least {min_side} are needed"
-    requirements = Requirements(num_channels, scale_factor, min_side, purpose)
-    indices, _ = usable_images(image_dataset, small_dataset, requirements, skip_bad_images)
-    read = {index: read_pair(image_dataset, small_dataset, index, requirements, skip_bad_images) for index in indices}
-    pairs = {index: pair for index, pair in read.items() if pair is not None}
-    if not pairs:
-        raise BadImageError(f"None of the {len(read)} images can be read.")
-    large, small = [], []
-    for pixels, small_pixels in pairs.values():
-        height, width = (size - size % step for size in pixels.shape[1:])
-        large.append(torch.from_numpy(pixels[:, :height, :width].copy()))
+    requirements = Requirements(num_channels, scale_factor, min_side, needed(min_side))
+    indices, large, small = [], [], []
+    for index, pixels, small_pixels in read_whole_images(image_dataset, small_dataset, requirements, skip_bad_images):
+        indices.append(index)
+        large.append(pixels)
         if small_pixels is not None:
-            small.append(torch.from_numpy(small_pixels.copy()))
-    return large, small if small_dataset else None, list(pairs)
+            small.append(small_pixels)
+    return large, small if small_dataset else None, indices
+
+
+def needed(min_side: int) -> str:
+    """Returns the purpose of [`Requirements`] for images to measure."""
+    return f"to measure: at least {min_side} are needed"
+
+
+def read_whole_images(
+    image_dataset: ImageDataset, small_dataset: ImageDataset | None, requirements: Requirements, skip_bad_images: bool
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor | None]]:
+    r"""
+    Reads images at their original sizes, one after the other, after a look at the sizes of all. Each is cropped at the
+    right and bottom to the size of its low-resolution version times the scale factor or, without one, to multiples of
+    the scale factor. Must be called by all processes.
+
+    Args:
+        image_dataset ([`ImageDataset`]):
+            The dataset.
+        small_dataset ([`ImageDataset`], *optional*):
+            Low-resolution versions of the images, in the same order.
+        requirements ([`Requirements`]):
+            What images and pairs must fulfil.
+        skip_bad_images (`bool`):
+            Whether to skip those that do not.
+
+    Yields:
+        `tuple[int, torch.Tensor, torch.Tensor | None]`: index of an image, and `torch.ByteTensor`s of shape
+        `(num_channels, height, width)`: the image and its low-resolution version.
+
+    Raises:
+        BadImageError: if there are such images, and they are not to be skipped, or if no other image is left.
+    """
+    scale = requirements.scale_factor
+    indices, _ = usable_images(image_dataset, small_dataset, requirements, skip_bad_images)
+    num_read = 0
+    for index in indices:
+        pair = read_pair(image_dataset, small_dataset, index, requirements, skip_bad_images)
+        if pair is None:
+            continue
+        num_read += 1
+        pixels, small = pair
+        height, width = (
+            (size - size % scale for size in pixels.shape[1:])
+            if small is None
+            else (scale * size for size in small.shape[1:])
+        )
+        cropped = torch.from_numpy(pixels[:, :height, :width].copy())
+        yield index, cropped, None if small is None else torch.from_numpy(small.copy())
+    if not num_read:
+        raise BadImageError(f"None of the {len(indices)} images can be read.")
 
 
 def join_if_of_one_size(images: list[torch.Tensor]) -> Images:
@@ -103,11 +147,11 @@ def interpolate(small: Images, scale_factor: int, resample: PIL.Image.Resampling
     return by_batches(enlarge, small)
 
 
-def upscale(pipe: DCGANSuperResolutionPipeline, small: Images) -> Images:
+def upscale(pipe: DCGANSuperResolutionPipeline, small: Images, self_ensemble: bool = False) -> Images:
     """Upscales images with a model, rounded to uint8 as in a file."""
 
     def enlarge(images: torch.Tensor) -> torch.Tensor:
-        (enlarged,) = pipe(images, output_type="pt", return_dict=False)
+        (enlarged,) = pipe(images, output_type="pt", return_dict=False, self_ensemble=self_ensemble)
         return to_bytes(enlarged)
 
     return by_batches(enlarge, small)

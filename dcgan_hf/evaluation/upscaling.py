@@ -3,8 +3,8 @@
 """
 Similarity of upscaled images to the originals, compared with interpolation of the same low-resolution images.
 
-PSNR and SSIM are computed on all channels, without cropping the border, on images rounded to uint8. Papers often use
-only the luminance and crop the border, which gives higher values.
+PSNR and SSIM are computed on all channels, without cropping the border, on images rounded to uint8. Those of papers,
+which are higher, are in `evaluation/paper_protocol.py`.
 """
 
 from dataclasses import dataclass
@@ -85,9 +85,13 @@ def psnr(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: if the images are not uint8, or differ in shape.
     """
-    _check_images(real, fake)
-    errors = (real.double() - fake.double()).square().flatten(1).mean(1)
-    return 10 * torch.log10(255**2 / errors)
+    check_alike(real, fake)
+    return decibels(real.double(), fake.double())
+
+
+def decibels(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Returns the PSNR of each pair of a batch, for values between 0 and 255."""
+    return 10 * torch.log10(255**2 / (real - fake).square().flatten(1).mean(1))
 
 
 def ssim(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -108,7 +112,7 @@ def ssim(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: if the images are not uint8, differ in shape, or are too small.
     """
-    _check_images(real, fake)
+    check_alike(real, fake)
     if min(real.shape[2:]) < MIN_SIDE:
         raise ValueError(f"SSIM needs images at least {MIN_SIDE} pixels high and wide, got {tuple(real.shape[2:])}.")
     # In double precision: variances are differences of large squares.
@@ -118,7 +122,8 @@ def ssim(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     return similarity.reshape(-1)  # a scalar for a single image
 
 
-def _check_images(real: torch.Tensor, fake: torch.Tensor) -> None:
+def check_alike(real: torch.Tensor, fake: torch.Tensor) -> None:
+    """Raises a `ValueError` unless images are uint8 and of the same shape."""
     if real.shape != fake.shape or real.dtype != torch.uint8 or fake.dtype != torch.uint8:
         raise ValueError(
             "Images to compare must be uint8 and have the same shape (num_images, num_channels, height, width), got"
@@ -290,6 +295,11 @@ class Comparison:
     picture: PIL.Image.Image
     facts: dict[str, Any]
 
+    @property
+    def table(self) -> str:
+        """The rows, see [`quality_table`]."""
+        return quality_table(self.rows)
+
 
 def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> Path:
     r"""
@@ -311,7 +321,7 @@ def write_comparison(folder: Path, model_name: str, comparison: Comparison) -> P
     page = render_template(
         "super_resolution_evaluation.md",
         model_name=model_name,
-        table=Markup(quality_table(comparison.rows)),
+        table=Markup(comparison.table),
         rows=comparison.rows,
         copy=PSNR_OF_A_COPY,
         **comparison.facts,

@@ -9,7 +9,7 @@ import yaml
 from diffusers import DiffusionPipeline
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..evaluation.records import Metric, read_metrics
+from ..evaluation.records import LUMINANCE, Metric, read_metrics
 from ..model_folder import (
     ANIMATION_FILE,
     ARGUMENTS_FILE,
@@ -41,14 +41,28 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def eval_results(metrics: list[Metric], task: str, dataset_config: str | None = None) -> list[EvalResult]:
-    """Converts measurements of a model to the evaluation results in the metadata of a card."""
+def eval_results(
+    metrics: list[Metric], task: str, training_dataset: str | None = None, dataset_config: str | None = None
+) -> list[EvalResult]:
+    r"""
+    Converts measurements of a model to the evaluation results in the metadata of a card.
+
+    Args:
+        metrics (`list[Metric]`):
+            The measurements.
+        task (`str`):
+            Task of the model.
+        training_dataset, dataset_config (`str`, *optional*):
+            Name and configuration of the training dataset. Other datasets have configurations of their own.
+    """
     return [
         EvalResult(
             task_type=task,
             dataset_type=one_line(str(metric.dataset_name)),
             dataset_name=one_line(str(metric.dataset_name)),
-            dataset_config=dataset_config and one_line(dataset_config),
+            dataset_config=one_line(dataset_config)
+            if dataset_config and metric.dataset_name == training_dataset
+            else None,
             dataset_split=one_line(metric.dataset_split),
             metric_type=one_line(metric.type),
             metric_name=one_line(metric.name),
@@ -61,6 +75,15 @@ def eval_results(metrics: list[Metric], task: str, dataset_config: str | None = 
         )
         for metric in metrics
     ]
+
+
+def _benchmark_sets(metrics: list[Metric]) -> list[dict[str, Metric]]:
+    """Returns, for each benchmark set of super-resolution, the measurements by their type."""
+    sets: dict[Any, dict[str, Metric]] = {}
+    for metric in metrics:
+        if metric.features == LUMINANCE:
+            sets.setdefault((metric.dataset_name, metric.dataset_split), {})[metric.type] = metric
+    return [*sets.values()]
 
 
 def render_model_card(
@@ -98,6 +121,7 @@ def render_model_card(
                 f"{folder / METRICS_FILE} names no dataset, and without {RESULTS_FILE} it is not known. Add"
                 " `dataset_name` to each entry, or delete the file and measure again."
             )
+    results_in_metadata = eval_results(metrics, pipe.task, dataset.get("name"), arguments.get("dataset_config_name"))
     examples = sorted(path.name for path in (folder / IMAGES_FOLDER).glob("seed-*.png"))
     attributes = generator.attributes if pipe.draws_from_seeds else None
     class_names = [] if attributes else list(generator.id2label.values())
@@ -120,7 +144,7 @@ def render_model_card(
         base_model_relation="finetune" if base_model and base_model == parent.get("hub_id") else None,
         widget=widget or None,
         model_name=one_line(repo_id.split("/")[-1]) if metrics else None,
-        eval_results=eval_results(metrics, pipe.task, arguments.get("dataset_config_name")) if metrics else None,
+        eval_results=results_in_metadata or None,
     )
     content = render_card(
         pipe.card_template,
@@ -144,7 +168,8 @@ def render_model_card(
         duration=_duration(results["seconds"]) if results else None,
         arguments=arguments,
         recipe=yaml.safe_dump(results["recipe"], sort_keys=False).strip() if "recipe" in results else "",
-        metrics=metrics,
+        metrics=[metric for metric in metrics if metric.features != LUMINANCE],
+        benchmark_sets=_benchmark_sets(metrics),
         base_model=base_model,
         license=data.license,
     )
