@@ -30,11 +30,16 @@ class DCGANSuperResolutionConfig(PortableConfig):
             Number of channels of all feature maps.
         num_blocks (`int`, *optional*, defaults to 8):
             Number of residual blocks, of two convolutions each, at low resolution.
+        block_type (`str`, *optional*, defaults to `"residual"`):
+            `"residual"` is EDSR's block (Lim et al., 2017, https://huggingface.co/papers/1707.02921, sec. 3.1).
+            `"pixel_attention"` also weights each pixel of each feature map, by a 1x1 convolution and a sigmoid (Zhao
+            et al., 2020, "PAN", https://huggingface.co/papers/2010.01073, sec. 3.1).
         upsampling (`str`, *optional*, defaults to `"transposed_convolution"`):
             `"transposed_convolution"` is DCGAN's layer, with a kernel of twice the stride (three times an odd stride),
             so that every output pixel depends on equally many input pixels. `"pixel_shuffle"` is a convolution whose
             output channels are rearranged into neighbouring pixels (Shi et al., 2016,
-            https://huggingface.co/papers/1609.05158).
+            https://huggingface.co/papers/1609.05158). `"pixel_shuffle_direct"` rearranges the channels of a single
+            convolution into the image, as in that paper: no feature map has a high resolution, so the network is faster.
         leaky_relu_slope (`float`, *optional*, defaults to 0.2):
             Slope of the leaky ReLU for negative inputs.
 
@@ -60,15 +65,21 @@ class DCGANSuperResolutionConfig(PortableConfig):
     num_channels: int = 3
     hidden_size: int = 64
     num_blocks: int = 8
-    upsampling: Literal["transposed_convolution", "pixel_shuffle"] = "transposed_convolution"
+    block_type: Literal["residual", "pixel_attention"] = "residual"
+    upsampling: Literal["transposed_convolution", "pixel_shuffle", "pixel_shuffle_direct"] = "transposed_convolution"
     leaky_relu_slope: float | int = 0.2
+
+    @property
+    def upsampling_steps(self) -> list[int]:
+        """Strides of the layers that upscale feature maps."""
+        return [] if self.upsampling == "pixel_shuffle_direct" else UPSAMPLING_STEPS[self.scale_factor]
 
     @property
     def receptive_radius(self) -> int:
         """Radius of the receptive field, in low-resolution pixels."""
         # The first convolution, the blocks, and the last convolution before upsampling.
         radius, scale = 2.0 + 2 * self.num_blocks, 1
-        for step in UPSAMPLING_STEPS[self.scale_factor]:
+        for step in self.upsampling_steps:
             radius, scale = radius + 1 / scale, scale * step
         return math.ceil(radius + 1 / scale)
 

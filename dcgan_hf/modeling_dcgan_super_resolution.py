@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Super-resolution generator: residual blocks and DCGAN's upsampling layers, added to bicubic upscaling."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +12,12 @@ from transformers import PreTrainedModel  # noqa: F401 (diffusers looks for a co
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
-from .configuration_dcgan_super_resolution import UPSAMPLING_STEPS, DCGANSuperResolutionConfig
+from .configuration_dcgan_super_resolution import DCGANSuperResolutionConfig
 from .image_processing_dcgan import (  # noqa: F401 (for the pipeline's copied file)
     array_to_pixels,
     orientation_of,
     sixteen_bit_pixels,
+    to_srgb,
     turn_upright,
 )
 from .modeling_dcgan import DCGANPreTrainedModel
@@ -36,16 +38,22 @@ class DCGANSuperResolutionOutput(ModelOutput):
 
 
 class DCGANSuperResolutionBlock(nn.Module):
-    """Residual block without normalisation (Lim et al., 2017, https://huggingface.co/papers/1707.02921, sec. 3.1)."""
+    """Residual block without normalisation, with or without attention, see [`DCGANSuperResolutionConfig`]."""
 
     def __init__(self, config: DCGANSuperResolutionConfig):
         super().__init__()
         self.convolution1 = nn.Conv2d(config.hidden_size, config.hidden_size, 3, padding=1)
         self.activation = nn.LeakyReLU(config.leaky_relu_slope, inplace=True)
         self.convolution2 = nn.Conv2d(config.hidden_size, config.hidden_size, 3, padding=1)
+        self.attention = None
+        if config.block_type == "pixel_attention":
+            self.attention = nn.Conv2d(config.hidden_size, config.hidden_size, 1)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return hidden_states + self.convolution2(self.activation(self.convolution1(hidden_states)))
+        residual = self.convolution2(self.activation(self.convolution1(hidden_states)))
+        if self.attention is not None:
+            residual = residual * self.attention(residual).sigmoid()
+        return hidden_states + residual
 
 
 class DCGANSuperResolutionUpsampling(nn.Module):
@@ -107,9 +115,11 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
         self.blocks = nn.ModuleList(DCGANSuperResolutionBlock(config) for _ in range(config.num_blocks))
         self.last_convolution = nn.Conv2d(size, size, 3, padding=1)
         self.upsampling = nn.ModuleList(
-            DCGANSuperResolutionUpsampling(config, stride) for stride in UPSAMPLING_STEPS[config.scale_factor]
+            DCGANSuperResolutionUpsampling(config, stride) for stride in config.upsampling_steps
         )
-        self.image_convolution = nn.Conv2d(size, config.num_channels, 3, padding=1)
+        # Left to enlarge, by rearranging channels.
+        self.stride = config.scale_factor // math.prod(config.upsampling_steps)
+        self.image_convolution = nn.Conv2d(size, config.num_channels * self.stride**2, 3, padding=1)
         self.post_init()
 
     @torch.no_grad()
@@ -170,7 +180,31 @@ class DCGANSuperResolutionGenerator(DCGANPreTrainedModel):
         enlarged = F.interpolate(
             pixel_values.float(), scale_factor=self.config.scale_factor, mode="bicubic", antialias=True
         )
-        return DCGANSuperResolutionOutput(pixel_values=enlarged + self.image_convolution(hidden_states))
+        residual = F.pixel_shuffle(self.image_convolution(hidden_states), self.stride)
+        return DCGANSuperResolutionOutput(pixel_values=enlarged + residual)
+
+
+def average_over_views(generator: nn.Module, pixel_values: torch.Tensor) -> torch.Tensor:
+    r"""
+    Upscales images flipped and turned in all 8 ways, and averages the results turned back: the geometric self-ensemble
+    of Lim et al., 2017, https://huggingface.co/papers/1707.02921, sec. 3.4.
+
+    Args:
+        generator ([`DCGANSuperResolutionGenerator`]):
+            The network.
+        pixel_values (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
+            Low-resolution images, values in [-1, 1].
+
+    Returns:
+        `torch.Tensor`: float32, as `pixel_values` of a [`DCGANSuperResolutionOutput`].
+    """
+    results = []
+    for view, flipped in ((pixel_values, False), (pixel_values.flip(3), True)):
+        for turns in range(4):
+            turned = torch.rot90(view, turns, (2, 3)).contiguous(memory_format=torch.channels_last)
+            result = torch.rot90(generator(turned).pixel_values.float(), -turns, (2, 3))
+            results.append(result.flip(3) if flipped else result)
+    return torch.stack(results).mean(0)
 
 
 def _linear_kernel(kernel_size: int, stride: int) -> torch.Tensor:
@@ -178,6 +212,34 @@ def _linear_kernel(kernel_size: int, stride: int) -> torch.Tensor:
     positions = (torch.arange(kernel_size) - (kernel_size - 1) / 2) / stride
     weights = (1 - positions.abs()).clamp_min(0)
     return weights[:, None] * weights
+
+
+def interpolate(pixels: torch.Tensor, scale: int) -> torch.Tensor:
+    """Upscales an image of shape `(channels, height, width)` as the generator does, before it adds its residual."""
+    return F.interpolate(pixels[None], scale_factor=scale, mode="bicubic", antialias=True)[0]
+
+
+def without_holes(weighted: torch.Tensor) -> torch.Tensor:
+    """Places colours on the mean colours of the visible pixels around them, as on a background. The argument holds
+    colours multiplied by alpha, and alpha."""
+    levels = [weighted[None]]
+    while max(levels[-1].shape[2:]) > 1:
+        levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+    shares = levels[-1][:, -1:]
+    background = levels[-1][:, :-1] / torch.where(shares > 0, shares, 1)
+    for level in reversed(levels[:-1]):
+        background = F.interpolate(background, level.shape[2:], mode="nearest")
+        background = level[:, :-1] + (1 - level[:, -1:]) * background
+    return background[0].clamp(0, 1)
+
+
+def alpha_correction(pixels: torch.Tensor, weighted: torch.Tensor, scale: int) -> torch.Tensor:
+    """Returns what to add to an upscaled image with alpha, so that its interpolated part counts each pixel in proportion
+    to its alpha, as Pillow's `resize` does. The generator's residual stays."""
+    interpolated, of_visible = interpolate(pixels, scale), interpolate(weighted, scale)
+    colors, alpha = of_visible[:-1], of_visible[-1:]
+    is_visible = alpha > 1e-3
+    return torch.where(is_visible, (colors / torch.where(is_visible, alpha, 1)).clamp(0, 1) - interpolated, 0)
 
 
 __all__ = ["DCGANSuperResolutionGenerator", "DCGANSuperResolutionOutput"]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .bad_images import BadImageError, image_name
 from .datasets import ImageDataset
+from .degradation import Degradation, degrade
 from .loaders import Shard, in_background
 from .seeding import seeded_generator
 from .whole_images import Requirements, read_pair, usable_images
@@ -30,12 +32,21 @@ class Crops:
             Ratio of the width and height of an image to those of its low-resolution version.
         per_image (`int`):
             Number of crops per image and epoch.
+        degradation ([`Degradation`], *optional*):
+            Method of making the low-resolution version of a whole image without pairs, from which the crops are taken.
+            At the borders of a crop there are then no artefacts, unlike after downscaling the crop. Must not draw
+            random numbers. By default the crops come without low-resolution versions.
+        reductions (`tuple[float, ...]`, *optional*, defaults to `(1.0,)`):
+            Factors of the width and height of an image, one of which is drawn for each crop. An image is not made
+            smaller than a crop.
     """
 
     num_channels: int
     resolution: int
     scale_factor: int
     per_image: int
+    degradation: Degradation | None = None
+    reductions: tuple[float, ...] = (1.0,)
 
 
 class CropLoader:
@@ -89,7 +100,8 @@ class CropLoader:
         self.indices, bad_images = usable_images(image_dataset, small_dataset, self._requirements, skip_bad_images)
         self.bad_images = set(bad_images)
         self._free_bytes = in_memory_gb * 1e9
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+        # By index and reduction.
+        self._kept: dict[tuple[int, float], tuple[np.ndarray, np.ndarray | None]] = {}
         self._damaged: set[int] = set()
         self._pool = ThreadPoolExecutor(num_workers, thread_name_prefix="crop")
         shard.batches_per_epoch(self._num_crops)
@@ -111,9 +123,17 @@ class CropLoader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict[str, torch.Tensor]]:
         """Yields `pixel_values` (uint8) and, for pairs, `small_pixel_values`."""
         positions = torch.rand(self._num_crops, 2, generator=seeded_generator(self.shard.seed, "crops", epoch))
+        reductions = torch.tensor(self.crops.reductions)[
+            torch.randint(
+                len(self.crops.reductions),
+                (self._num_crops,),
+                generator=seeded_generator(self.shard.seed, "reductions", epoch),
+            )
+        ]
 
         def crop(number: int) -> list[np.ndarray]:
-            return self._crop(number // self.crops.per_image, *positions[number].tolist())
+            place = number // self.crops.per_image
+            return self._crop(place, reductions[number].item(), *positions[number].tolist())
 
         batches = self.shard.batch_indices(self._num_crops, epoch, start)
         for futures in in_background(batches, lambda numbers: [self._pool.submit(crop, n) for n in numbers.tolist()]):
@@ -121,8 +141,8 @@ class CropLoader:
             tensors = [torch.from_numpy(np.stack(images)).to(self.device) for images in crops]
             yield dict(zip(("pixel_values", "small_pixel_values"), tensors))
 
-    def _crop(self, place: int, down: float, right: float) -> list[np.ndarray]:
-        large, small = self._readable(place)
+    def _crop(self, place: int, reduction: float, down: float, right: float) -> list[np.ndarray]:
+        large, small = self._readable(place, reduction)
         side, scale = self.crops.resolution, self.crops.scale_factor
         if small is None:
             top, left = (int(share * (size - side + 1)) for share, size in zip((down, right), large.shape[1:]))
@@ -135,16 +155,16 @@ class CropLoader:
             small[:, top : top + side // scale, left : left + side // scale],
         ]
 
-    def _readable(self, place: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _readable(self, place: int, reduction: float) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the image at a place of `indices`, or the next one instead of a damaged one that is to be skipped."""
         for step in range(len(self.indices)):
             index = self.indices[(place + step) % len(self.indices)]
-            images = self._kept.get(index) or self._read(index)
+            images = self._kept.get((index, reduction)) or self._read(index, reduction)
             if images is not None:
                 return images
         raise BadImageError(f"None of the {len(self.indices):,} images can be read.")
 
-    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None] | None:
+    def _read(self, index: int, reduction: float) -> tuple[np.ndarray, np.ndarray | None] | None:
         if index in self._damaged:
             return None
         images = read_pair(*self._datasets, index, self._requirements, self.skip_bad_images)
@@ -152,8 +172,27 @@ class CropLoader:
             self._damaged.add(index)
             self.bad_images.add(image_name(self._datasets[0].dataset[index]["image"], index))
             return None
+        if reduction < 1:
+            images = _reduced(images[0], reduction, self.crops.resolution), None
+        if self.crops.degradation is not None:
+            images = images[0], _whole_small(images[0], self.crops.degradation)
         num_bytes = sum(pixels.nbytes for pixels in images if pixels is not None)
-        if num_bytes <= self._free_bytes and index not in self._kept:
+        if num_bytes <= self._free_bytes and (index, reduction) not in self._kept:
             self._free_bytes -= num_bytes
-            self._kept[index] = images
+            self._kept[index, reduction] = images
         return images
+
+
+def _reduced(image: np.ndarray, reduction: float, min_side: int) -> np.ndarray:
+    """Returns a smaller version of an image, with at least `min_side` pixels on each side."""
+    size = [max(min_side, round(reduction * side)) for side in image.shape[1:]]
+    whole = torch.from_numpy(image[None].astype(np.float32))
+    pixels = F.interpolate(whole, size, mode="bicubic", antialias=True)
+    return pixels[0].clamp(0, 255).round().to(torch.uint8).numpy()
+
+
+def _whole_small(large: np.ndarray, degradation: Degradation) -> np.ndarray:
+    """Returns the low-resolution version of an image whose right and bottom are cropped to a multiple of the scale."""
+    height, width = (size - size % degradation.scale_factor for size in large.shape[1:])
+    whole = torch.from_numpy(np.ascontiguousarray(large[None, :, :height, :width]))
+    return degrade(whole, degradation, torch.zeros(1, 3))[0].numpy()

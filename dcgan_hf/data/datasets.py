@@ -5,6 +5,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -170,6 +171,11 @@ def find_images(
     names = {column: f"label {i}" for i, column in enumerate(label_columns)}
     images = _encoded_images(dataset, {image_column: "image"} | names)
     return ImageDataset(join_columns(images, list(names.values()), "label"), None, None, attributes)
+
+
+def public_name(image_dataset: ImageDataset, dataset_name: str) -> str:
+    """Returns the repository of a dataset, or the last part of its path."""
+    return image_dataset.hub_id or Path(dataset_name).name
 
 
 def rename_classes(image_dataset: ImageDataset, class_names: list[str]) -> ImageDataset:

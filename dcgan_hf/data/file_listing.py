@@ -50,8 +50,7 @@ _SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informat
 _MODEL_FILES = {"model_index.json", ARGUMENTS_FILE}
 # Files by which the folders of `generate`, `upscale` and `explain` are known.
 _OUTPUT_FILES = {GENERATION_FILE, UPSCALING_FILE, EXPLANATION_FILE}
-_REPORTS = [{page, pictures[0]} for page, (_, pictures) in REPORTS.items()]  # of `evaluate`
-_PICTURES_OF_REPORTS = "|".join(picture for _, pictures in REPORTS.values() for picture in pictures)
+_PICTURES_OF_REPORTS = "|".join(pictures for _, pictures in REPORTS.values())
 # Pictures of a run in its folder, which may be that of the training images.
 _PICTURES_OF_A_RUN = re.compile(
     rf"{SAMPLES_FOLDER}/{SAMPLE_NAME}|{GRID_FILE}|{COMPARISON_FILE}|{IMAGES_FOLDER}/seed-\d+\.png|{ANIMATION_FILE}"
@@ -267,7 +266,10 @@ def _kind_of_output(names: set[str]) -> str | None:
     """Returns the kind of a folder that this program wrote, by the files in it; `None` for another one."""
     if names & _MODEL_FILES:
         return "folders of models"
-    is_output = names & _OUTPUT_FILES or any(report <= names for report in _REPORTS)
+    is_output = names & _OUTPUT_FILES or any(
+        page in names and any(re.fullmatch(pictures, name) for name in names)
+        for page, (_, pictures) in REPORTS.items()  # of `evaluate`
+    )
     return "folders that this program wrote" if is_output else None
 
 

@@ -31,8 +31,8 @@ AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 # scikit-learn's files, by split.
 _PHOTOS = {"train": "flower.jpg", "test": "china.jpg"}
-_BUILT_IN = ("digits", "photos", "procedural_faces")
-_BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
+BUILT_IN = ("digits", "photos", "procedural_faces")
+BUILDERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
 _SHARD = re.compile(rf"({'|'.join(SPLIT_WORDS)})(?:[-._]?\d.*)?")
 
 
@@ -63,10 +63,10 @@ def open_dataset(
     is_saved = all((path / name).is_file() for name in ("state.json", "dataset_info.json"))
     is_saved = is_saved or (path / "dataset_dict.json").is_file()
     image_files = idx_files(path)
-    is_file = extension in (*_BUILDERS, *ARCHIVES) and not path.is_dir()
-    if config_name is not None and (dataset_name in _BUILT_IN or is_saved or image_files or is_file):
+    is_file = extension in (*BUILDERS, *ARCHIVES) and not path.is_dir()
+    if config_name is not None and (dataset_name in BUILT_IN or is_saved or image_files or is_file):
         raise ValueError(f"`dataset_config_name={config_name}`: {dataset_name!r} has no configurations.")
-    if dataset_name in _BUILT_IN:
+    if dataset_name in BUILT_IN:
         _check_not_hidden(path)
         return _open_built_in(dataset_name, split, cache_dir), None
     if is_saved:
@@ -78,7 +78,7 @@ def open_dataset(
     if is_file:
         return _open_files(path, extension, split, cache_dir, streaming), None
     if path.exists() or dataset_name.startswith((".", "/", "~")) or dataset_name.count("/") > 1:
-        extensions = ", ".join((*_BUILDERS, *ARCHIVES))
+        extensions = ", ".join((*BUILDERS, *ARCHIVES))
         raise ValueError(f"`dataset_name={dataset_name}`: no such folder or {extensions} file.")
     try:
         dataset = _load(dataset_name, dataset_name, config_name, split, cache_dir, streaming)
@@ -139,7 +139,7 @@ def _open_folder(
         if config_name is not None:
             raise ValueError(f"`dataset_config_name={config_name}`: {str(folder)!r} has no configurations.")
         listing = list_folder(folder)
-        tables = [name for name in listing.of_kind("other files") if Path(name).suffix.lower() in _BUILDERS]
+        tables = [name for name in listing.of_kind("other files") if Path(name).suffix.lower() in BUILDERS]
         # What is more counts, as in `datasets`: there may be a picture beside tables.
         if tables and len(tables) >= len(listing.images):
             return _open_tables(listing, tables, split, cache_dir, streaming)
@@ -177,7 +177,7 @@ def _open_tables(
     )
     folder = Path(listing.source).absolute()
     files = {word: [glob.escape(str(folder / name)) for name in own] for word, own in splits.items()}
-    return _load(listing.source, _BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
+    return _load(listing.source, BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
 
 
 def _is_table(name: str) -> bool:
@@ -207,7 +207,7 @@ def _open_files(path: Path, extension: str, split: str, cache_dir: str | None, s
     if not glob.glob(pattern, recursive=True):
         raise ValueError(f"`dataset_name={path}`: no such file.")
     files = {"train": pattern}
-    return _load(str(path), _BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
+    return _load(str(path), BUILDERS[extension], None, split, cache_dir, streaming, data_files=files)
 
 
 def _load(

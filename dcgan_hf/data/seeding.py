@@ -28,6 +28,8 @@ PURPOSES = {
     "attributes": 11,
     "wrong labels": 12,
     "contrast": 13,
+    "quarter turns": 14,
+    "reductions": 15,
 }
 
 

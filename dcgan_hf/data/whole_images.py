@@ -42,20 +42,31 @@ class Requirements:
             Minimum width and height of an image, in pixels.
         purpose (`str`, *optional*, defaults to `""`):
             End of the sentence "too small ...", for messages.
+        takes_remainders (`bool`, *optional*, defaults to `False`):
+            Whether an image may be larger than its low-resolution version says, by less than the scale factor: programs
+            that downscale leave out the last pixels.
     """
 
     num_channels: int
     scale_factor: int
     min_side: int = 1
     purpose: str = ""
+    takes_remainders: bool = False
 
-    def reason_against(self, size: Size, small_size: Size | None = None) -> str | None:
+    def reason_against(
+        self, size: Size, small_size: Size | None = None, *, small_path: str | None = None
+    ) -> str | None:
         """Returns why an image of this width and height, or this pair, cannot be used, or `None` if it can."""
         width, height = size
-        if small_size is not None and size != (self.scale_factor * small_size[0], self.scale_factor * small_size[1]):
+        most = self.scale_factor - 1 if self.takes_remainders else 0
+        if small_size is not None and not all(
+            0 <= side - self.scale_factor * small_side <= most for side, small_side in zip(size, small_size)
+        ):
+            version = f"its low-resolution version{f' ({small_path})' if small_path else ''}"
             return (
-                f"is {width}x{height} pixels and its low-resolution version {small_size[0]}x{small_size[1]}. It must"
+                f"is {width}x{height} pixels and {version} {small_size[0]}x{small_size[1]}. It must"
                 f" be {self.scale_factor} times as wide and high"
+                + (f", or at most {most} pixel{'s' * (most > 1)} larger" if most else "")
             )
         if min(size) < self.min_side:
             return f"is {width}x{height} pixels, too small {self.purpose}"
@@ -134,7 +145,7 @@ def _reasons(images: ImageDataset, small_images: ImageDataset | None, requiremen
                 sizes.append(stored_size(one))
             except Exception as error:  # as in read_whole_image
                 return f"{name}{_of_version(one, number) if sizes else ''} cannot be read: {reason_of(error)}"
-        reason = requirements.reason_against(*sizes)
+        reason = requirements.reason_against(*sizes, small_path=_path_of(encoded[-1]))
         return reason and f"{name} {reason}"
 
     found: list[str | None] = []
@@ -145,6 +156,10 @@ def _reasons(images: ImageDataset, small_images: ImageDataset | None, requiremen
                 found += pool.map(look, enumerate(rows, start))
                 progress_bar.update(len(rows))
     return found
+
+
+def _path_of(encoded: dict[str, Any] | None) -> str | None:
+    return (encoded or {}).get("path")
 
 
 def _of_version(encoded: dict[str, Any] | None, number: int) -> str:
@@ -224,7 +239,8 @@ def _read_pair(
         encoded = small_images.dataset[index]["image"]
         small = read_whole_image(encoded, requirements.num_channels, f"{name}{_of_version(encoded, index)}")
     reason = requirements.reason_against(
-        *((found.shape[2], found.shape[1]) for found in (large, small) if found is not None)
+        *((found.shape[2], found.shape[1]) for found in (large, small) if found is not None),
+        small_path=_path_of(encoded),
     )
     if reason is not None:
         raise BadImageError(f"Image {name} {reason}.")

@@ -77,6 +77,17 @@ class StepNumbers:
             for i, raw_batch in enumerate(raw_batches)
         ]
 
+    def turn(self, raw_batches: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+        """Turns square images by random multiples of 90 degrees, together with their low-resolution versions."""
+        quarters = (4 * self.uniform("quarter turns")).long().tolist()
+        return [
+            {
+                name: torch.stack([torch.rot90(image, number, (1, 2)) for image, number in zip(images, quarters[i])])
+                for name, images in raw_batch.items()
+            }
+            for i, raw_batch in enumerate(raw_batches)
+        ]
+
 
 def to_inputs(images: torch.Tensor) -> torch.Tensor:
     """Converts uint8 images to channels-last values in [-1, 1]."""

@@ -22,6 +22,7 @@ from ..kernels.convolutions import FastConvolutions
 from .arguments import PENALTIES, TrainingArguments, check_images_are_separate
 from .ema import GeneratorEMA
 from .losses import GANLoss, PenaltyWeights, make_loss
+from .muon import Muon
 from .networks import Networks, freeze_layers
 from .task import Task
 from .updates import GAN, UpdateStrategy, has_batch_norm, trainable_weights
@@ -80,7 +81,7 @@ class Engine:
         loss ([`GANLoss`] or a pair of functions, *optional*):
             Loss instead of the one named by the arguments.
         optimizers (`tuple[Optimizer, Optimizer]` or `Callable`, *optional*):
-            Optimizers instead of Adam.
+            Optimizers instead of those named by task and arguments.
         convolutions (`Mapping[str, str]`, *optional*):
             Ways to compute convolutions on the CPU, see [`FastConvolutions`].
     """
@@ -117,10 +118,11 @@ class Engine:
         self.has_own_optimizers = optimizers is not None
         if isinstance(optimizers, tuple):
             self.optimizers = list(optimizers)
+        elif optimizers is not None:
+            self.optimizers = [optimizers(network) for network in (generator, discriminator)]
         else:
-            make = optimizers or self._adam
-            self.optimizers = [make(network) for network in (generator, discriminator)]
-        if optimizers is None:
+            make = self._muon if task.optimizer == "muon" else self._adam
+            self.optimizers = [make(generator), self._adam(discriminator)]
             self.optimizers[1].param_groups[0]["lr"] = args.discriminator_learning_rate or args.learning_rate / 4
         self.learning_rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         # The order is a contract: checkpoints number networks and optimizers by it.
@@ -149,6 +151,9 @@ class Engine:
     def _adam(self, network: nn.Module) -> Optimizer:
         weights = trainable_weights(network)
         return torch.optim.Adam(weights, lr=self.args.learning_rate, **self._adam_options(), fused=True)
+
+    def _muon(self, network: nn.Module) -> Optimizer:
+        return Muon(network, lr=self.args.learning_rate, **self._adam_options())
 
     def _adam_options(self) -> dict[str, Any]:
         args = self.args

@@ -69,6 +69,7 @@ class GenerationTask:
         self.sample_latents = sample_latents
         self.discriminator_steps = args.discriminator_steps
         self.batches_per_update = args.gradient_accumulation_steps * args.discriminator_steps
+        self.optimizer = "adam"
         self.augmentations = args.augmentations_for(None)
         self.evaluation: GenerationEvaluation | None = None
         self.bad_images: set[str] = set()

@@ -57,6 +57,15 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         range="[1, inf)",
         on_card=True,
     )
+    random_scale: float = flag(
+        1.0,
+        "Smallest factor of a random reduction of photographs before they are cropped, which shows more of each and"
+        " hides traces of JPEG. 1 keeps their size.",
+        group="Data",
+        range="(0, 1]",
+        on_card=True,
+    )
+    random_rotation: bool = flag(False, "Turn images by random multiples of 90 degrees.", group="Data", on_card=True)
     low_resolution_column: str | None = flag(
         None,
         "Column that contains the low-resolution images of a paired dataset (default: downsample the high-resolution"
@@ -89,6 +98,15 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         on_card=True,
     )
 
+    sample_dataset_name: str | None = flag(
+        None,
+        "Images that the sample grids, and the card, show instead of training images: see `--dataset_name`.",
+        group="Logging",
+        on_resume="free",
+        on_card="name",
+    )
+    sample_split: str = flag("train", "Split of `--sample_dataset_name`.", group="Logging", on_resume="free")
+
     warmup_steps: int = flag(
         0,
         "Number of initial steps without the discriminator, on the pixel and perceptual losses alone.",
@@ -96,8 +114,14 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         range="[0, inf)",
         on_card=True,
     )
+    pixel_loss: Literal["l1", "charbonnier", "l2"] = flag(
+        "l1",
+        "Loss between pixels: the mean absolute difference, Charbonnier's smooth version of it, or the mean square.",
+        group="Loss",
+        on_card=True,
+    )
     pixel_loss_weight: float = flag(
-        1.0, "Weight of the L1 loss between pixels.", group="Loss", range="[0, inf)", on_card=True
+        1.0, "Weight of the loss between pixels.", group="Loss", range="[0, inf)", on_card=True
     )
     adversarial_loss_weight: float = flag(
         0.0,
@@ -126,6 +150,14 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
         " image classifier.",
         group="Loss",
         on_card="name",
+    )
+    optimizer: Literal["adam", "muon"] = flag(
+        "adam",
+        "Optimizer of the generator. 'muon' needs fewer steps; biases and the outer convolutions keep Adam.",
+        group="Optimization",
+        on_resume="fixed",
+        on_card=True,
+        part="optimizers",
     )
     adam_beta1: float = flag(
         0.9, "Adam's beta1.", group="Optimization", range="[0, 1)", on_card=True, part="optimizers"
@@ -172,12 +204,21 @@ class DCGANSuperResolutionTrainingArguments(TrainingArguments):
     def _check_images(self) -> None:
         if self.resize_mode == "random_crop" and self.streaming:
             raise ValueError("`streaming` cannot be combined with `resize_mode=random_crop`. Use `crop` or `pad`.")
+        if self.resize_mode != "random_crop" and self.random_scale < 1:
+            raise ValueError(
+                f"`random_scale={self.random_scale}` requires `resize_mode=random_crop`, got `{self.resize_mode}`."
+            )
         if self.low_resolution_column is None:
             return
         if self.resize_mode != "random_crop":
             raise ValueError(
                 f"`low_resolution_column` requires `resize_mode=random_crop`, got `{self.resize_mode}`, which would"
                 " resize only the high-resolution images."
+            )
+        if self.random_scale < 1:
+            raise ValueError(
+                f"`random_scale={self.random_scale}` cannot be combined with `low_resolution_column`: its images are used"
+                " as they are."
             )
         for name in ("max_blur", "max_noise", "min_jpeg_quality"):
             if getattr(self, name):

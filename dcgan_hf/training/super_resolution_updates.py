@@ -53,6 +53,20 @@ class SuperResolutionBatch:
         return (self.small_pixel_values,)
 
 
+def charbonnier_loss(fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Returns the mean of `sqrt(x^2 + 0.002^2)` of the differences of pixels in [-1, 1]: the absolute difference, smooth
+    around 0 (Lai et al., 2017, https://huggingface.co/papers/1704.03915, section 3.2, with 0.001 for [0, 1])."""
+    return ((fake - real).square() + 0.002**2).sqrt().mean()
+
+
+# By name in `--pixel_loss`.
+PIXEL_LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "l1": F.l1_loss,
+    "charbonnier": charbonnier_loss,
+    "l2": F.mse_loss,
+}
+
+
 @dataclass
 class SuperResolutionWeights:
     """
@@ -60,7 +74,7 @@ class SuperResolutionWeights:
 
     Args:
         pixel (`float`):
-            Mean absolute difference of the pixels.
+            Loss of the pixels.
         adversarial (`float`):
             Loss of [`GANLoss`].
         feature_matching (`float`):
@@ -70,6 +84,8 @@ class SuperResolutionWeights:
             Mean absolute difference of another network's features.
         perceptual_features (`Callable`, *optional*):
             That network: a function of images in [-1, 1].
+        pixel_loss (`str`, *optional*, defaults to `"l1"`):
+            Loss of the pixels, a key of [`PIXEL_LOSSES`].
     """
 
     pixel: float
@@ -77,6 +93,7 @@ class SuperResolutionWeights:
     feature_matching: float
     perceptual: float = 0.0
     perceptual_features: Callable[[torch.Tensor], torch.Tensor] | None = None
+    pixel_loss: str = "l1"
 
 
 def prepare_super_resolution_batches(
@@ -85,6 +102,7 @@ def prepare_super_resolution_batches(
     shard: Shard,
     degradation: Degradation,
     random_flip: bool = False,
+    random_rotation: bool = False,
 ) -> list[SuperResolutionBatch]:
     r"""
     Makes the low-resolution images of a step, unless the dataset contains pairs, and normalises all images.
@@ -100,6 +118,8 @@ def prepare_super_resolution_batches(
             Method of making the low-resolution images.
         random_flip (`bool`, *optional*, defaults to `False`):
             Whether to mirror half of the images, chosen at random.
+        random_rotation (`bool`, *optional*, defaults to `False`):
+            Whether to turn the images by random multiples of 90 degrees.
     """
     numbers = StepNumbers(raw_batches, step, shard)
     generator = numbers.generator("degradation")
@@ -107,6 +127,8 @@ def prepare_super_resolution_batches(
     interpolation = numbers.uniform("interpolation")
     if random_flip:
         raw_batches = numbers.flip_half(raw_batches)
+    if random_rotation:
+        raw_batches = numbers.turn(raw_batches)
 
     batches = []
     for i, raw_batch in enumerate(raw_batches):
@@ -191,7 +213,7 @@ def _reconstruction_loss(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Computes the loss of generated images with respect to the real ones, and its statistics for the log."""
     real = batch.pixel_values
-    pixel_loss = F.l1_loss(fake, real)
+    pixel_loss = PIXEL_LOSSES[weights.pixel_loss](fake, real)
     loss = weights.pixel * pixel_loss
     with torch.no_grad():
         bicubic = F.interpolate(batch.small_pixel_values, real.shape[2:], mode="bicubic", antialias=True)

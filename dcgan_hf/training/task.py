@@ -33,6 +33,8 @@ class Task(Protocol):
     discriminator_start: int
     # See [`GAN`].
     augmentations: list[str]
+    # Optimizer of the generator, "adam" or "muon".
+    optimizer: str
 
     # Set by `load`.
     image_dataset: ImageDataset

@@ -37,9 +37,16 @@ def test_the_graph_draws_what_the_generator_draws(has_attributes, caplog, capfd)
         )
 
 
-@pytest.mark.parametrize("scale_factor, upsampling", [(3, "transposed_convolution"), (4, "pixel_shuffle")])
-def test_the_graph_enlarges_images_of_any_size(scale_factor, upsampling):
-    generator = make_generator(scale_factor=scale_factor, upsampling=upsampling)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"scale_factor": 3},
+        {"scale_factor": 4, "upsampling": "pixel_shuffle"},
+        {"scale_factor": 2, "upsampling": "pixel_shuffle_direct", "block_type": "pixel_attention"},
+    ],
+)
+def test_the_graph_enlarges_images_of_any_size(config):
+    generator = make_generator(**config)
     exported = export_onnx(generator)
     for shape in ((1, 3, 8, 10), (3, 3, 5, 21), (1, 3, 1, 1)):
         small = torch.rand(shape) * 2 - 1

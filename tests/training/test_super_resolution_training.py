@@ -29,6 +29,7 @@ from dcgan_hf.training.losses import LOSSES
 from dcgan_hf.training.recipes import arguments_from_recipe
 from dcgan_hf.training.super_resolution_arguments import DCGANSuperResolutionTrainingArguments
 from dcgan_hf.training.super_resolution_updates import (
+    PIXEL_LOSSES,
     SuperResolutionBatch,
     SuperResolutionWeights,
     adversarial_update,
@@ -119,6 +120,16 @@ def test_processes_share_out_one_step():
     assert 0 < flipped.sum() < 8
 
 
+def test_charbonnier_is_a_smooth_l1():
+    fake, real = torch.rand(2, 1, 3, 50, 50, dtype=torch.double) * 2 - 1
+    losses = {name: loss(fake, real).item() for name, loss in PIXEL_LOSSES.items()}
+    assert losses["l1"] < losses["charbonnier"] < losses["l1"] + 0.002
+    assert losses["l2"] == pytest.approx((fake - real).square().mean().item())
+    near = torch.zeros(1, requires_grad=True, dtype=torch.double)
+    PIXEL_LOSSES["charbonnier"](near, torch.full((1,), 1e-9)).backward()
+    assert abs(near.grad.item()) < 1e-5
+
+
 # ---- crops ----
 
 
@@ -137,9 +148,11 @@ def crop_loader(
     num_processes=1,
     resolution=16,
     skip_bad_images=False,
+    degradation=None,
+    reductions=(1.0,),
 ):
     shard = Shard(batch_size, 0, process_index, num_processes)
-    crops = Crops(3, resolution, 2, 8)
+    crops = Crops(3, resolution, 2, 8, degradation, reductions)
     return CropLoader(large, small, crops, shard, torch.device("cpu"), in_memory_gb, 2, skip_bad_images)
 
 
@@ -173,6 +186,68 @@ def test_squares_lie_in_the_photograph_and_pairs_fit(in_memory_gb):
     for number, batch in enumerate(whole):
         joined = torch.cat([halves[i][number]["pixel_values"] for i in (0, 1)])
         assert torch.equal(joined, batch["pixel_values"])
+
+
+def test_low_resolution_crops_are_parts_of_whole_images():
+    """The borders of a crop look as if the photograph went on, which it does."""
+    uneven = PHOTO[:95, :119]
+    whole = degrade(as_batch(uneven[:94, :118]), Degradation(2), torch.zeros(1, 3))[0]
+    for batch in crop_loader(photos(uneven), degradation=Degradation(2)).batches(0):
+        for large, small in zip(batch["pixel_values"], batch["small_pixel_values"]):
+            places = (whole.unfold(1, 8, 1).unfold(2, 8, 1) == small[:, None, None]).all(0).all(-1).all(-1).nonzero()
+            assert len(places) == 1
+            top, left = (2 * places[0]).tolist()
+            assert torch.equal(as_batch(uneven)[0, :, top : top + 16, left : left + 16], large)
+
+
+@pytest.mark.parametrize("in_memory_gb", [1.0, 0.0])
+def test_photographs_are_reduced_before_they_are_cropped(in_memory_gb):
+    """Each crop is a part of one of the versions, none of which is smaller than a crop."""
+    versions = [
+        as_batch(PHOTO) if factor == 1 else degrade_to(as_batch(PHOTO), size)
+        for factor, size in ((1.0, (96, 120)), (0.5, (48, 60)), (0.1, (32, 32)))
+    ]
+    loader = crop_loader(
+        photos(PHOTO),
+        resolution=32,
+        degradation=Degradation(2),
+        reductions=(1.0, 0.5, 0.1),
+        in_memory_gb=in_memory_gb,
+    )
+    seen = set()
+    for epoch in range(3):
+        for batch in loader.batches(epoch):
+            for large in batch["pixel_values"]:
+                (number,) = [
+                    i
+                    for i, version in enumerate(versions)
+                    if (version[0].unfold(1, 32, 1).unfold(2, 32, 1) == large[:, None, None])
+                    .all(0)
+                    .all(-1)
+                    .all(-1)
+                    .any()
+                ]
+                seen.add(number)
+    assert seen == {0, 1, 2}
+
+
+def degrade_to(images, size):
+    return F.interpolate(images.float(), size, mode="bicubic", antialias=True).clamp(0, 255).round().to(torch.uint8)
+
+
+def test_rotation_turns_pairs_together():
+    large = torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8)
+    raw = {"pixel_values": large, "small_pixel_values": large[:, :, :4, :4].contiguous()}
+    (batch,) = prepare_super_resolution_batches([raw], 0, Shard(64, 0), Degradation(2), random_rotation=True)
+    counts = [0] * 4
+    for i in range(64):
+        (turns,) = [
+            n for n in range(4) if torch.equal(batch.pixel_values[i], torch.rot90(large[i], n, (1, 2)) / 127.5 - 1)
+        ]
+        small = torch.rot90(raw["small_pixel_values"][i], turns, (1, 2))
+        assert torch.equal(batch.small_pixel_values[i], small / 127.5 - 1)
+        counts[turns] += 1
+    assert min(counts) > 5
 
 
 def files(folder, **contents):
@@ -418,6 +493,7 @@ TINY = {
     "hidden_size": 8,
     "generator_config": '{"num_blocks": 1}',
     "train_batch_size": 16,
+    "optimizer": "muon",
     "lr_scheduler": "constant",  # a shorter run is the beginning of a longer one
     "max_train_steps": 6,
     "warmup_steps": 3,
@@ -500,6 +576,27 @@ def test_pixels_alone_need_no_discriminator(tmp_path):
     train(tmp_path, **options, **photo, max_train_steps=2, use_ema=None)
     assert DCGANSuperResolutionPipeline.from_pretrained(tmp_path).discriminator is None
     assert not (tmp_path / "discriminator").exists()
+
+
+def test_the_card_shows_other_images_than_those_of_training(tmp_path, caplog):
+    """Private photographs stay private."""
+    black = tmp_path / "black"
+    black.mkdir()
+    PIL.Image.new("RGB", (64, 64)).save(black / "private.png")
+    options = {"dataset_name": black, "resize_mode": "random_crop", "max_noise": 0, "num_channels": 3}
+    options |= {"sample_dataset_name": "photos", "sample_split": "test"}
+    caplog.set_level("INFO")
+    train(tmp_path / "run", **options)
+    assert "1 photograph can teach little" in caplog.text and "--config x2_fast" in caplog.text
+    shown = np.asarray(PIL.Image.open(tmp_path / "run" / "images" / "comparison.png"))
+    photo = load_sample_image("china.jpg")
+    original = shown[-18:-2, -18:-2, 0]  # in the last row, inside the line around it
+    windows = np.lib.stride_tricks.sliding_window_view(photo[:, :, 0], (16, 16))
+    assert (windows == original).all((2, 3)).any()
+    assert "Parts of images of photos, not cherry-picked" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(ValueError, match="'photos' has no split 'validation', only"):
+        train(tmp_path / "other", **options | {"sample_split": "validation"})
+    assert not (tmp_path / "other").exists()
 
 
 def test_given_pairs(tmp_path):
