@@ -165,7 +165,8 @@ def write_text(text: str, path: Path) -> None:
 def remove_parts(folder: Path) -> None:
     """Removes what killed processes left of files that they were writing to a folder. Nobody else may write there."""
     for path in folder.glob(f"{_PART}*"):
-        path.unlink()
+        if re.fullmatch(rf"{re.escape(_PART)}\d+-\d+(\..*)?", path.name):  # not somebody's `.part-time`
+            path.unlink()
 
 
 @contextmanager

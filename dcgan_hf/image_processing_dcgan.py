@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Conversion of any image to the square image that a network of given size and channels takes."""
 
+import io
 import os
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import torch
+from PIL import ImageCms
 from transformers import BatchFeature
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import ChannelDimension, SizeDict, infer_channel_dimension_format, load_image
@@ -174,6 +176,28 @@ def orientation_of(image: PIL.Image.Image) -> int:
 def turn_upright(image: PIL.Image.Image) -> PIL.Image.Image:
     """Turns a photograph as its EXIF says."""
     return PIL.ImageOps.exif_transpose(image) if orientation_of(image) != 1 else image
+
+
+def to_srgb(image: PIL.Image.Image) -> PIL.Image.Image:
+    r"""
+    Converts an image from the colours of its profile to sRGB.
+
+    Args:
+        image (`PIL.Image.Image`):
+            Image in mode "L", "RGB" or "CMYK" with a colour profile in `info`.
+
+    Returns:
+        `PIL.Image.Image`: in mode "RGB", with sRGB's profile. If the profile is damaged, Pillow's conversion without.
+    """
+    try:
+        profiles = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+        assert converted is not None
+    except ImageCms.PyCMSError:
+        converted = image.convert("RGB")
+        converted.info["icc_profile"] = None
+    converted.info = image.info | {"icc_profile": converted.info["icc_profile"]}
+    return converted
 
 
 def convert_channels(image: PIL.Image.Image, num_channels: int) -> PIL.Image.Image:

@@ -57,10 +57,12 @@ GENERATION_FILE = "generation_args.json"
 UPSCALING_FILE = "upscaling_args.json"
 
 _ONNX_FILES = [f"{ONNX_FOLDER}/{name}" for name in ("model.onnx", "model.onnx.data", "export.json", "config.json")]
-# Reports, words that only this program writes, and the pictures beside them.
+PAPER_REPORT = "super_resolution_paper.md"
+# Reports, words that only this program writes, and the pictures beside them, as a pattern.
 REPORTS = {
-    "report.md": ("| metric | value | spread | generated images |", ["samples.png", "neighbors.png"]),
-    "super_resolution.md": ("are the resampling filters of Pillow", ["comparison.png"]),
+    "report.md": ("| metric | value | spread | generated images |", r"samples\.png|neighbors\.png"),
+    "super_resolution.md": ("are the resampling filters of Pillow", r"comparison\.png"),
+    PAPER_REPORT: ("- As papers on super-resolution measure:", r"set-\d+\.png"),
 }
 _NUMBERED_PICTURE = r"[\w-]+-\d+\.(png|gif)"  # of a section of the explanation
 # Files written by `PortableConfig.save_code`.
@@ -198,15 +200,21 @@ def remove_stale_files(folder: Path) -> None:
     if _holds_directions(folder / DIRECTIONS_FILE):
         (folder / DIRECTIONS_FILE).unlink()
     report, explanation, onnx = folder / REPORT_FOLDER, folder / EXPLANATION_FOLDER, folder / ONNX_FOLDER
-    for page, (words, pictures) in REPORTS.items():
-        if words in _text_of(report / page):
-            _remove(report, [report / name for name in (page, *pictures)])
+    for page in REPORTS:
+        remove_report(report, page)
     if _OWN_PAGE in _text_of(explanation / _PAGE_FILES[0]):
         images = [path for path in (explanation / "images").glob("*") if re.fullmatch(_NUMBERED_PICTURE, path.name)]
         _remove(explanation / "images", images)
         _remove(explanation, [explanation / name for name in _PAGE_FILES])
     if _OWN_CONFIG in _text_of(onnx / "config.json"):
         _remove(onnx, [folder / name for name in _ONNX_FILES] + [onnx / name for name in _CODE_OF_NETWORKS])
+
+
+def remove_report(folder: Path, page: str) -> None:
+    """Removes a report and its pictures, if this program wrote the page."""
+    words, pictures = REPORTS[page]
+    if words in _text_of(folder / page):
+        _remove(folder, [folder / page, *(path for path in folder.iterdir() if re.fullmatch(pictures, path.name))])
 
 
 def remove_logs(folder: Path) -> None:

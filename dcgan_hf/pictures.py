@@ -2,10 +2,12 @@
 # Licensed under the Apache License, Version 2.0.
 """Image grids, labelled comparisons and animations."""
 
+import io
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import PIL.Image
 import PIL.ImageDraw
@@ -62,9 +64,42 @@ def comparison_grid(rows: dict[str, list[PIL.Image.Image]]) -> PIL.Image.Image:
 def save_picture(image: PIL.Image.Image, path: Path, durable: bool = True) -> None:
     """Replaces an image file, see [`replacing`], with the colour profile and the resolution in `image.info`. The suffix
     chooses the format."""
+    write_picture(image, path, PIL.Image.registered_extensions()[path.suffix.lower()], durable=durable)
+
+
+def write_picture(image: PIL.Image.Image, path: Path, file_format: str, durable: bool = True, **options: Any) -> None:
+    r"""
+    Replaces an image file, see [`replacing`], with the colour profile and the resolution in `image.info`.
+
+    Args:
+        image (`PIL.Image.Image`):
+            The image.
+        path (`Path`):
+            The file.
+        file_format (`str`):
+            Pillow's name of the format.
+        durable (`bool`, *optional*, defaults to `True`):
+            See [`replacing`].
+        options (*optional*):
+            Further options of the format.
+    """
+    with replacing(path, durable, keeps_suffix=False) as temporary, _WholeFile(temporary, "w+b") as raw:
+        with io.BufferedRandom(raw) as file:
+            encode_picture(image, file, file_format, **options)
+
+
+def encode_picture(image: PIL.Image.Image, file: IO[bytes], file_format: str, **options: Any) -> None:
+    """Writes an image to an open file, see [`write_picture`]."""
     kept = {name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info}
-    with replacing(path, durable, keeps_suffix=False) as temporary:
-        image.save(temporary, format=PIL.Image.registered_extensions()[path.suffix.lower()], **kept)
+    image.save(file, format=file_format, **(kept | options))
+
+
+class _WholeFile(io.FileIO):
+    """File that Pillow writes through Python. Through its descriptor, Pillow would not notice that a disk has taken only
+    the first half of the last bytes."""
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
 
 
 def is_image(path: Path) -> bool:

@@ -52,6 +52,9 @@ class DCGANPipeline(PortablePipelineMixin, DiffusionPipeline):
     tags = ["dcgan", "gan", "image-generation"]
     card_template = "card.md"
     draws_from_seeds = True
+    space_template = "space.md"
+    space_tags = [*tags, "interpretability"]
+    space_packages = ["captum"]
 
     def __init__(self, generator: PreTrainedModel, discriminator: PreTrainedModel | None = None):
         super().__init__()

@@ -29,6 +29,8 @@ class PortablePipelineMixin:
     - `task` (`str`), `tags` (`list[str]`): pipeline tag and tags of the model card, for the Hub's search.
     - `card_template` (`str`): file name of the model card's template in `templates/`.
     - `draws_from_seeds` (`bool`): whether seeds are the only input, so that the model card can show examples.
+    - `space_template` (`str`), `space_tags` (`list[str]`), `space_packages` (`list[str]`): of a Space that shows the
+      model: template of its page, its tags, and the packages that its demo imports beside Gradio.
     """
 
     network_classes: ClassVar[dict[str, Any]]
@@ -36,6 +38,9 @@ class PortablePipelineMixin:
     tags: ClassVar[list[str]]
     card_template: ClassVar[str]
     draws_from_seeds: ClassVar[bool]
+    space_template: ClassVar[str]
+    space_tags: ClassVar[list[str]]
+    space_packages: ClassVar[list[str]]
     config_name: ClassVar[str]
 
     @classmethod

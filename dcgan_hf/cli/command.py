@@ -34,6 +34,8 @@ _GROUPS = (
 )
 _KINDS: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false"}
 _TRUTH = ("true", "false")
+# Stands for a word that the parser would take for a flag. No other word can be so.
+_LONE_HYPHEN = "\0"
 # What word processors and web pages make of hyphens.
 _DASHES = ("‐", "‑", "‒", "–", "—", "―", "−")
 
@@ -76,15 +78,15 @@ class Command:
         """Type hints by name."""
         return {name: hint for cls in self.arguments_classes for name, hint in typing.get_type_hints(cls).items()}
 
-    def join_truth_values(self, words: list[str]) -> list[str]:
-        """Rewrites `--use_ema false` as `--use_ema=false`, which the parser accepts."""
+    def words_for_parser(self, words: list[str]) -> list[str]:
+        """Rewrites words that the parser does not accept: `--use_ema false` as `--use_ema=false`, and a lone hyphen."""
         flags = {f"--{name}" for name, hint in self.hints.items() if hint is bool}
         joined: list[str] = []
         for word in words:
             if joined and joined[-1].replace("-", "_").replace("__", "--", 1) in flags and word.lower() in _TRUTH:
                 joined[-1] += f"={word}"
             else:
-                joined.append(word)
+                joined.append(_LONE_HYPHEN if word == "-" else word)
         return joined
 
     def in_words_of_flags(self, message: str) -> str:
@@ -123,7 +125,8 @@ def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str
             for name, value in given.items():
                 if value == []:
                     raise ValueError(f"missing value for `{name}`.")
-            function(given | dict(zip(names_of_positional, positional)))
+            given |= dict(zip(names_of_positional, positional))
+            function({name: _with_hyphen(value) for name, value in given.items()})
 
         parameters = [_parameter(field, entry.hints[name]) for name, field in entry.fields.items()]
         parameters.sort(key=lambda parameter: parameter.kind)
@@ -133,6 +136,12 @@ def command(name: str, *arguments_classes: type) -> Callable[[Callable[[dict[str
         app.command(run, name=name)
 
     return decorate
+
+
+def _with_hyphen(value: Any) -> Any:
+    return (
+        [_with_hyphen(word) for word in value] if isinstance(value, list) else "-" if value == _LONE_HYPHEN else value
+    )
 
 
 def pick(arguments_class: type[Arguments], given: dict[str, Any]) -> Arguments:

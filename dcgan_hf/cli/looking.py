@@ -126,17 +126,18 @@ def demo(given: dict[str, Any]) -> None:
 
     check_space_hardware(args.space_hardware)
     with quick_imports():
-        from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo, load_directions
-        from ..pipeline_dcgan import DCGANPipeline
+        from diffusers import DiffusionPipeline
+
+        from ..interpretability.demo.app import LAUNCH_OPTIONS, build_demo
         from .models import loaded
 
     name = Path(model.model).absolute().name
     title = args.title or name
-    with loaded(DCGANPipeline, given) as pipe:
+    with loaded(DiffusionPipeline, given) as pipe:
         if args.output_dir or args.push_to_hub:
             _make_space(pipe, model.model, title, args)
         else:
-            build_demo(pipe, load_directions(model.model, pipe), title).launch(**LAUNCH_OPTIONS)
+            build_demo(pipe, model.model, title).launch(**LAUNCH_OPTIONS)
 
 
 def _make_space(pipe: Any, model: str, title: str, args: _DemoArguments) -> None:

@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     entry = COMMANDS.get(words[0] if words else "", Command(()))
     try:
-        with_values = entry.join_truth_values(words)
-        function, bound, _ = app.parse_args(with_values, exit_on_error=False, print_error=False)
+        function, bound, _ = app.parse_args(entry.words_for_parser(words), exit_on_error=False, print_error=False)
         _log_to_stderr()
         function(*bound.args, **bound.kwargs)
         sys.stdout.flush()

@@ -24,7 +24,7 @@ def loaded(pipeline_class: type[Pipeline], given: dict[str, Any], instead: str |
 
     Args:
         pipeline_class (`type`):
-            Expected pipeline class.
+            Expected pipeline class: `DiffusionPipeline` for a model of any kind.
         given (`dict[str, Any]`):
             Given arguments: those of [`ModelArguments`] and [`DeviceArguments`], and `dtype`.
         instead (`str`, *optional*):

@@ -34,7 +34,7 @@ def claimed_folder(folder: Path, settings_name: str, settings: dict[str, Any]) -
         ValueError: if the images in the folder were made with other settings, or if another command is writing there.
     """
     with alone_in(folder):
-        _check_settings(folder, read_json(folder / settings_name), settings)
+        _check_settings(folder, settings_name, read_json(folder / settings_name), settings)
         wait_for_everyone()
         if is_main_process():
             remove_parts(folder)
@@ -49,15 +49,16 @@ def save_image(image: PIL.Image.Image, path: Path) -> None:
     save_picture(image, path, durable=False)
 
 
-def _check_settings(folder: Path, there: dict[str, Any], settings: dict[str, Any]) -> None:
+def _check_settings(folder: Path, settings_name: str, there: dict[str, Any], settings: dict[str, Any]) -> None:
     changed = [name for name, value in settings.items() if there and there.get(name) != value]
     if "weights" in changed:
         raise ValueError(
-            f"`output_dir={folder}` contains images of another model. Use another folder, or delete this one."
+            f"`output_dir={folder}` contains images of another model. Use another folder, or delete those images and"
+            f" {settings_name}."
         )
     if changed:
         before, now = ({name: values.get(name) for name in changed} for values in (there, settings))
         raise ValueError(
             f"`output_dir={folder}` contains images made with {before}, but the settings are now {now}. Use another"
-            " folder, or delete this one."
+            f" folder, or delete those images and {settings_name}."
         )

@@ -1,84 +1,133 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
-"""Image files to upscale: finding, reading and writing them."""
+"""Image and video files among the inputs, and the files of their results."""
 
 import logging
-from collections.abc import Collection, Iterable
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-import PIL.Image
-
-from ..data.bad_images import reason_of
-from ..data.file_listing import list_folder
-from ..image_processing_dcgan import convert_channels, sixteen_bit_pixels
-from ..pipeline_dcgan_super_resolution import to_srgb
-from .folder import save_image
+from ..data.file_listing import FileListing, list_folder
+from ..model_folder import UPSCALING_FILE
+from .inputs import STANDARD_INPUT, check_inputs, expand
+from .video_files import VIDEO_SUFFIXES
 
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
-_MAX_SIDES = {".jpg": 65_500, ".webp": 16_383}  # of the formats
-
-
-class UnsuitableImageError(ValueError):
-    """Raised for a file that cannot be upscaled. The message names it."""
-
 
 def find_images(
-    inputs: Iterable[str | Path], output_dir: Path, suffix: str, own_files: Collection[Path]
+    inputs: Iterable[str | Path], output_dir: Path, own_files: Collection[Path]
 ) -> tuple[dict[Path, Path], list[str]]:
     r"""
-    Finds the images in files and folders.
+    Finds the images in files, folders and patterns.
 
     Args:
         inputs (`Iterable[str | Path]`):
-            Image files and folders.
+            Image files, folders, and patterns such as `"photos/**/*.jpg"`.
         output_dir (`Path`):
             Folder of the upscaled images.
-        suffix (`str`):
-            Suffix of the upscaled images.
         own_files (`Collection[Path]`):
             Results and records of earlier calls, which are not inputs.
 
     Returns:
-        `tuple[dict[Path, Path], list[str]]`: source of each upscaled image, and image files that are left out, with
-        the reasons.
+        `tuple[dict[Path, Path], list[str]]`: place of each image relative to its folder, or to the fixed part of its
+        pattern, and image files that are left out, with the reasons.
 
     Raises:
-        ValueError: if an input does not exist or has no images, or if two of them would be written to the same file.
+        ValueError: if an input does not exist or has no images, or if there are none but results of earlier calls.
     """
-    targets: dict[Path, Path] = {}
+    return _find(inputs, output_dir, own_files, _images_of, "images")
+
+
+def find_videos(
+    inputs: Iterable[str | Path], output_dir: Path, own_files: Collection[Path]
+) -> tuple[dict[Path, Path], list[str]]:
+    """Finds the videos in files, folders and patterns, by their suffixes, see [`find_images`]. None is left out."""
+    return _find(inputs, output_dir, own_files, _videos_of, "videos")
+
+
+_Search = Callable[[Path, list[Path], Path, bool], tuple[list[Path], list[str]]]
+
+
+def _find(
+    inputs: Iterable[str | Path], output_dir: Path, own_files: Collection[Path], search: _Search, kind: str
+) -> tuple[dict[Path, Path], list[str]]:
+    inputs = list(inputs)
+    check_inputs(inputs)
+    if STANDARD_INPUT in inputs:
+        raise ValueError(f"`inputs={STANDARD_INPUT}`: the standard input is not a file. Use `upscale_stream`.")
+    places: dict[Path, Path] = {}
     unusable: list[str] = []
     results = {path.resolve() for path in own_files}
     num_skipped = 0
     for given in inputs:
-        path = Path(given)
-        if not path.exists():
-            raise ValueError(f"`inputs={path}`: no such file or folder.")
-        found, left_out = _images_in(path, output_dir) if path.is_dir() else ([path], [])
+        top, paths = expand(given)
+        found, left_out = search(top, paths, output_dir, not Path(given).exists())
         unusable += left_out
         if not found:
-            raise ValueError(f"`inputs={path}`: the folder contains no images{left_out and f': {left_out[0]}' or ''}.")
-        for small in found:
-            if small.resolve() in results:
+            what = "folder contains" if paths == [top] else "pattern matches"
+            raise ValueError(f"`inputs={given}`: the {what} no {kind}{left_out and f': {left_out[0]}' or ''}.")
+        for path in found:
+            if path.resolve() in results:
                 num_skipped += 1
-                continue
-            place = small.relative_to(path) if path.is_dir() else Path(small.name)
-            large = output_dir / place.with_suffix(suffix)
-            if large.absolute() == small.absolute():
-                raise ValueError(f"`output_dir={output_dir}` contains the input {small}, which would be overwritten.")
-            if targets.setdefault(large, small) != small:
-                raise ValueError(f"`inputs`: {targets[large]} and {small} would both be written to {large}.")
+            else:
+                places.setdefault(path, path.relative_to(top))
     if num_skipped:
         logger.info(f"{num_skipped:,} files in {output_dir} are results of earlier calls, and are not upscaled again.")
-    if not targets:
+    if not places:
         raise ValueError(f"`inputs`: all files are results of earlier calls in `output_dir={output_dir}`.")
-    return targets, unusable
+    return places, unusable
+
+
+def _images_of(top: Path, paths: list[Path], output_dir: Path, is_pattern: bool) -> tuple[list[Path], list[str]]:
+    """Returns the images among files and in folders, without those of an output folder, and others that are left out.
+    Files that are named one by one count as images."""
+    found, unusable = [], []
+    listing = FileListing(str(top), lambda name: open(top / name, "rb"))
+    for path in paths:
+        if path.is_dir():
+            images, left_out = _images_in(path, output_dir)
+            found += images
+            unusable += left_out
+        elif is_pattern and not _is_output(path, top, output_dir):
+            listing.add(path.relative_to(top).as_posix())
+        elif not is_pattern:
+            found.append(path)
+    found += [top / name for name in listing.images]
+    return found, unusable + _reasons(listing)
+
+
+def _videos_of(top: Path, paths: list[Path], output_dir: Path, is_pattern: bool) -> tuple[list[Path], list[str]]:
+    """Returns the videos as [`_images_of`] does, and nothing that is left out."""
+    found = []
+    for path in paths:
+        if path.is_dir():
+            inside = output_dir.resolve()
+            found += [
+                video
+                for video in sorted(path.rglob("*"))
+                if _is_video(video)
+                and not any(part.startswith(".") for part in video.relative_to(path).parts)
+                and (inside == path.resolve() or not video.resolve().is_relative_to(inside))
+            ]
+        elif not is_pattern or _is_video(path) and not _is_output(path, top, output_dir):
+            found.append(path)
+    return found, []
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def _is_output(path: Path, top: Path, output_dir: Path) -> bool:
+    """Returns whether a file of a pattern lies in a folder that this command wrote, or is going to write, below the fixed
+    part of the pattern: as in a folder that is searched."""
+    folders = [parent for parent in path.parents if parent != top and parent.is_relative_to(top)]
+    return any(parent.resolve() == output_dir.resolve() or (parent / UPSCALING_FILE).exists() for parent in folders)
 
 
 def _images_in(folder: Path, output_dir: Path) -> tuple[list[Path], list[str]]:
-    """Returns the images of a folder, without those of an output folder in it, and others that are left out."""
     listing = list_folder(folder)
     for line in [*listing.describe_unusable(), *listing.describe_others()]:
         logger.info(f"{folder}: {line}")
@@ -86,82 +135,52 @@ def _images_in(folder: Path, output_dir: Path) -> tuple[list[Path], list[str]]:
     others = [folder / name for name in listing.images]
     if inside != folder.resolve():
         others = [path for path in others if not path.resolve().is_relative_to(inside)]
-    unusable = [
-        f"{folder / name} ({reason})"
+    return others, _reasons(listing)
+
+
+def _reasons(listing: FileListing) -> list[str]:
+    return [
+        f"{Path(listing.source) / name} ({reason})"
         for reason, names in listing.unusable.items()
         for name in names
         if not any(part.startswith(".") for part in Path(name).parts)  # hidden on purpose
     ]
-    return others, unusable
 
 
-def read_image(small: Path, large: Path, num_channels: int, scale_factor: int) -> PIL.Image.Image:
+def check_results(
+    results: Mapping[Path, Path], replaceable: Collection[Path], sources: Iterable[Path], overwrite: bool
+) -> None:
     r"""
-    Reads an image to upscale. Logs what will be lost.
+    Checks that results replace no source, and nothing else without being told.
 
     Args:
-        small (`Path`):
-            File to read.
-        large (`Path`):
-            File of the upscaled image.
-        num_channels (`int`):
-            Number of channels of the model.
-        scale_factor (`int`):
-            Scale factor of the model.
+        results (`Mapping[Path, Path]`):
+            Source of each result that is going to be made.
+        replaceable (`Collection[Path]`):
+            Results that do not exist, or that earlier calls made.
+        sources (`Iterable[Path]`):
+            All sources.
+        overwrite (`bool`):
+            Whether other files may be replaced.
 
     Raises:
-        UnsuitableImageError: if the image cannot be read, or cannot be upscaled and saved.
+        ValueError: if a file would be replaced.
     """
-    try:
-        with PIL.Image.open(small) as image:
-            has_colors = image.mode not in ("1", "L", "LA", "La") and not image.mode.startswith("I")
-            if image.mode == "F":
-                raise ValueError(f"float pixels cannot be saved as {large.suffix}")
-            if has_colors and num_channels == 1:
-                raise ValueError("colour image, but the model upscales only grey images")
-            side = scale_factor * max(image.size)
-            if side > _MAX_SIDES.get(large.suffix, side):
-                raise ValueError(f"{side} pixels are too many for {large.suffix}, use `image_format=png`")
-            lost = _losses(image)
-            if image.mode.startswith("I"):
-                sixteen_bit_pixels(image)
-            copy = image.copy()
-    except Exception as error:  # whatever Pillow raises for damaged files
-        raise UnsuitableImageError(f"{small} ({reason_of(error)})") from error
-    for loss in lost:
-        logger.warning(f"{small}: {loss}")
-    return copy
+    # Also under another name: links, or upper and lower case on a disk that does not tell them apart.
+    identities = {_identity(path): path for path in sources if path.exists()}
+    for result, source in results.items():
+        if result.exists() and _identity(result) in identities:
+            raise ValueError(
+                f"`output_dir={result.parent}` contains the input {identities[_identity(result)]}, which would be"
+                f" overwritten by the result of {source}. Use another folder, or `suffix=_large`."
+            )
+        if result not in replaceable and (not overwrite or result.is_dir()):
+            raise ValueError(
+                f"`output_dir={result.parent}` contains {result}, which this command did not make and would overwrite."
+                " Use another folder, `suffix` or `overwrite`."
+            )
 
 
-def _losses(image: PIL.Image.Image) -> list[str]:
-    """Returns what an opened image has and the upscaled image will not have."""
-    losses = []
-    num_frames = getattr(image, "n_frames", 1)  # only some formats have it
-    if num_frames > 1 and image.format != "MPO":  # photographs of phones with a preview
-        losses.append(f"only the first of {num_frames} frames is upscaled")
-    if image.mode.startswith("I"):
-        if "transparency" in image.info:
-            losses.append("8 of its 16 bits are kept, because of its transparency")
-    elif ";16" in str(getattr(image, "tile", "")):  # how Pillow is going to decode it
-        losses.append("Pillow reads 8 of its 16 bits per channel")
-    if image.mode == "CMYK":
-        losses.append(f"its CMYK colours become {'sRGB' if 'icc_profile' in image.info else 'RGB without a profile'}")
-    return losses
-
-
-def write_image(image: PIL.Image.Image, path: Path) -> None:
-    """Writes an upscaled image with its colour profile and resolution, in the format of the suffix: transparent pixels
-    in JPEG on white, as in training, and 16 bits in JPEG and WebP as 8."""
-    info = image.info
-    if path.suffix != ".png" and image.mode.startswith("I"):
-        image = convert_channels(image, 1)
-    if path.suffix == ".jpg" and image.mode in ("LA", "RGBA"):
-        image = convert_channels(image, len(image.mode) - 1)
-    image.info = info
-    if path.suffix == ".webp" and image.mode in ("L", "LA") and "icc_profile" in info:
-        # WebP has no grey images, which the profile describes.
-        colors = to_srgb(image.convert("L"))
-        if image.mode == "LA":
-            colors.putalpha(image.getchannel("A"))
-        image = colors
-    save_image(image, path)
+def _identity(path: Path) -> tuple[int, int]:
+    stat = os.stat(path)
+    return stat.st_dev, stat.st_ino

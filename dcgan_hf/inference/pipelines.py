@@ -35,7 +35,7 @@ def load_pipeline(
     pipeline_class: type[Pipeline], model: str, revision: str | None = None, dtype: str = "float32"
 ) -> Pipeline:
     r"""
-    Loads a saved pipeline of one class, see [`load_any_pipeline`].
+    Loads a saved pipeline of a class, or of one derived from it, see [`load_any_pipeline`].
 
     Raises:
         OSError: if the model does not exist.
@@ -43,12 +43,12 @@ def load_pipeline(
     """
     folder = _folder_of(model, revision)
     saved_class = saved_pipeline_class(folder)
-    if saved_class is not pipeline_class:
+    if not issubclass(saved_class, pipeline_class):
         raise OtherPipelineError(
             f"`model={model}` is a {saved_class.__name__} ({saved_class.task}), not a {pipeline_class.__name__}"
             f" ({pipeline_class.task})."
         )
-    return pipeline_class.from_pretrained(folder, dtype=getattr(torch, dtype))
+    return saved_class.from_pretrained(folder, dtype=getattr(torch, dtype))
 
 
 def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "float32") -> DiffusionPipeline:
@@ -67,8 +67,7 @@ def load_any_pipeline(model: str, revision: str | None = None, dtype: str = "flo
         OSError: if the model does not exist.
         ValueError: if it is not a pipeline of this package.
     """
-    folder = _folder_of(model, revision)
-    return saved_pipeline_class(folder).from_pretrained(folder, dtype=getattr(torch, dtype))
+    return load_pipeline(DiffusionPipeline, model, revision, dtype)
 
 
 def _folder_of(model: str, revision: str | None) -> Path:

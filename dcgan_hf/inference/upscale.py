@@ -2,44 +2,46 @@
 # Licensed under the Apache License, Version 2.0.
 """Upscaling of image files and folders, on one process or several."""
 
-import json
 import logging
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import PIL.Image
-from tqdm.auto import tqdm
 
-from ..files import flush, write_text
-from ..model_folder import UPSCALING_FILE
-from ..pictures import is_image
+from ..files import remove_parts
 from ..pipeline_dcgan_super_resolution import DCGANSuperResolutionPipeline
-from ..processes import bar_options, gather, is_main_process, num_processes, process_index, wait_for_everyone
+from ..processes import gather, is_main_process, num_processes, process_index, wait_for_everyone
 from .arguments import UpscalingArguments
 from .folder import claimed_folder
-from .image_files import SUFFIXES, UnsuitableImageError, find_images, read_image, write_image
+from .image_files import check_results, find_images
+from .image_formats import name_of_result
+from .image_reading import FileFacts, Plan, UnsuitableImageError, plan_image, read_image
+from .image_writing import write_image
+from .output_size import enlarge
 from .pipelines import quiet, weights_fingerprint
+from .upscaling_progress import PixelBar, tell_time
+from .upscaling_records import UpscalingRecords, state_of
 
 
 logger = logging.getLogger(__name__)
 
-_RECORD = "upscaled-{}.jsonl"  # one per process: the source of each upscaled image
+# Images that are read, upscaled and written together have no more pixels, unless a single one has.
+MAX_PIXELS_AT_ONCE = 2**20
 
 
 @dataclass
 class Upscaled:
     """
-    Result of [`upscale`].
+    Result of [`upscale`] and [`upscale_videos`].
 
     Args:
         folder (`Path`):
-            Folder of the upscaled images.
+            Folder of the upscaled images or videos.
         num_images (`int`):
-            Number of upscaled images for the given inputs.
+            Number of upscaled images, or videos, for the given inputs.
         num_made (`int`):
             Number of those that are new.
         unreadable (`list[str]`):
@@ -52,26 +54,36 @@ class Upscaled:
     unreadable: list[str]
 
 
+@dataclass
+class _Job:
+    """A result to make."""
+
+    source: Path
+    result: Path
+    plan: Plan
+    state: list[Any]  # of the source, before it is read
+
+
 def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], args: UpscalingArguments) -> Upscaled:
     r"""
-    Upscales files, and all images in folders and their subfolders. An existing result is kept unless its source has
-    changed, so an interrupted call can be repeated and resumes where it stopped. Unreadable files are skipped. Colour
-    profile and resolution are handed on. Results of earlier calls in the same folder are not upscaled again.
+    Upscales files, and all images in folders and their subfolders. Results keep name, format and metadata of their
+    sources. An existing result is kept unless its source has changed, so an interrupted call can be repeated and resumes
+    where it stopped. Unreadable files are skipped. Results of earlier calls in the same folder are not upscaled again.
 
     Args:
         pipe ([`DCGANSuperResolutionPipeline`]):
             The model.
         inputs (`Iterable[str | Path]`):
-            Image files and folders. Files in a folder keep their relative paths.
+            Image files, folders, and patterns such as `"photos/**/*.jpg"`. Files in a folder keep their relative paths.
         args ([`UpscalingArguments`]):
-            Folder and format of the upscaled images, tile size and batch size.
+            Folder, names, size and format of the upscaled images, tile size and batch size.
 
     Returns:
         [`Upscaled`]: the folder, the number of images, and the files that were skipped.
 
     Raises:
-        ValueError: if an input does not exist or has no images, if two of them would be written to the same file, or
-            if the folder contains images made with other settings, or by somebody else.
+        ValueError: if an input does not exist or has no images, if two of them would be written to the same file, if a
+            file would be overwritten, or if the folder contains images made with other settings.
 
     Example:
 
@@ -81,109 +93,155 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
     >>> from dcgan_hf.inference.upscale import upscale
 
     >>> pipe = DCGANSuperResolutionPipeline.from_pretrained("dcgan-photos-x2")
-    >>> upscale(pipe, ["photo.jpg", "holidays"], UpscalingArguments(output_dir="large"))
+    >>> upscale(pipe, ["photo.jpg", "holidays"], UpscalingArguments(output_dir="large", outscale=1.5))
     ```
     """
     folder = Path(args.output_dir)
-    made = _made_before(folder)
-    own_files = [*made, folder / UPSCALING_FILE, *folder.glob(_RECORD.format("*"))]
-    targets, unusable = find_images(inputs, folder, SUFFIXES[args.image_format], own_files)
-    settings = {
+    records = UpscalingRecords(folder, args.suffix)
+    places, unusable = find_images(inputs, folder, records.own_files())
+    jobs, unsuitable = _plan(places, pipe, args)
+    missing = jobs_to_do(jobs, records, places, args.overwrite)
+    with claimed_folder(folder, records.settings_name, settings_of(pipe, args)):
+        records.join()
+        unsuitable += _upscale_missing(pipe, missing, records, args)
+    for reason in unsuitable if is_main_process() else ():
+        logger.warning(f"Skipped: {reason}")
+    num_made = len(missing) + len(places) - len(jobs) - len(unsuitable)
+    return Upscaled(folder, len(places) - len(unsuitable), num_made, unusable + unsuitable)
+
+
+class Job(Protocol):
+    """Result to make, of an image or a video."""
+
+    source: Path
+    result: Path
+    state: list[Any]  # of the source, before it is read
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+def jobs_to_do(
+    jobs: list[AnyJob], records: UpscalingRecords, sources: Iterable[Path], overwrite: bool
+) -> list[AnyJob]:
+    """Returns the jobs without a complete result of their source. Raises a `ValueError` if one would replace a source or,
+    without `overwrite`, a file that this command did not make."""
+    missing = [job for job in jobs if not records.is_done(job.result, job.state)]
+    replaceable = {job.result for job in missing if records.may_replace(job.result)}
+    check_results({job.result: job.source for job in missing}, replaceable, sources, overwrite)
+    return missing
+
+
+def settings_of(pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments) -> dict[str, Any]:
+    """Returns the settings that all results in a folder share."""
+    return {
         "weights": weights_fingerprint(pipe.generator),
         "image_format": args.image_format,
+        **{name: getattr(args, name) for name in ("outscale", "width", "height")},
+        # None as in folders of before.
+        "self_ensemble": args.self_ensemble or None,
         "dtype": str(pipe.generator.dtype).removeprefix("torch."),
     }
-    for large in targets:
-        if large.exists() and large not in made:
-            raise ValueError(
-                f"`output_dir={folder}` contains {large}, which this command did not create and would overwrite."
-            )
-    with claimed_folder(folder, UPSCALING_FILE, settings):
-        done = _upscale_missing(pipe, targets, made, args)
-    return replace(done, unreadable=[*unusable, *done.unreadable])
+
+
+def _plan(
+    places: dict[Path, Path], pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments
+) -> tuple[list[_Job], list[str]]:
+    """Plans a result for each image, and returns the reasons why others cannot have one."""
+
+    def look(path: Path) -> Plan | str:
+        try:
+            return plan_image(path, str(path), pipe.generator.config, args)
+        except UnsuitableImageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        plans = list(pool.map(look, places))
+    jobs: dict[Path, _Job] = {}
+    for (path, place), plan in zip(places.items(), plans):
+        if isinstance(plan, str):
+            continue
+        result = Path(args.output_dir) / place.with_name(name_of_result(place.name, plan.file_format, args.suffix))
+        if result in jobs:
+            raise ValueError(f"`inputs`: {jobs[result].source} and {path} would both be written to {result}.")
+        jobs[result] = _Job(path, result, plan, state_of(path))
+    return list(jobs.values()), [plan for plan in plans if isinstance(plan, str)]
 
 
 def _upscale_missing(
-    pipe: DCGANSuperResolutionPipeline, targets: dict[Path, Path], made: dict[Path, list], args: UpscalingArguments
-) -> Upscaled:
-    """Makes the images that are missing or whose source has changed."""
-    folder = Path(args.output_dir)
-    _join_records(folder, made)
-    missing = [
-        (small, large)
-        for large, small in targets.items()
-        if not (made.get(large) == _state(small) and is_image(large))
-    ]
-    own = missing[process_index() :: num_processes()]
-    unreadable: list[str] = []
-    progress_bar = tqdm(total=len(targets), initial=len(targets) - len(missing), unit="img", **bar_options())
-    enlarging, config = quiet(pipe), pipe.generator.config
-    record = folder / _RECORD.format(process_index())
-    with ThreadPoolExecutor(4) as pool, record.open("a") as record_file:
-        for start in range(0, len(own), args.batch_size):
-            chunk = own[start : start + args.batch_size]
-            opened = pool.map(
-                partial(_read, num_channels=config.num_channels, scale_factor=config.scale_factor), chunk
-            )
-            read: list[tuple[PIL.Image.Image, Path]] = []
-            for image, (_, large) in zip(opened, chunk):
-                if isinstance(image, str):
-                    logger.warning(f"Skipped: {image}")
-                    unreadable.append(image)
-                else:
-                    read.append((image, large))
-            if read:
-                images = enlarging([small for small, _ in read], args.tile_size, return_dict=False)[0]
-                for _, large in read:
-                    if large.exists():  # damaged, or made from another source
-                        large.unlink()
-                        flush(large.parent)
-                    record_file.write(_record_line(folder, large, _state(targets[large])))
-                record_file.flush()
-                flush(record)  # an image without an entry would count as somebody else's
-                list(pool.map(write_image, images, [large for _, large in read]))
-            progress_bar.update(min(len(chunk) * num_processes(), len(targets) - progress_bar.n))
-    progress_bar.close()
-    unreadable = gather(unreadable)
-    number = len(unreadable)
-    return Upscaled(folder, len(targets) - number, len(missing) - number, unreadable)
-
-
-def _state(small: Path) -> list:
-    """Returns path, modification time and size of a source, to detect changes."""
-    return [str(small.absolute()), small.stat().st_mtime_ns, small.stat().st_size]
-
-
-def _made_before(folder: Path) -> dict[Path, list]:
-    """Returns the state of the source of each image that earlier calls made, or were about to make when they ended."""
-    made = {}
-    # The joined record, of the first process, holds all older entries.
-    for path in sorted(folder.glob(_RECORD.format("*"))):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, TypeError):  # cut off by a kill or a full disk: the image is made again
-                large, state = json.loads(line)
-                made[folder / large] = state
-    return made
-
-
-def _join_records(folder: Path, made: dict[Path, list]) -> None:
-    """Merges the records of earlier calls: the newest entry of an image comes last, whichever process wrote it."""
+    pipe: DCGANSuperResolutionPipeline, missing: list[_Job], records: UpscalingRecords, args: UpscalingArguments
+) -> list[str]:
+    """Makes images, and returns the reasons why some cannot be made."""
     if is_main_process():
-        joined = folder / _RECORD.format(0)
-        write_text("".join(_record_line(folder, large, state) for large, state in made.items()), joined)
-        for path in folder.glob(_RECORD.format("*")):
-            if path != joined:
-                path.unlink()
+        for folder in {job.result.parent for job in missing}:
+            remove_parts(folder)
+        for job in missing:
+            for loss in job.plan.losses:
+                logger.warning(f"{job.source}: {loss}")
     wait_for_everyone()
-
-
-def _record_line(folder: Path, large: Path, state: list) -> str:
-    return json.dumps([str(large.relative_to(folder)), state]) + "\n"
-
-
-def _read(pair: tuple[Path, Path], num_channels: int, scale_factor: int) -> PIL.Image.Image | str:
-    """Returns a source image, or the reason why it cannot be upscaled."""
+    enlarging, num_pixels = quiet(pipe), sum(job.plan.size.num_pixels for job in missing)
+    tell_time(enlarging, len(missing), num_pixels, args)
+    progress_bar, failures = PixelBar(num_pixels), []
     try:
-        return read_image(*pair, num_channels, scale_factor)
+        with ThreadPoolExecutor(4) as pool:
+            for jobs in _chunks(missing[process_index() :: num_processes()], args.batch_size):
+                failures += _make(enlarging, jobs, records, pool, args, progress_bar)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "Stopped. Finished images are complete: repeat the command to continue."
+        ) from interrupt
+    finally:
+        progress_bar.close()
+    return gather(failures)
+
+
+def _make(
+    pipe: DCGANSuperResolutionPipeline,
+    jobs: list[_Job],
+    records: UpscalingRecords,
+    pool: Executor,
+    args: UpscalingArguments,
+    progress_bar: PixelBar,
+) -> list[str]:
+    """Makes images that are in memory together. Returns the reasons why some cannot be made."""
+    images, read, failures = [], [], []
+    for job, result in zip(jobs, pool.map(_read, jobs)):
+        if isinstance(result, str):
+            failures.append(result)
+            progress_bar.update(job.plan.size.num_pixels)
+        else:
+            images.append(result[0])
+            read.append((job, result[1]))
+    if not read:
+        return failures
+    del result  # the list alone holds the images, and is emptied
+    large = enlarge(pipe, images, args, progress_bar.update)
+    records.claim((job.result, job.state) for job, _ in read)
+
+    def write(image: PIL.Image.Image, job: _Job, facts: FileFacts) -> str | None:
+        return write_image(image, facts, job.result, job.plan.file_format, str(job.source))
+
+    written = list(pool.map(write, large, *zip(*read)))
+    records.complete((job.result, job.state) for (job, _), failure in zip(read, written) if failure is None)
+    return failures + [failure for failure in written if failure is not None]
+
+
+def _chunks(jobs: list[_Job], batch_size: int) -> Iterator[list[_Job]]:
+    """Yields groups of images that are in memory together."""
+    chunk: list[_Job] = []
+    for job in jobs:
+        num_pixels = sum(max(one.plan.source_pixels, one.plan.size.num_pixels) for one in [*chunk, job])
+        if chunk and (len(chunk) == batch_size or num_pixels > MAX_PIXELS_AT_ONCE):
+            yield chunk
+            chunk = []
+        chunk.append(job)
+    if chunk:
+        yield chunk
+
+
+def _read(job: _Job) -> tuple[PIL.Image.Image, FileFacts] | str:
+    """Returns a source, or the reason why it cannot be read."""
+    try:
+        return read_image(job.source, str(job.source), job.plan.file_format)
     except UnsuitableImageError as error:
         return str(error)

@@ -205,10 +205,10 @@ def test_the_last_of_a_repeated_flag_counts(tmp_path, capsys):
 
 def test_truth_values(tmp_path):
     entry = COMMANDS["train"]
-    assert entry.join_truth_values(["train", "--use_ema", "False", "--seed", "1"]) == [
+    assert entry.words_for_parser(["train", "--use_ema", "False", "--seed", "1"]) == [
         *("train", "--use_ema=False", "--seed", "1")
     ]
-    assert entry.join_truth_values(["--class_names", "true", "false"]) == ["--class_names", "true", "false"]
+    assert entry.words_for_parser(["--class_names", "true", "false"]) == ["--class_names", "true", "false"]
     flags = [flag for flag in tiny_flags(tmp_path, max_train_steps=1) if "use_ema" not in flag]
     run_command("train", *flags, "--use-ema", "false", "--diff_augment", "color", "cutout")
     args = yaml.safe_load((tmp_path / "training_args.json").read_text())

@@ -11,26 +11,15 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
-import torch
 
 from dcgan_hf import DCGANSuperResolutionPipeline
 from dcgan_hf.inference.arguments import UpscalingArguments
 from dcgan_hf.inference.upscale import upscale
 
-from ..models.test_super_resolution import make_generator, profile_of
+from ..models.test_super_resolution import profile_of
 from ..processes import run_elsewhere
 from ..train_utils import run_command
-
-
-def save_model(folder, num_channels=3):
-    torch.manual_seed(num_channels)
-    DCGANSuperResolutionPipeline(make_generator(num_channels=num_channels)).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("models") / "model")
+from .conftest import save_model
 
 
 @pytest.fixture
@@ -58,7 +47,8 @@ def contents(folder):
 
 
 def flags(model, photos, out="out"):
-    return [photos / "photo.jpg", photos / "folder", "--model", model, "--output_dir", photos / out, "--use_cpu"]
+    words = [photos / "photo.jpg", photos / "folder", "--model", model, "--output_dir", photos / out, "--use_cpu"]
+    return [*words, "--image_format", "png"]
 
 
 def test_files_and_folders(model, photos, capsys):
@@ -120,7 +110,7 @@ def test_two_processes_make_the_same(model, photos):
     assert contents(photos / "two") == contents(photos / "out")
 
 
-def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
+def test_files_that_cannot_be_read_are_left_out(model, photos, capsys, caplog):
     (photos / "folder" / "broken.png").write_bytes((photos / "folder" / "a.png").read_bytes()[:60])
     (photos / "folder" / "odd").write_bytes((photos / "folder" / "b.webp").read_bytes())  # found by its content
     (photos / "folder" / "phone.heic").write_bytes(b"no image")
@@ -129,10 +119,13 @@ def test_files_that_cannot_be_read_are_left_out(model, photos, capsys):
     for i in range(3):
         (photos / "folder" / f"none{i}.png").write_bytes(b"no image")
     with pytest.raises(
-        ValueError, match=r"left out 7 of 12 images: .*phone.heic \(HEIC needs.*broken.png \(.*; .* and 2 more\.$"
+        ValueError, match=r"left out 7 of 12 images: .*phone.heic \(HEIC needs.*long.png \(18000 .*; .* and 2 more\.$"
     ) as error:
         run_command("upscale", *flags(model, photos), "--image_format=webp")
-    assert "dark.tiff (an integer image must lie in [0, 65535], got [100000, 100000])" in str(error.value)
+    assert "none0.png (it is not an image of a known format)" in str(error.value)
+    skipped = " ".join(record.getMessage() for record in caplog.records)
+    assert "dark.tiff (an integer image must lie in [0, 65535], got [100000, 100000])" in skipped
+    assert "broken.png (image file is truncated)" in skipped
     made = sorted(str(path.relative_to(photos / "out")) for path in (photos / "out").rglob("*.webp"))
     assert made == ["a.webp", "b.webp", "deep/a.webp", "odd.webp", "photo.webp"]
     assert "(5, 5 of them new)" in capsys.readouterr().out
@@ -178,7 +171,8 @@ def test_what_is_lost_is_told(model, tmp_path, caplog):
         b"\x89PNG\r\n\x1a\n"
         + b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
     )
-    done = upscale(pipe, [tmp_path], UpscalingArguments(output_dir=str(tmp_path / "out")))
+    args = UpscalingArguments(output_dir=str(tmp_path / "out"), image_format="png")
+    done = upscale(pipe, [tmp_path], args)
     assert done.num_made == 5 and not done.unreadable
     for told in (
         "moving.gif: only the first of 3 frames is upscaled",
@@ -197,7 +191,7 @@ def test_a_folder_is_upscaled_into_itself_again_and_again(model, photos, caplog)
     folder.mkdir()
     for name in ("x.jpg", "y.jpg"):
         PIL.Image.new("RGB", (6, 4)).save(folder / name)
-    args = UpscalingArguments(output_dir=str(folder))
+    args = UpscalingArguments(output_dir=str(folder), image_format="png")
     assert upscale(pipe, [folder], args).num_made == 2
     PIL.Image.new("RGB", (6, 4)).save(folder / "z.jpg")
     for inputs in (
@@ -239,7 +233,8 @@ def test_wrong_use(model, photos, tmp_path):
     pipe = DCGANSuperResolutionPipeline.from_pretrained(model)
 
     def run(*inputs, **options):
-        return upscale(pipe, inputs, UpscalingArguments(**{"output_dir": tmp_path / "out"} | options))
+        given = {"output_dir": tmp_path / "out", "image_format": "png"} | options
+        return upscale(pipe, inputs, UpscalingArguments(**given))
 
     with pytest.raises(ValueError, match="`inputs=.*nothing.jpg`: no such file"):
         run(photos / "nothing.jpg")
@@ -265,7 +260,7 @@ def test_wrong_use(model, photos, tmp_path):
     PIL.Image.new("RGB", (4, 4), "red").save(other)
     os.utime(other, (0, 0))
     assert run(other).num_made == 1 and PIL.Image.open(tmp_path / "out" / "photo.png").size == (8, 8)
-    with pytest.raises(ValueError, match="contains .*photo.png, which this command did not create"):
+    with pytest.raises(ValueError, match="contains .*photo.png, which this command did not make"):
         run(photos / "photo.jpg", output_dir=tmp_path / "other")
     # Results of an earlier call in the folder are not upscaled again.
     inside = photos / "folder" / "large"
