@@ -44,8 +44,6 @@ _NEEDS = (
     " model with `dcgan push`, then `dcgan demo` shows it on any machine. Details:"
     " https://huggingface.co/docs/hub/spaces-overview"
 )
-# Imports of the demo beyond the dependencies of the package.
-_PACKAGES_OF_DEMO = ("captum", "gradio")
 # ZeroGPU lends a GPU to functions that this package decorates, and starts no Space without one. Elsewhere, it does
 # nothing.
 _PACKAGE_OF_ZERO_GPU = "spaces>=0.51"
@@ -70,10 +68,11 @@ if __name__ == "__main__":
 '''
 
 
-def requirements() -> list[str]:
-    """Returns the demo's pip requirements: those of the package, and its own, at least in the installed versions."""
+def requirements(pipe: DiffusionPipeline) -> list[str]:
+    """Returns the pip requirements of a pipeline's demo: those of the package, and its own, at least in the installed
+    versions."""
     of_package = [line for line in importlib.metadata.requires("dcgan-hf") or [] if "extra ==" not in line]
-    of_demo = [f"{name}>={importlib.metadata.version(name)}" for name in _PACKAGES_OF_DEMO]
+    of_demo = [f"{name}>={importlib.metadata.version(name)}" for name in [*pipe.space_packages, "gradio"]]
     return [*of_package, *of_demo, _PACKAGE_OF_ZERO_GPU]
 
 
@@ -93,7 +92,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
     A customised `README.md` (see [`card_is_generated`]) is kept.
 
     Args:
-        pipe ([`DCGANPipeline`]):
+        pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
             The model.
         model (`str`):
             Folder of the model, or its repository on the Hub.
@@ -137,7 +136,7 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
         title=python_literal(title),
     )
     write_text(code, app)
-    write_text("\n".join(requirements()) + "\n", folder / "requirements.txt")
+    write_text("\n".join(requirements(pipe)) + "\n", folder / "requirements.txt")
 
     page = folder / "README.md"
     if not page.is_file() or card_is_generated(page.read_text()):
@@ -152,14 +151,15 @@ def save_space(pipe: DiffusionPipeline, model: str, folder: Path, title: str) ->
             app_file="app.py",
             license="apache-2.0",
             models=None if is_local else [model],
-            tags=[*pipe.tags, "interpretability"],
+            tags=pipe.space_tags,
         )
         card = render_card(
-            "space.md",
+            pipe.space_template,
             data.to_yaml(),
             GENERATED,
             title=title,
             model=None if is_local else model,
+            config=pipe.generator.config,
             has_discriminator=pipe.discriminator is not None,
             version=__version__,
         )

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Publishes models on the Hub. A failed upload never stops the run that trained the model."""
 
+import json
 import logging
 import shlex
 import shutil
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from huggingface_hub import (
     create_commit,
     create_repo,
     get_token,
+    hf_hub_download,
     upload_folder,
 )
 from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
-from ..evaluation.records import read_metrics
+from ..evaluation.records import Metric, merge_metrics, read_metrics
 from ..files import write_text
 from ..flags import check_license
 from ..model_folder import ARGUMENTS_FILE, CARD_FILE, METRICS_FILE, VARIANTS, check_no_links, read_json
@@ -134,8 +136,8 @@ def update_card(pipe: DiffusionPipeline, folder: Path) -> None:
 
 def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: str | None = None) -> str:
     r"""
-    Publishes the measurements in a folder: uploads `metrics.json`, and adds them to the `model-index` of the model's
-    card. Other results on the card are kept.
+    Publishes the measurements in a folder: adds them to the repository's `metrics.json`, and to the `model-index` of the
+    model's card. Other results are kept.
 
     Args:
         pipe ([`DCGANPipeline`] or [`DCGANSuperResolutionPipeline`]):
@@ -151,7 +153,8 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
         `str`: URL of the commit.
     """
     files_to_publish(folder, [METRICS_FILE])
-    results = eval_results(read_metrics(folder), pipe.task)
+    metrics = read_metrics(folder)
+    results = eval_results(metrics, pipe.task)
 
     def upload() -> str:
         card = ModelCard.load(repo_id, token=token)
@@ -162,12 +165,21 @@ def publish_metrics(pipe: DiffusionPipeline, folder: Path, repo_id: str, token: 
             if not any(there.is_equal_except_value(result) for result in results)
         ]
         card.data.eval_results = [*others, *results]
-        files = {CARD_FILE: str(card).encode(), METRICS_FILE: (folder / METRICS_FILE).read_bytes()}
+        merged = merge_metrics(_published_metrics(repo_id, token), metrics)
+        content = json.dumps([asdict(metric) for metric in merged], indent=2) + "\n"
+        files = {CARD_FILE: str(card).encode(), METRICS_FILE: content.encode()}
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
         commit = create_commit(repo_id, operations, commit_message="Add evaluation results", token=token)
         return commit.commit_url
 
     return persistently(upload, repo_id)
+
+
+def _published_metrics(repo_id: str, token: str | None) -> list[Metric]:
+    try:
+        return read_metrics(Path(hf_hub_download(repo_id, METRICS_FILE, token=token)).parent)
+    except RemoteEntryNotFoundError:
+        return []
 
 
 def publish_folder(folder: Path, repo_id: str, publication: Publication) -> str:

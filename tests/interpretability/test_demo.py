@@ -1,4 +1,4 @@
-"""Tests of the demo: its actions, its page in a browser, and its Space."""
+"""Tests of the demo of a generator: its actions, its page in a browser, and its Space."""
 
 import json
 import os
@@ -35,6 +35,8 @@ from gradio_client.exceptions import AppError  # noqa: E402
 
 demo = pytest.importorskip("dcgan_hf.interpretability.demo.app")
 actions = pytest.importorskip("dcgan_hf.interpretability.demo.actions")
+generation = pytest.importorskip("dcgan_hf.interpretability.demo.generation")
+frame = pytest.importorskip("dcgan_hf.interpretability.demo.page")
 uploads = pytest.importorskip("dcgan_hf.interpretability.demo.uploads")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing")
@@ -207,19 +209,19 @@ def test_mistakes_are_told_in_plain_words(pipe, conditional):
 
 def test_directions_are_those_beside_the_model(pipe, hub, token, tmp_path):
     pipe.save_pretrained(tmp_path)
-    found = demo.load_directions(tmp_path, pipe)
+    found = generation.load_directions(tmp_path, pipe)
     assert found.names == [f"factor {number}" for number in range(8)]  # one per latent variable
     torch.testing.assert_close(found.vectors, factorized_directions(pipe.generator, 8).vectors)
     pipe.push_to_hub("org/dcgan")
-    assert demo.load_directions("org/dcgan", pipe).names == found.names
+    assert generation.load_directions("org/dcgan", pipe).names == found.names
     Directions(torch.eye(8)[:1], ["smile"]).save_pretrained(tmp_path)
-    assert demo.load_directions(tmp_path, pipe).names == ["smile"]
+    assert generation.load_directions(tmp_path, pipe).names == ["smile"]
     Directions(torch.ones(60, 8), [f"number {i}" for i in range(60)]).save_pretrained(tmp_path)
-    assert len(demo.load_directions(tmp_path, pipe).names) == 50
+    assert len(generation.load_directions(tmp_path, pipe).names) == 50
     for vectors in (torch.eye(9)[:1], torch.empty(0, 8)):
         Directions(vectors, ["smile"][: len(vectors)]).save_pretrained(tmp_path)
         with pytest.raises(ValueError, match=r"directions.safetensors holds directions of shape \(\d, \d\)"):
-            demo.load_directions(tmp_path, pipe)
+            generation.load_directions(tmp_path, pipe)
 
 
 def tabs_of(page):
@@ -232,7 +234,7 @@ def labels_of(page):
 
 def test_tabs(pipe, conditional):
     directions = factorized_directions(pipe.generator, 2)
-    page = demo.build_demo(pipe, directions, "DCGAN")
+    page = generation.build_generation_demo(pipe, directions, "DCGAN")
     assert tabs_of(page) == [
         "Sample",
         "Walk",
@@ -240,9 +242,9 @@ def test_tabs(pipe, conditional):
         "Your picture",
         "Discriminator",
     ] and "Class" not in labels_of(page)
-    alone = demo.build_demo(make_pipeline(with_discriminator=False), directions, "DCGAN")
+    alone = generation.build_generation_demo(make_pipeline(with_discriminator=False), directions, "DCGAN")
     assert tabs_of(alone) == ["Sample", "Walk", "Directions", "Your picture"]
-    assert labels_of(demo.build_demo(conditional, directions, "DCGAN")).count("Class") == 5
+    assert labels_of(generation.build_generation_demo(conditional, directions, "DCGAN")).count("Class") == 5
     assert not page.analytics_enabled
 
 
@@ -278,10 +280,11 @@ def test_directions_are_named_by_what_changes(pipe):
 
 
 def test_files_that_are_no_pictures(pipe, tmp_path, monkeypatch):
-    page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
+    page = generation.build_generation_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
     pictures = [block for block in page.blocks.values() if getattr(block, "label", None) == "Picture"]
     assert len(pictures) == 2
     notes, large, bomb, cut = (tmp_path / name for name in ("notes.png", "large.bmp", "bomb.png", "cut.jpg"))
+    PIL.Image.new("1", (9000, 9000)).save(tmp_path / "wide.png")
     notes.write_text("no picture")
     PIL.Image.new("RGB", (2000, 2000)).save(large)
     PIL.Image.new("1", (20_000, 10_000)).save(bomb)  # some kilobytes
@@ -296,6 +299,7 @@ def test_files_that_are_no_pictures(pipe, tmp_path, monkeypatch):
             (tmp_path / "drawing.eps", "This file cannot be read as an image"),
             (large, "This file is larger than 10 MB"),
             (bomb, "This picture has .*50 million"),
+            (tmp_path / "wide.png", "This picture has 9000 x 9000 pixels, more than 50 million"),
         ):
             with pytest.raises(gr.Error, match=message):
                 picture.preprocess(gr.data_classes.ImageData(path=str(path), orig_name="photo.jpg"))
@@ -324,7 +328,9 @@ def test_pictures_are_upright_and_keep_their_transparency(pipe, tmp_path):
 
 @pytest.fixture(scope="module")
 def address(conditional):
-    page = demo.build_demo(conditional, factorized_directions(conditional.generator, 2), "Three animals")
+    page = generation.build_generation_demo(
+        conditional, factorized_directions(conditional.generator, 2), "Three animals"
+    )
     _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
     yield local
     page.close()
@@ -412,8 +418,8 @@ def test_in_a_browser(conditional, address, tmp_path):
 
 
 def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "_MAX_WAITING", 1)
-    page = demo.build_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
+    monkeypatch.setattr(frame, "_MAX_WAITING", 1)
+    page = generation.build_generation_demo(pipe, factorized_directions(pipe.generator, 2), "DCGAN")
     _, local, _ = page.launch(**demo.LAUNCH_OPTIONS, prevent_thread_lock=True, quiet=True)
     PIL.Image.effect_noise((16, 16), 80).save(tmp_path / "noise.png")
     try:
@@ -537,17 +543,23 @@ def test_hardware_of_a_space(hub, token, tmp_path, pipe, capsys):
     assert main([*flags, "org/free", "--space_hardware", "cpu-basic"]) == 0
 
 
-def test_searches_use_a_gpu_that_is_lent(tmp_path, conditional, monkeypatch):
+def page_with_lent_gpu(pipe, folder, monkeypatch):
+    """Returns the page of a Space on ZeroGPU, and the function that wants a GPU with its duration."""
     # The package of ZeroGPU, reduced to what it records: functions, and for how long they want a GPU.
     lent = {}
     zero_gpu = ModuleType("spaces")
     zero_gpu.GPU = lambda duration: lambda function: lent.setdefault(duration, function)
     monkeypatch.setitem(sys.modules, "spaces", zero_gpu)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    conditional.save_pretrained(tmp_path / "model")
-    run_command("demo", tmp_path / "model", "--output_dir", tmp_path / "space")
-    page = runpy.run_path(str(tmp_path / "space" / "app.py"))["demo"]
-    ((duration, search),) = lent.items()
+    pipe.save_pretrained(folder / "model")
+    run_command("demo", folder / "model", "--output_dir", folder / "space")
+    page = runpy.run_path(str(folder / "space" / "app.py"))["demo"]
+    ((duration, function),) = lent.items()
+    return page, duration, function
+
+
+def test_searches_use_a_gpu_that_is_lent(tmp_path, conditional, monkeypatch):
+    page, duration, search = page_with_lent_gpu(conditional, tmp_path, monkeypatch)
     assert duration > actions.SEARCH_SECONDS
     assert [function.api_name for function in page.fns.values() if function.fn is search] == ["find"]
     *_, (_, _, nearness) = search(PIL.Image.effect_noise((16, 16), 80), 50, "cat")

@@ -10,7 +10,7 @@ import torch
 from dcgan_hf.interpretability.arguments import SearchArguments
 from dcgan_hf.interpretability.attribution import METHODS, attribute
 from dcgan_hf.interpretability.demo import actions
-from dcgan_hf.interpretability.demo.app import build_demo
+from dcgan_hf.interpretability.demo.generation import build_generation_demo
 from dcgan_hf.interpretability.inversion import invert
 from dcgan_hf.interpretability.latent_space import factorized_directions, principal_directions
 from dcgan_hf.interpretability.page.discriminator_sections import attribution_section
@@ -88,7 +88,7 @@ def test_inversion_keeps_the_given_values(pipe):
 
 
 def test_the_demo_has_a_dropdown_per_attribute(pipe):
-    page = build_demo(pipe, factorized_directions(pipe.generator, 2), "Faces")
+    page = build_generation_demo(pipe, factorized_directions(pipe.generator, 2), "Faces")
     dropdowns = [block for block in page.blocks.values() if isinstance(block, gr.Dropdown)]
     for name, values in ATTRIBUTES.items():
         own = [block for block in dropdowns if block.label == name]

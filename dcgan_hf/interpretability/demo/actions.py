@@ -1,8 +1,8 @@
 # Copyright 2026 The dcgan_hf authors.
 # Licensed under the Apache License, Version 2.0.
 """
-Actions of the demo's buttons. The functions take and return values of Gradio components. On invalid input they raise a
-`gr.Error`, which the page shows.
+Actions of the buttons of a generator's demo. The functions take and return values of Gradio components. On invalid
+input they raise a `gr.Error`, which the page shows.
 """
 
 import io
