@@ -77,8 +77,7 @@ def run_benchmarks(args: argparse.Namespace, device: torch.device) -> dict[str, 
             report("loading", f"Loading JPEG images of 178x218 as {size}", rows, loading_table(rows))
     if "super_resolution" in args.parts:
         rows = super_resolution_benchmark(SHAPES, args.rounds, device, has_bf16)
-        title = "Super-resolution by a factor of 4"
-        report("super_resolution", title, rows, super_resolution_table(rows))
+        report("super_resolution", "Super-resolution", rows, super_resolution_table(rows))
     if "startup" in args.parts:
         checkouts = {"now": Path(__file__).parents[1]}
         rows = startup_benchmark({"before": args.before} | checkouts if args.before else checkouts, args.rounds)

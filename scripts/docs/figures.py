@@ -68,9 +68,13 @@ def read(name: str) -> Any:
 
 
 def look_up(content: Any, key: str) -> Any:
-    """Value of a key such as "rungs:strong:3"; the number in a cell, if it is one of a table."""
+    """Value of a key such as "rungs:strong:3" or "Set5:psnr"; the number in a cell, if it is one of a table."""
     for part in key.split(":"):
         if isinstance(content, list) and not part.isdigit():
+            own = [item for item in content if part in (item.get("dataset_name"), item.get("features"))]
+            if own:  # of one of several evaluations of a model
+                content = own
+                continue
             (content,) = (item for item in content if part in (item.get("type"), item.get("loop")))
             content = content.get("value", content)
         elif isinstance(content, dict) and "columns" in content:

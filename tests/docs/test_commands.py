@@ -46,7 +46,7 @@ LINES = [line for page in TEXTS for line in shell_lines(page)]
 def check_command(name, words):
     """Parses the words of a command. Of a training, also what goes together is checked."""
     assert name in COMMANDS, f"There is no command {name!r}."
-    words = COMMANDS[name].join_truth_values([name, *words])
+    words = COMMANDS[name].words_for_parser([name, *words])
     _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     if name in TRAININGS:
         arguments_class, default = TRAININGS[name]

@@ -70,10 +70,15 @@ def test_it_times_sampling_and_loading(tmp_path, capsys):
 def test_super_resolution_in_tiles_and_not():
     shapes = ((2, 3, 8, 8), (1, 3, 20, 24))
     rows = super_resolution_benchmark(shapes, rounds=2, device=torch.device("cpu"), has_bf16=False)
-    assert [row["way"] for row in rows[:2]] == ["network", "pipeline"] and len(rows) == 2 + 5
+    assert [row["way"] for row in rows[:2]] == ["network", "pipeline"] and len(rows) == 3 * (2 + 7)
     assert all(row["ratio"] > 0 and row["images_per_second"] > 0 for row in rows)
     table = super_resolution_table(rows)
-    assert "| network, float32 | 2 of 8x8 |" in table and "| pipeline, tiles of 64, float32 | 1 of 24x20 |" in table
+    for cells in (
+        "default x4, float32 | network | 2 of 8x8",
+        "recipe x2, float32 | pipeline, tiles of 64 | 1 of 24x20",
+        "recipe x4, float32 | Pillow, bicubic | 1 of 24x20",
+    ):
+        assert f"| {cells} |" in table
 
 
 def test_time_to_quality(tmp_path, capsys):
