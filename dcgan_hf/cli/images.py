@@ -19,7 +19,7 @@ class _TypedModelArguments(ModelArguments):
 
 
 @dataclass(kw_only=True)
-class _EnlargingModelArguments(_TypedModelArguments):
+class _EnlargingModelArguments(ModelArguments):
     model: str = flag("dcgan-photos-x2", "Folder or Hub repository of a super-resolution pipeline.", group="Model")
     inputs: list[str] = flag(
         MISSING,
@@ -68,7 +68,9 @@ def upscale(given: dict[str, Any]) -> None:
         from ..processes import is_main_process
         from .models import loaded
 
-    with loaded(DCGANSuperResolutionPipeline, {"model": model.model} | given, instead="generate") as pipe:
+    # The data type is that of the work, not of the file.
+    loading = {"model": model.model} | given | {"dtype": "float32"}
+    with loaded(DCGANSuperResolutionPipeline, loading, instead="generate") as pipe:
         if is_stream:
             upscale_stream(pipe, sys.stdin.buffer, sys.stdout.buffer, args)
             return

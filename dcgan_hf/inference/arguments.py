@@ -79,6 +79,12 @@ class UpscalingArguments:
         range="[1, inf)",
     )
     batch_size: int = flag(8, "Batch size per process.", range="[1, inf)")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = flag(
+        "auto",
+        "Data type of the weights. 'auto' is that of the model or, before long work, bfloat16 if it is measured to be"
+        " faster here.",
+        group="Machine",
+    )
     self_ensemble: bool = flag(
         False, "Average the results for each image flipped and turned in all 8 ways, in 8 times the time."
     )

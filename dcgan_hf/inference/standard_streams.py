@@ -13,8 +13,7 @@ from .arguments import UpscalingArguments
 from .image_reading import plan_image, read_image
 from .image_writing import ready_to_save
 from .output_size import enlarge
-from .pipelines import quiet
-from .upscaling_progress import PixelBar, tell_time
+from .upscaling_progress import PixelBar, ready_to_enlarge
 
 
 logger = logging.getLogger(__name__)
@@ -48,8 +47,7 @@ def upscale_stream(
     for loss in plan.losses:
         logger.warning(f"{_NAME}: {loss}")
     image, facts = read_image(content, _NAME, plan.file_format)
-    enlarging = quiet(pipe)
-    tell_time(enlarging, 1, plan.size.num_pixels, args)
+    enlarging = ready_to_enlarge(pipe, 1, plan.size.num_pixels, args)
     progress_bar = PixelBar(plan.size.num_pixels)
     images = [image]
     del image  # held by the list alone, which is emptied

@@ -21,8 +21,8 @@ from .image_formats import name_of_result
 from .image_reading import FileFacts, Plan, UnsuitableImageError, plan_image, read_image
 from .image_writing import write_image
 from .output_size import enlarge
-from .pipelines import quiet, weights_fingerprint
-from .upscaling_progress import PixelBar, tell_time
+from .pipelines import weights_fingerprint
+from .upscaling_progress import PixelBar, ready_to_enlarge
 from .upscaling_records import UpscalingRecords, state_of
 
 
@@ -140,7 +140,7 @@ def settings_of(pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments) ->
         **{name: getattr(args, name) for name in ("outscale", "width", "height")},
         # None as in folders of before.
         "self_ensemble": args.self_ensemble or None,
-        "dtype": str(pipe.generator.dtype).removeprefix("torch."),
+        "dtype": args.dtype,
     }
 
 
@@ -179,8 +179,8 @@ def _upscale_missing(
             for loss in job.plan.losses:
                 logger.warning(f"{job.source}: {loss}")
     wait_for_everyone()
-    enlarging, num_pixels = quiet(pipe), sum(job.plan.size.num_pixels for job in missing)
-    tell_time(enlarging, len(missing), num_pixels, args)
+    num_pixels = sum(job.plan.size.num_pixels for job in missing)
+    enlarging = ready_to_enlarge(pipe, len(missing), num_pixels, args)
     progress_bar, failures = PixelBar(num_pixels), []
     try:
         with ThreadPoolExecutor(4) as pool:

@@ -20,9 +20,8 @@ from .arguments import UpscalingArguments
 from .folder import claimed_folder
 from .image_files import find_videos
 from .output_size import SizePlan, enlarge, plan_size
-from .pipelines import quiet
 from .upscale import MAX_PIXELS_AT_ONCE, Upscaled, jobs_to_do, settings_of
-from .upscaling_progress import tell_time
+from .upscaling_progress import ready_to_enlarge
 from .upscaling_records import UpscalingRecords, state_of
 from .video_files import MAX_SIDE, VideoError, VideoFacts, frame_writer, look_at_video, read_frames, suffix_of_result
 
@@ -91,7 +90,7 @@ def upscale_videos(
     num_failed = len(failures)
     with claimed_folder(folder, records.settings_name, settings_of(pipe, args)):
         records.join()
-        failures += _upscale_missing(quiet(pipe), missing, records, args)
+        failures += _upscale_missing(pipe, missing, records, args)
     num_made = len(missing) - len(failures) + num_failed
     return Upscaled(folder, len(places) - len(failures), num_made, failures)
 
@@ -132,7 +131,7 @@ def _upscale_missing(
             logger.warning(f"{job.source}: {loss}")
     num_frames = sum(job.facts.num_frames for job in missing)
     num_pixels = sum(job.facts.num_frames * job.plan.num_pixels for job in missing)
-    tell_time(pipe, num_frames, num_pixels, args, unit="frame")
+    pipe = ready_to_enlarge(pipe, num_frames, num_pixels, args, unit="frame")
     failures = []
     options = bar_options() if missing else {"disable": True}
     with tqdm(total=num_frames, unit=" frames", **options) as progress_bar:

@@ -1,12 +1,17 @@
 """Tests of what can be upscaled: patterns, odd names and files that are none."""
 
+import copy
 import logging
 import os
 import re
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
+import torch
 
+from dcgan_hf import DCGANSuperResolutionPipeline
 from dcgan_hf.inference.arguments import UpscalingArguments
 from dcgan_hf.inference.inputs import expand
 from dcgan_hf.inference.upscale import upscale
@@ -114,3 +119,21 @@ def test_the_time_is_told_before_a_long_run(pipe, photo, tmp_path, caplog):
     assert "megapixels" not in caplog.text  # short
     assert upscale(pipe, [tmp_path], args).num_made == 1
     assert re.search(r"About \d+ s for 1 image, 0.0 megapixels\.", caplog.text)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "auto"])
+def test_a_data_type_changes_hardly_a_pixel_and_not_the_model(pipe, photo, tmp_path, caplog, dtype):
+    caplog.set_level(logging.INFO)
+    photo.save(tmp_path / "a.png")
+    args = UpscalingArguments(output_dir=str(tmp_path / "out"), tile_size=8, dtype=dtype)
+    upscale(pipe, [tmp_path / "a.png"], args)
+    assert pipe.generator.dtype == torch.float32
+    made = np.asarray(PIL.Image.open(tmp_path / "out" / "a.png"), np.int16)
+    expected = np.asarray(pipe(photo).images[0], np.int16)
+    half = DCGANSuperResolutionPipeline(copy.deepcopy(pipe.generator).bfloat16())
+    halved = np.asarray(half(photo, tile_size=8).images[0], np.int16)
+    assert not np.array_equal(halved, expected) and np.abs(halved - expected).max() <= 4
+    used = "bfloat16 is" in caplog.text or dtype == "bfloat16"  # this machine decides about "auto"
+    assert np.array_equal(made, halved if used else expected)
+    with pytest.raises(ValueError, match="made with other settings|dtype"):
+        upscale(pipe, [tmp_path / "a.png"], UpscalingArguments(output_dir=str(tmp_path / "out"), dtype="float32"))
