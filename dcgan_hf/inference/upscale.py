@@ -3,11 +3,11 @@
 """Upscaling of image files and folders, on one process or several."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import PIL.Image
 
@@ -55,13 +55,17 @@ class Upscaled:
 
 
 @dataclass
-class _Job:
-    """A result to make."""
+class Job:
+    """Result to make, of an image or a video."""
 
     source: Path
     result: Path
-    plan: Plan
     state: list[Any]  # of the source, before it is read
+
+
+@dataclass
+class _ImageJob(Job):
+    plan: Plan
 
 
 def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], args: UpscalingArguments) -> Upscaled:
@@ -110,15 +114,13 @@ def upscale(pipe: DCGANSuperResolutionPipeline, inputs: Iterable[str | Path], ar
     return Upscaled(folder, len(places) - len(unsuitable), num_made, unusable + unsuitable)
 
 
-class Job(Protocol):
-    """Result to make, of an image or a video."""
-
-    source: Path
-    result: Path
-    state: list[Any]  # of the source, before it is read
-
-
 AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+def check_not_planned(source: Path, result: Path, jobs: Mapping[Path, Job]) -> None:
+    """Raises a `ValueError` if another source has the same result. Jobs are given by their results."""
+    if result in jobs:
+        raise ValueError(f"`inputs`: {jobs[result].source} and {source} would both be written to {result}.")
 
 
 def jobs_to_do(
@@ -146,7 +148,7 @@ def settings_of(pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments) ->
 
 def _plan(
     places: dict[Path, Path], pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments
-) -> tuple[list[_Job], list[str]]:
+) -> tuple[list[_ImageJob], list[str]]:
     """Plans a result for each image, and returns the reasons why others cannot have one."""
 
     def look(path: Path) -> Plan | str:
@@ -157,19 +159,18 @@ def _plan(
 
     with ThreadPoolExecutor(4) as pool:
         plans = list(pool.map(look, places))
-    jobs: dict[Path, _Job] = {}
+    jobs: dict[Path, _ImageJob] = {}
     for (path, place), plan in zip(places.items(), plans):
         if isinstance(plan, str):
             continue
         result = Path(args.output_dir) / place.with_name(name_of_result(place.name, plan.file_format, args.suffix))
-        if result in jobs:
-            raise ValueError(f"`inputs`: {jobs[result].source} and {path} would both be written to {result}.")
-        jobs[result] = _Job(path, result, plan, state_of(path))
+        check_not_planned(path, result, jobs)
+        jobs[result] = _ImageJob(path, result, state_of(path), plan)
     return list(jobs.values()), [plan for plan in plans if isinstance(plan, str)]
 
 
 def _upscale_missing(
-    pipe: DCGANSuperResolutionPipeline, missing: list[_Job], records: UpscalingRecords, args: UpscalingArguments
+    pipe: DCGANSuperResolutionPipeline, missing: list[_ImageJob], records: UpscalingRecords, args: UpscalingArguments
 ) -> list[str]:
     """Makes images, and returns the reasons why some cannot be made."""
     if is_main_process():
@@ -197,7 +198,7 @@ def _upscale_missing(
 
 def _make(
     pipe: DCGANSuperResolutionPipeline,
-    jobs: list[_Job],
+    jobs: list[_ImageJob],
     records: UpscalingRecords,
     pool: Executor,
     args: UpscalingArguments,
@@ -218,7 +219,7 @@ def _make(
     large = enlarge(pipe, images, args, progress_bar.update)
     records.claim((job.result, job.state) for job, _ in read)
 
-    def write(image: PIL.Image.Image, job: _Job, facts: FileFacts) -> str | None:
+    def write(image: PIL.Image.Image, job: _ImageJob, facts: FileFacts) -> str | None:
         return write_image(image, facts, job.result, job.plan.file_format, str(job.source))
 
     written = list(pool.map(write, large, *zip(*read)))
@@ -226,9 +227,9 @@ def _make(
     return failures + [failure for failure in written if failure is not None]
 
 
-def _chunks(jobs: list[_Job], batch_size: int) -> Iterator[list[_Job]]:
+def _chunks(jobs: list[_ImageJob], batch_size: int) -> Iterator[list[_ImageJob]]:
     """Yields groups of images that are in memory together."""
-    chunk: list[_Job] = []
+    chunk: list[_ImageJob] = []
     for job in jobs:
         num_pixels = sum(max(one.plan.source_pixels, one.plan.size.num_pixels) for one in [*chunk, job])
         if chunk and (len(chunk) == batch_size or num_pixels > MAX_PIXELS_AT_ONCE):
@@ -239,7 +240,7 @@ def _chunks(jobs: list[_Job], batch_size: int) -> Iterator[list[_Job]]:
         yield chunk
 
 
-def _read(job: _Job) -> tuple[PIL.Image.Image, FileFacts] | str:
+def _read(job: _ImageJob) -> tuple[PIL.Image.Image, FileFacts] | str:
     """Returns a source, or the reason why it cannot be read."""
     try:
         return read_image(job.source, str(job.source), job.plan.file_format)

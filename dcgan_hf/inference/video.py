@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
 
 import PIL.Image
 from tqdm.auto import tqdm
@@ -20,7 +19,7 @@ from .arguments import UpscalingArguments
 from .folder import claimed_folder
 from .image_files import find_videos
 from .output_size import SizePlan, enlarge, plan_size
-from .upscale import MAX_PIXELS_AT_ONCE, Upscaled, jobs_to_do, settings_of
+from .upscale import MAX_PIXELS_AT_ONCE, Job, Upscaled, check_not_planned, jobs_to_do, settings_of
 from .upscaling_progress import ready_to_enlarge
 from .upscaling_records import UpscalingRecords, state_of
 from .video_files import MAX_SIDE, VideoError, VideoFacts, frame_writer, look_at_video, read_frames, suffix_of_result
@@ -30,14 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class _Job:
-    """A result to make."""
-
-    source: Path
-    result: Path
+class _VideoJob(Job):
     facts: VideoFacts
     plan: SizePlan
-    state: list[Any]  # of the source, before it is read
 
 
 def upscale_videos(
@@ -97,14 +91,13 @@ def upscale_videos(
 
 def _plan(
     places: dict[Path, Path], pipe: DCGANSuperResolutionPipeline, args: UpscalingArguments
-) -> tuple[list[_Job], list[str]]:
+) -> tuple[list[_VideoJob], list[str]]:
     """Plans a result for each video, and returns the reasons why others cannot have one."""
-    jobs: dict[Path, _Job] = {}
+    jobs: dict[Path, _VideoJob] = {}
     unsuitable = []
     for path, place in places.items():
         result = Path(args.output_dir) / place.with_name(f"{place.stem}{args.suffix or ''}{suffix_of_result(path)}")
-        if result in jobs:
-            raise ValueError(f"`inputs`: {jobs[result].source} and {path} would both be written to {result}.")
+        check_not_planned(path, result, jobs)
         try:
             facts = look_at_video(path)
             plan = plan_size(facts.size, pipe.generator.config.scale_factor, args)
@@ -114,14 +107,14 @@ def _plan(
                 raise ValueError(
                     "colour video, but the model upscales only grey ones. Convert it with ffmpeg -c:v ffv1 -pix_fmt gray"
                 )
-            jobs[result] = _Job(path, result, facts, plan, state_of(path))
+            jobs[result] = _VideoJob(path, result, state_of(path), facts, plan)
         except ValueError as error:
             unsuitable.append(f"{path} ({error})")
     return list(jobs.values()), unsuitable
 
 
 def _upscale_missing(
-    pipe: DCGANSuperResolutionPipeline, missing: list[_Job], records: UpscalingRecords, args: UpscalingArguments
+    pipe: DCGANSuperResolutionPipeline, missing: list[_VideoJob], records: UpscalingRecords, args: UpscalingArguments
 ) -> list[str]:
     """Makes videos, and returns the reasons why some cannot be made."""
     for folder in {job.result.parent for job in missing}:
@@ -151,7 +144,7 @@ def _upscale_missing(
     return failures
 
 
-def _make(pipe: DCGANSuperResolutionPipeline, job: _Job, args: UpscalingArguments, progress_bar: tqdm) -> None:
+def _make(pipe: DCGANSuperResolutionPipeline, job: _VideoJob, args: UpscalingArguments, progress_bar: tqdm) -> None:
     """Makes a video. Few frames are in memory together."""
     facts, mode = job.facts, "L" if job.facts.is_grey else "RGB"
     num_pixels = max(facts.size[0] * facts.size[1], job.plan.size[0] * job.plan.size[1])
