@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import contextmanager
 from functools import partial
 from types import ModuleType, SimpleNamespace
 
@@ -381,8 +382,9 @@ def test_a_search_keeps_nobody_waiting_and_can_be_stopped(address, tmp_path):
     assert " dB" in nearness  # the next search has its turn
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_in_a_browser(conditional, address, tmp_path):
+@contextmanager
+def opened_on_a_phone(address):
+    """A tab of a browser that shows a page and asks nobody else for anything."""
     sync_api = pytest.importorskip("playwright.sync_api")
     requested = []
     with sync_api.sync_playwright() as playwright:
@@ -390,6 +392,15 @@ def test_in_a_browser(conditional, address, tmp_path):
         tab = browser.new_page(viewport={"width": 390, "height": 844})
         tab.on("request", lambda request: requested.append(request.url))
         tab.goto(address)
+        yield tab
+        browser.close()
+    local = (address, "data:", "blob:")
+    assert len(requested) > 10 and not [url for url in requested if not url.startswith(local)]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_in_a_browser(conditional, address, tmp_path):
+    with opened_on_a_phone(address) as tab:
         tab.get_by_text("seed 15").wait_for()  # generated when the page opened
         seed = tab.get_by_label("Seed", exact=True).first
         seed.fill("100")
@@ -412,9 +423,6 @@ def test_in_a_browser(conditional, address, tmp_path):
         seed.fill("")
         tab.get_by_role("button", name="Sample", exact=True).click()
         tab.get_by_text("Enter a seed: a whole number, such as 0.").wait_for()
-        browser.close()
-    local = (address, "data:", "blob:")
-    assert len(requested) > 10 and not [url for url in requested if not url.startswith(local)]
 
 
 def test_the_queue_is_bounded(pipe, tmp_path, monkeypatch):
